@@ -1,0 +1,73 @@
+import type { Resource } from './resource.ts'
+
+/** JSON Schema of the OpenAPI v3 kind that CustomResourceDefinitions use. */
+export interface JsonSchema {
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean'
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly additionalProperties?: boolean | JsonSchema
+  readonly required?: readonly string[]
+  readonly items?: JsonSchema
+  readonly enum?: readonly unknown[]
+  readonly pattern?: string
+  readonly format?: string
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly minLength?: number
+  readonly maxLength?: number
+  readonly minItems?: number
+  readonly maxItems?: number
+  readonly default?: unknown
+  readonly nullable?: boolean
+  readonly 'x-kubernetes-int-or-string'?: boolean
+  readonly 'x-kubernetes-preserve-unknown-fields'?: boolean
+}
+
+/** One column of `get`, for our command and for kubectl alike (server-side Table). */
+export interface Column<R extends Resource = Resource> {
+  readonly title: string
+  /** OpenAPI type that kubectl and k9s sort by. @default 'string' */
+  readonly type?: 'string' | 'integer' | 'number' | 'date'
+  /** Shown only with `-o wide`. */
+  readonly wide?: boolean
+  readonly description?: string
+  /** Pure; `nowMs` for ages. */
+  value(object: R, nowMs: number): string | number
+}
+
+export interface KindDefinition<R extends Resource = Resource> {
+  /** Empty for the core group. */
+  readonly group: string
+  readonly version: string
+  /** Other versions under which the same object is served, converted by renaming only. */
+  readonly otherVersions?: readonly string[]
+  readonly kind: string
+  /** Plural, lower case, as in API paths. */
+  readonly plural: string
+  /** @default kind in lower case */
+  readonly singular?: string
+  readonly shortNames?: readonly string[]
+  readonly categories?: readonly string[]
+  readonly scope: 'Namespaced' | 'Cluster'
+  /** Of the whole object less apiVersion, kind and metadata. */
+  readonly schema: JsonSchema
+  /** Whether `status` is written through its own subresource. @default true */
+  readonly statusSubresource?: boolean
+  /** Objects computed on request and never stored: Connection, Edge. */
+  readonly virtual?: boolean
+  /** NAME comes first and AGE last by themselves. */
+  readonly columns: readonly Column<R>[]
+  /** Findings beyond the schema: what is wrong, and at which JSON path. Empty: none. */
+  validate?(object: R): readonly FieldError[]
+}
+
+export interface FieldError {
+  /** `spec.ports[0].port` */
+  readonly path: string
+  readonly message: string
+}
+
+/** Declares a resource kind; the file that default-exports it in `kinds/` is its registration. */
+export function defineKind<R extends Resource = Resource>(definition: KindDefinition<R>): KindDefinition<R> {
+  return definition
+}

@@ -1,0 +1,43 @@
+import type { CodedError } from '@ambient-lab/std'
+
+/**
+ * One bidirectional byte stream: a socket, a stream of a tunnel, or a pair in memory. The one stream interface of the
+ * data path; made for moving bytes without copying them and without an allocation per chunk besides the chunk.
+ *
+ * Rules, all checked by `byte-stream.conformance.ts`:
+ * - Nothing is delivered before `start`; `start` is called once.
+ * - The two directions end separately. `end()` half-closes ours; `onEnd` tells that the peer half-closed its own.
+ * - `write` after `end` or after `onClose` is a bug on an open stream and ignored on a closed one.
+ * - A stream whose two directions ended closes by itself.
+ * - `onClose` comes exactly once, last, and never from inside `write`, `end`, `reset` or `start`.
+ */
+export interface ByteStream {
+  /** Begins delivery to `sink`. */
+  start(sink: ByteSink): void
+  /**
+   * Hands `chunk` over; the caller must not touch it again.
+   * @returns false when the high mark is reached; go on after `onDrain`. Writing on all the same is allowed, and bounded
+   * only by the caller.
+   */
+  write(chunk: Uint8Array): boolean
+  /** No more bytes from us (TCP FIN). The peer may still send. */
+  end(): void
+  /** Stops delivery after the current chunk, so that the peer is held back; idempotent. */
+  pause(): void
+  resume(): void
+  /** Ends both directions at once, dropping what is queued (TCP RST). */
+  reset(reason: CodedError): void
+  /** Bytes accepted by `write` and not yet given to the layer below. */
+  readonly bufferedBytes: number
+}
+
+export interface ByteSink {
+  /** The chunk is the sink's to keep or hand on. */
+  onData(chunk: Uint8Array): void
+  /** The peer will send no more. */
+  onEnd(): void
+  /** What was buffered fell below the low mark. */
+  onDrain(): void
+  /** The stream is gone; `reason` is undefined when both directions ended in order. */
+  onClose(reason: CodedError | undefined): void
+}

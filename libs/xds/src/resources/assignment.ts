@@ -1,0 +1,29 @@
+/** A pod that a node has to run: what the kubelet would read from the API server. Resource name: the workload's uid. */
+export interface Assignment {
+  readonly uid: string
+  readonly name: string
+  readonly namespace: string
+  readonly serviceAccount: string
+  readonly address: string
+  /** Whether the mesh captures it (`istio.io/dataplane-mode`), as the control plane resolved the labels. */
+  readonly captured: boolean
+  readonly labels: Readonly<Record<string, string>>
+  readonly containers: readonly AssignedContainer[]
+  /** `host:port` of something that already runs (`ambient.lab/endpoint`), instead of containers. */
+  readonly endpoint?: string
+  /** Grows with each restart that somebody asked for. */
+  readonly generation: number
+}
+
+export interface AssignedContainer {
+  readonly name: string
+  readonly image: string
+  readonly command: readonly string[]
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly ports: readonly {
+    readonly name?: string
+    readonly containerPort: number
+    readonly protocol: 'TCP' | 'UDP'
+  }[]
+}

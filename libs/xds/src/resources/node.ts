@@ -1,0 +1,11 @@
+/**
+ * Where a simulated node's ztunnel listens. Stands for the routes of a cluster's network: a pod's `ip:15008` is
+ * reached at its node's listener, which tells the pods apart by SNI.
+ */
+export interface Node {
+  readonly name: string
+  /** The agent's HBONE listener; absent while no agent is connected and none ever was. */
+  readonly hbone?: { readonly host: string; readonly port: number }
+  readonly podCidr: string
+  readonly status: 'HEALTHY' | 'UNHEALTHY'
+}

@@ -1,0 +1,60 @@
+/** How bytes reach a workload: through an HBONE tunnel, or as they are. */
+export type TunnelProtocol = 'NONE' | 'HBONE'
+
+/** `namespace/hostname`, as services are named on the wire. */
+export type ServiceKey = string
+
+export interface PortMapping {
+  readonly servicePort: number
+  readonly targetPort: number
+}
+
+/** Where a waypoint answers: by its service's host name (preferred) or by address. */
+export interface GatewayAddress {
+  readonly hostname?: { readonly namespace: string; readonly hostname: string }
+  readonly address?: { readonly network: string; readonly address: string }
+  readonly hboneMtlsPort: number
+}
+
+export interface Locality {
+  readonly region: string
+  readonly zone: string
+  readonly subzone: string
+}
+
+/**
+ * One workload as proxies know it. Field names are those of Istio's workload API in JSON.
+ * @see reference: istio/ztunnel proto/workload.proto
+ */
+export interface Workload {
+  /** `<cluster>//Pod/<namespace>/<name>` for a pod; the primary key. */
+  readonly uid: string
+  readonly name: string
+  readonly namespace: string
+  /** IPv4 or IPv6 literals; the lab's, never the host's. */
+  readonly addresses: readonly string[]
+  /** Resolved by DNS on demand, for workloads that have a name instead of an address. */
+  readonly hostname: string
+  readonly network: string
+  readonly tunnelProtocol: TunnelProtocol
+  readonly trustDomain: string
+  readonly serviceAccount: string
+  readonly waypoint?: GatewayAddress
+  readonly node: string
+  readonly clusterId: string
+  readonly locality?: Locality
+  readonly canonicalName: string
+  readonly canonicalRevision: string
+  readonly workloadType: 'DEPLOYMENT' | 'CRONJOB' | 'POD' | 'JOB'
+  readonly workloadName: string
+  /** Speaks HBONE itself: a waypoint or gateway. */
+  readonly nativeTunnel: boolean
+  readonly applicationTunnel?: { readonly protocol: 'NONE' | 'PROXY'; readonly port: number }
+  /** `namespace/name` of the selector policies that name this workload. */
+  readonly authorizationPolicies: readonly string[]
+  readonly status: 'HEALTHY' | 'UNHEALTHY'
+  readonly services: Readonly<Record<ServiceKey, readonly PortMapping[]>>
+  /** Weight in load balancing. */
+  readonly capacity: number
+  readonly networkMode: 'STANDARD' | 'HOST_NETWORK'
+}
