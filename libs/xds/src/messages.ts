@@ -18,6 +18,7 @@ export interface Hello {
   readonly startedAtMs: number
   readonly machine: string
   readonly hbone: { readonly host: string; readonly port: number }
+  readonly underlay: { readonly host: string; readonly port: number }
   /** Ports of the admin (15000), metrics (15020) and readiness (15021) servers, where they really listen. */
   readonly ports: Readonly<Record<'admin' | 'metrics' | 'ready', number>>
 }
