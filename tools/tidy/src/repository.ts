@@ -57,7 +57,7 @@ export function importsOf(source: string): { specifier: string; line: number; ty
     /(?:^|\n)\s*(import|export)\s+(type\s)?[^'"\n;]*?(?:\{[^}]*\}[^'"\n;]*?)?from\s+['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g
   for (const match of source.matchAll(pattern)) {
     const specifier = match[3] ?? match[4] ?? match[5]
-    if (!specifier) continue
+    if (!specifier || specifier.includes('${')) continue
     found.push({
       specifier,
       line: source.slice(0, match.index + match[0].length).split('\n').length,
