@@ -28,6 +28,8 @@ export interface LoadProgress {
   readonly startedAtMs: number
   readonly intended: number
   readonly sent: number
+  /** Sent noticeably after their intended start, because this machine or the in-flight bound held them back. */
+  readonly late: number
   readonly completed: number
   readonly failed: number
   /** By status code, or by error code for those that got no answer. */
