@@ -1,1 +1,10 @@
-export {}
+export type * from './authorization.ts'
+export * from './compiled-policy.ts'
+export * from './connection-facts.ts'
+export * from './errors.ts'
+export * from './evaluate.ts'
+export * from './explain.ts'
+export * from './ip.ts'
+export * from './limits.ts'
+export { matchesString, type Predicate } from './matchers.ts'
+export * from './policy-set.ts'

@@ -1,0 +1,55 @@
+import { type CompiledPolicy, type EvaluationRecorder, policyMatches } from './compiled-policy.ts'
+import type { ConnectionFacts } from './connection-facts.ts'
+import type { ApplicablePolicies } from './policy-set.ts'
+
+export type Verdict = Allowed | Denied
+
+export interface Allowed {
+  readonly allowed: true
+  /** The policy that allowed it; undefined when none had to. */
+  readonly policy: string | undefined
+}
+
+export interface Denied {
+  readonly allowed: false
+  /** The policy that denied it; undefined when allow policies exist and none matched. */
+  readonly policy: string | undefined
+  /** ztunnel's words. */
+  readonly reason: string
+}
+
+const ALLOWED_WITHOUT_POLICY: Allowed = { allowed: true, policy: undefined }
+const NONE_ALLOWED: Denied = { allowed: false, policy: undefined, reason: 'allow policies exist, but none allowed' }
+
+/** Verdicts are values that never change, so each policy has one and a decision allocates nothing. */
+const verdicts = new WeakMap<CompiledPolicy, Verdict>()
+
+/**
+ * Decides on one connection: a matching DENY denies; without ALLOW policies it is allowed; else an ALLOW must match.
+ * Dry-run policies are asked, for the recorder's sake, and never decide.
+ */
+export function evaluate(facts: ConnectionFacts, policies: ApplicablePolicies, recorder?: EvaluationRecorder): Verdict {
+  for (const policy of policies.deny) {
+    if (policyMatches(policy, facts, recorder) && !policy.source.dryRun) return verdictOf(policy)
+  }
+  let allowRequired = false
+  for (const policy of policies.allow) {
+    const matched = policyMatches(policy, facts, recorder)
+    if (policy.source.dryRun) continue
+    if (matched) return verdictOf(policy)
+    allowRequired = true
+  }
+  return allowRequired ? NONE_ALLOWED : ALLOWED_WITHOUT_POLICY
+}
+
+function verdictOf(policy: CompiledPolicy): Verdict {
+  let verdict = verdicts.get(policy)
+  if (!verdict) {
+    verdict =
+      policy.source.action === 'ALLOW'
+        ? { allowed: true, policy: policy.key }
+        : { allowed: false, policy: policy.key, reason: `explicitly denied by: ${policy.key}` }
+    verdicts.set(policy, verdict)
+  }
+  return verdict
+}

@@ -1,0 +1,8 @@
+/** Rules of one policy: Istio's own bound (AuthorizationPolicy `rules`, maxItems). */
+export const POLICY_RULES_MAX = 512
+
+/** Clauses and matches of one policy, all rules together; beyond it a push could stall every new connection. */
+export const POLICY_MATCHES_MAX = 16_384
+
+/** Values of one policy, all matches together. */
+export const POLICY_VALUES_MAX = 65_536
