@@ -65,8 +65,11 @@ function recordPath(folder: string, record: Pick<ProcessRecord, 'role' | 'name'>
   return join(folder, `${record.role}-${record.name}.json`)
 }
 
-/** Field 22 of /proc/<pid>/stat, read behind the command's closing parenthesis; zombies count as gone. */
-function kernelStartTime(pid: number): string | undefined {
+/**
+ * When the kernel started `pid`: field 22 of /proc/<pid>/stat, read behind the command's closing parenthesis. Undefined
+ * where there is no such process, no /proc, or only a zombie.
+ */
+export function kernelStartTime(pid: number): string | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
     return fields[0] === 'Z' ? undefined : fields[19]
