@@ -1,1 +1,19 @@
+export * from './authorizer.ts'
+export * from './certificate-authority.ts'
+export { type CsrWish, createCsr, type ParsedCsr, parseCsr } from './csr.ts'
+export * from './errors.ts'
+export * from './keys.ts'
+export * from './limits.ts'
 export * from './spiffe-id.ts'
+export * from './svid-source.ts'
+export * from './trust-bundle.ts'
+export * from './trust-domain.ts'
+export {
+  type CertificateFacts,
+  type DistinguishedName,
+  parseCertificates,
+  readCertificateFacts,
+  readSubject,
+  type SubjectAltName,
+} from './x509.ts'
+export * from './x509-svid.ts'

@@ -1,0 +1,285 @@
+import type { KeyObject, X509Certificate } from 'node:crypto'
+import type { Clock } from '@ambient-lab/std'
+import { type ParsedCsr, parseCsr } from './csr.ts'
+import { pkiError } from './errors.ts'
+import { generateKeyPair, privateKeyFromPem, privateKeyToPem } from './keys.ts'
+import {
+  API_CERTIFICATE_TTL_SECONDS,
+  CA_TTL_SECONDS,
+  CLOCK_SKEW_GRACE_MS,
+  SVID_TTL_SECONDS_DEFAULT,
+  SVID_TTL_SECONDS_MAX,
+} from './limits.ts'
+import { formatSpiffeId, parseSpiffeId, type SpiffeId } from './spiffe-id.ts'
+import { TrustBundle } from './trust-bundle.ts'
+import { TRUST_DOMAIN_DEFAULT } from './trust-domain.ts'
+import {
+  type CertificateUse,
+  type DistinguishedName,
+  parseCertificates,
+  readSubject,
+  type SubjectAltName,
+  signCertificate,
+} from './x509.ts'
+
+export interface CertificateAuthorityComponents {
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** Everything that has to be kept; all PEM. The two keys are secrets. */
+export interface SerializedAuthority {
+  readonly trustDomain: string
+  /** The root that signed the intermediate first, then others that are trusted during a root rotation. */
+  readonly rootsPem: readonly string[]
+  readonly rootKeyPem: string
+  readonly intermediatePem: string
+  readonly intermediateKeyPem: string
+}
+
+export interface IssuedCertificate {
+  /** Leaf, then the intermediate; PEM, one certificate an element. */
+  readonly chainPem: readonly string[]
+  /** Every root that is trusted now. */
+  readonly rootsPem: readonly string[]
+  /** Upper case hex. */
+  readonly serialNumber: string
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** A certificate whose key the authority made itself, for its own process or a person's kubeconfig. */
+export interface IssuedWithKey extends IssuedCertificate {
+  readonly keyPem: string
+}
+
+interface Signer {
+  readonly certificate: X509Certificate
+  readonly privateKey: KeyObject
+  readonly name: DistinguishedName
+}
+
+interface LeafInit {
+  readonly publicKey: KeyObject
+  readonly subject: DistinguishedName
+  readonly subjectAltNames: readonly SubjectAltName[]
+  readonly extendedKeyUsage: readonly ('serverAuth' | 'clientAuth')[]
+  readonly ttlSeconds: number
+}
+
+export const NODE_GROUP = 'system:nodes'
+export const NODE_USER_PREFIX = 'system:node:'
+
+/**
+ * A root and one intermediate, which signs everything. It grants what it is told to grant: who may ask for what is
+ * decided by the caller. Workload certificates have a URI SAN and no subject, API clients a subject and no URI SAN,
+ * so neither can pass for the other although they share a root.
+ */
+export class CertificateAuthority {
+  readonly bundle: TrustBundle
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #signer: Signer
+  readonly #rootKeyPem: string
+
+  private constructor(components: CertificateAuthorityComponents, saved: SerializedAuthority) {
+    this.#clock = components.clock
+    this.bundle = TrustBundle.parse(saved.trustDomain, saved.rootsPem)
+    this.#rootKeyPem = saved.rootKeyPem
+    const [certificate] = parseCertificates(saved.intermediatePem)
+    const privateKey = privateKeyFromPem(saved.intermediateKeyPem)
+    if (!certificate!.checkPrivateKey(privateKey)) {
+      throw pkiError(
+        'SVID_KEY_MISMATCH',
+        'the key of the certificate authority is not that of its intermediate certificate',
+      )
+    }
+    if (!this.bundle.issuerOf(certificate!)) {
+      throw pkiError(
+        'CERTIFICATE_MALFORMED',
+        'the intermediate certificate was not signed by a root of the certificate authority',
+      )
+    }
+    this.#signer = { certificate: certificate!, privateKey, name: readSubject(certificate!) }
+  }
+
+  /** A new root and a new intermediate. */
+  static create(
+    components: CertificateAuthorityComponents,
+    init: {
+      /** @default 'cluster.local' */
+      readonly trustDomain?: string
+      /** Of the root; the intermediate ends with it. @default ten years */
+      readonly ttlSeconds?: number
+    } = {},
+  ): CertificateAuthority {
+    const { trustDomain = TRUST_DOMAIN_DEFAULT, ttlSeconds = CA_TTL_SECONDS } = init
+    const nowMs = components.clock.now()
+    const root = generateKeyPair()
+    const intermediate = generateKeyPair()
+    const issuer = { organizations: [trustDomain], commonName: 'Ambient Lab root' }
+    const common = {
+      issuer,
+      issuerPublicKey: root.publicKey,
+      notBeforeMs: nowMs - CLOCK_SKEW_GRACE_MS,
+      notAfterMs: nowMs + ttlSeconds * 1000,
+      subjectAltNames: [],
+    }
+    const rootCertificate = signCertificate(
+      { ...common, subject: issuer, publicKey: root.publicKey, use: { kind: 'authority', pathLength: 1 } },
+      root.privateKey,
+    )
+    const intermediateCertificate = signCertificate(
+      {
+        ...common,
+        subject: { organizations: [trustDomain], commonName: 'Ambient Lab intermediate' },
+        publicKey: intermediate.publicKey,
+        use: { kind: 'authority', pathLength: 0 },
+      },
+      root.privateKey,
+    )
+    return new CertificateAuthority(components, {
+      trustDomain,
+      rootsPem: [rootCertificate.toString()],
+      rootKeyPem: privateKeyToPem(root.privateKey),
+      intermediatePem: intermediateCertificate.toString(),
+      intermediateKeyPem: privateKeyToPem(intermediate.privateKey),
+    })
+  }
+
+  /** @throws CodedError CERTIFICATE_MALFORMED, SVID_KEY_MISMATCH, NO_ROOT_CERTIFICATE when the parts do not fit */
+  static load(components: CertificateAuthorityComponents, saved: SerializedAuthority): CertificateAuthority {
+    return new CertificateAuthority(components, saved)
+  }
+
+  serialize(): SerializedAuthority {
+    return {
+      trustDomain: this.trustDomain,
+      rootsPem: this.rootsPem,
+      rootKeyPem: this.#rootKeyPem,
+      intermediatePem: this.#signer.certificate.toString(),
+      intermediateKeyPem: privateKeyToPem(this.#signer.privateKey),
+    }
+  }
+
+  get trustDomain(): string {
+    return this.bundle.trustDomain
+  }
+
+  get rootsPem(): readonly string[] {
+    return this.bundle.rootsPem
+  }
+
+  /** SHA-256 of the root's DER, lower case hex: what a join token pins. */
+  get rootFingerprint(): string {
+    return this.bundle.roots[0]!.fingerprint256.replaceAll(':', '').toLowerCase()
+  }
+
+  /**
+   * A workload's SVID for the id that its request names.
+   * @param ttlSeconds zero or absent means the default of 24 h
+   * @throws CodedError CSR_REFUSED when the request has a subject, no or several names, an id of another trust domain;
+   *   CERTIFICATE_TTL_REFUSED beyond 90 days
+   */
+  signWorkload(csr: string | ParsedCsr, ttlSeconds: number = SVID_TTL_SECONDS_DEFAULT): IssuedCertificate {
+    const request = typeof csr === 'string' ? parseCsr(csr) : csr
+    const id = requestedIdentity(request)
+    if (id.trustDomain !== this.trustDomain) {
+      throw pkiError(
+        'CSR_REFUSED',
+        `certificate request refused: ${formatSpiffeId(id)} is not of trust domain ${this.trustDomain}`,
+      )
+    }
+    return this.#signLeaf({
+      publicKey: request.publicKey,
+      subject: {},
+      subjectAltNames: [{ uri: formatSpiffeId(id) }],
+      extendedKeyUsage: ['serverAuth', 'clientAuth'],
+      ttlSeconds: ttlSeconds || SVID_TTL_SECONDS_DEFAULT,
+    })
+  }
+
+  /** The client certificate of a node's agent: CN `system:node:<node>`, O `system:nodes`. Only the request's key counts. */
+  signNode(csr: string | ParsedCsr, node: string, ttlSeconds: number = SVID_TTL_SECONDS_MAX): IssuedCertificate {
+    const { publicKey } = typeof csr === 'string' ? parseCsr(csr) : csr
+    const subject = { commonName: NODE_USER_PREFIX + node, organizations: [NODE_GROUP] }
+    return this.#signLeaf({ publicKey, subject, subjectAltNames: [], extendedKeyUsage: ['clientAuth'], ttlSeconds })
+  }
+
+  /** A client certificate with its key, for a kubeconfig. */
+  issueClient(subject: DistinguishedName, ttlSeconds: number = API_CERTIFICATE_TTL_SECONDS): IssuedWithKey {
+    return this.#issue({ subject, subjectAltNames: [], extendedKeyUsage: ['clientAuth'], ttlSeconds })
+  }
+
+  /** A server certificate with its key, for the API server. */
+  issueServer(
+    names: {
+      readonly dnsNames?: readonly string[]
+      readonly ipAddresses?: readonly string[]
+      readonly commonName: string
+    },
+    ttlSeconds: number = API_CERTIFICATE_TTL_SECONDS,
+  ): IssuedWithKey {
+    const { dnsNames = [], ipAddresses = [], commonName } = names
+    return this.#issue({
+      subject: { commonName },
+      subjectAltNames: [...dnsNames.map((dns) => ({ dns })), ...ipAddresses.map((ip) => ({ ip }))],
+      extendedKeyUsage: ['serverAuth'],
+      ttlSeconds,
+    })
+  }
+
+  #issue(init: Omit<LeafInit, 'publicKey'>): IssuedWithKey {
+    const keys = generateKeyPair()
+    return { ...this.#signLeaf({ ...init, publicKey: keys.publicKey }), keyPem: privateKeyToPem(keys.privateKey) }
+  }
+
+  #signLeaf(init: LeafInit): IssuedCertificate {
+    const { certificate: issuer, privateKey, name } = this.#signer
+    const use: CertificateUse = { kind: 'end', extendedKeyUsage: init.extendedKeyUsage }
+    const { notBeforeMs, notAfterMs } = this.#validity(init)
+    const template = { ...init, use, issuer: name, issuerPublicKey: issuer.publicKey, notBeforeMs, notAfterMs }
+    const leaf = signCertificate(template, privateKey)
+    return {
+      chainPem: [leaf.toString(), issuer.toString()],
+      rootsPem: this.rootsPem,
+      serialNumber: leaf.serialNumber,
+      notBeforeMs: leaf.validFromDate.getTime(),
+      notAfterMs: leaf.validToDate.getTime(),
+    }
+  }
+
+  #validity({ ttlSeconds, subjectAltNames }: LeafInit): { notBeforeMs: number; notAfterMs: number } {
+    const nowMs = this.#clock.now()
+    const signerEndMs = this.#signer.certificate.validToDate.getTime()
+    const isWorkload = subjectAltNames.some((name) => 'uri' in name)
+    if (!(ttlSeconds > 0) || (isWorkload && ttlSeconds > SVID_TTL_SECONDS_MAX)) {
+      throw pkiError(
+        'CERTIFICATE_TTL_REFUSED',
+        `requested TTL ${ttlSeconds} s is not within 1 s and ${SVID_TTL_SECONDS_MAX} s`,
+      )
+    }
+    if (signerEndMs <= nowMs) throw pkiError('CERTIFICATE_TTL_REFUSED', 'the certificate authority itself has expired')
+    return { notBeforeMs: nowMs - CLOCK_SKEW_GRACE_MS, notAfterMs: Math.min(nowMs + ttlSeconds * 1000, signerEndMs) }
+  }
+}
+
+/**
+ * The identity that a workload's request asks for: a caller compares it with what the asking node may have.
+ * @throws CodedError CSR_REFUSED unless the request has an empty subject and exactly one name, a SPIFFE id of Istio's form
+ */
+export function requestedIdentity(csr: ParsedCsr): SpiffeId {
+  const { subject, uriNames, otherNames } = csr
+  if (subject.commonName !== undefined || subject.organizations?.length) {
+    throw pkiError('CSR_REFUSED', 'certificate request refused: the subject of a workload must be empty')
+  }
+  if (uriNames.length !== 1 || otherNames !== 0) {
+    throw pkiError(
+      'CSR_REFUSED',
+      `certificate request refused: ${uriNames.length + otherNames} names instead of one URI`,
+    )
+  }
+  try {
+    return parseSpiffeId(uriNames[0]!)
+  } catch (cause) {
+    throw pkiError('CSR_REFUSED', `certificate request refused: ${(cause as Error).message}`, { cause })
+  }
+}

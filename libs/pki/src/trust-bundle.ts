@@ -1,0 +1,44 @@
+import type { X509Certificate } from 'node:crypto'
+import { pkiError } from './errors.ts'
+import { parseTrustDomain } from './trust-domain.ts'
+import { parseCertificates } from './x509.ts'
+
+/** The roots that speak for one trust domain: one in calm times, two while the root is rotated. Immutable. */
+export class TrustBundle {
+  readonly trustDomain: string
+  readonly roots: readonly X509Certificate[]
+  /** PEM, one root an element. */
+  readonly rootsPem: readonly string[]
+
+  /** @throws CodedError NO_ROOT_CERTIFICATE, INVALID_TRUST_DOMAIN */
+  constructor(trustDomain: string, roots: readonly X509Certificate[]) {
+    if (roots.length === 0) throw pkiError('NO_ROOT_CERTIFICATE', 'no root certificate present')
+    this.trustDomain = parseTrustDomain(trustDomain)
+    this.roots = roots
+    this.rootsPem = roots.map((root) => root.toString())
+  }
+
+  /**
+   * @param pem one text or several, each with one root or more
+   * @throws CodedError NO_ROOT_CERTIFICATE, CERTIFICATE_MALFORMED, INVALID_TRUST_DOMAIN
+   */
+  static parse(trustDomain: string, pem: string | readonly string[]): TrustBundle {
+    const texts = (typeof pem === 'string' ? [pem] : pem).filter((text) => text.trim() !== '')
+    return new TrustBundle(trustDomain, texts.length > 0 ? parseCertificates(texts) : [])
+  }
+
+  /** Equal sets of roots, in whatever order. */
+  equals(other: TrustBundle): boolean {
+    const ours = new Set(this.roots.map((root) => root.fingerprint256))
+    return (
+      this.trustDomain === other.trustDomain &&
+      ours.size === new Set(other.roots.map((root) => root.fingerprint256)).size &&
+      other.roots.every((root) => ours.has(root.fingerprint256))
+    )
+  }
+
+  /** The root that signed `certificate`, if one did. */
+  issuerOf(certificate: X509Certificate): X509Certificate | undefined {
+    return this.roots.find((root) => certificate.checkIssued(root) && certificate.verify(root.publicKey))
+  }
+}
