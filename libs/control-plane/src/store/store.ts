@@ -12,6 +12,8 @@ export interface StoreEvent {
   readonly operation: 'added' | 'modified' | 'deleted'
   /** For `deleted`: the last state, with the revision of the deletion as its resourceVersion. */
   readonly object: Resource
+  /** The state before; undefined for `added`. */
+  readonly previous?: Resource
 }
 
 /**

@@ -1,0 +1,62 @@
+import type { ObjectKey, Resource } from '@ambient-lab/api'
+import { assert } from '@ambient-lab/std'
+import { HISTORY_EVENTS_MAX } from './limits.ts'
+import { type PendingWrite, RevisionedObjects } from './revisioned-objects.ts'
+import type { Revision, Store, StoreEvent, StoreType } from './store.ts'
+
+/** A Store that forgets everything with its process: for simulation and tests. */
+export class MemoryStore implements Store {
+  readonly #objects: RevisionedObjects
+  #pending: PendingWrite[] = []
+  #disposed = false
+
+  constructor(init: { /** @default HISTORY_EVENTS_MAX */ readonly historyEventsMax?: number } = {}) {
+    this.#objects = new RevisionedObjects({
+      historyEventsMax: init.historyEventsMax ?? HISTORY_EVENTS_MAX,
+      revision: 0,
+    })
+  }
+
+  get revision(): Revision {
+    return this.#objects.revision
+  }
+
+  get(type: StoreType, key: ObjectKey): Resource | undefined {
+    return this.#objects.get(type, key)
+  }
+
+  list(type: StoreType, options: { readonly namespace?: string } = {}): readonly Resource[] {
+    return this.#objects.list(type, options.namespace)
+  }
+
+  write(
+    type: StoreType,
+    key: ObjectKey,
+    change: (current: Resource | undefined) => Resource | undefined,
+  ): Promise<Resource | undefined> {
+    assert(!this.#disposed, 'write to a store that is closed')
+    return new Promise((resolve, reject) => {
+      if (this.#pending.length === 0) queueMicrotask(() => this.#commit())
+      this.#pending.push({ type, key, change, resolve, reject })
+    })
+  }
+
+  watch(
+    options: { readonly type?: StoreType; readonly after: Revision },
+    listener: (event: StoreEvent) => void,
+  ): () => void {
+    return this.#objects.watch(options, listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true
+    this.#commit()
+  }
+
+  /** A listener may write: that write waits for the next turn, behind the events of this one. */
+  #commit(): void {
+    const writes = this.#pending
+    this.#pending = []
+    this.#objects.commit(writes, () => {})
+  }
+}
