@@ -55,8 +55,12 @@ export interface KindDefinition<R extends Resource = Resource> {
   readonly statusSubresource?: boolean
   /** Objects computed on request and never stored: Connection, Edge. */
   readonly virtual?: boolean
-  /** NAME comes first and AGE last by themselves. */
+  /** NAME comes first and AGE last by themselves; wide columns follow AGE, as kubectl has it. */
   readonly columns: readonly Column<R>[]
+  /** The columns are all there is: no NAME, no AGE (Event, Connection, Edge). @default false */
+  readonly bareColumns?: boolean
+  /** Fills in what the schema's `default` cannot say because it depends on other fields. Pure; runs after those. */
+  withDefaults?(object: R): R
   /** Findings beyond the schema: what is wrong, and at which JSON path. Empty: none. */
   validate?(object: R): readonly FieldError[]
 }

@@ -1,0 +1,16 @@
+import { defineKind } from '../kind.ts'
+import { ANY_OBJECT, object, STATUS } from '../schema.ts'
+
+/** Istio's own Gateway, older than the Gateway API's: `gateways.networking.istio.io`. */
+export default defineKind({
+  group: 'networking.istio.io',
+  version: 'v1',
+  otherVersions: ['v1beta1', 'v1alpha3'],
+  kind: 'Gateway',
+  plural: 'gateways',
+  shortNames: ['gw'],
+  categories: ['istio-io', 'networking-istio-io'],
+  scope: 'Namespaced',
+  schema: object({ spec: ANY_OBJECT, status: STATUS }),
+  columns: [],
+})

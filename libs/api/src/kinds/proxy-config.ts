@@ -1,0 +1,13 @@
+import { defineKind } from '../kind.ts'
+import { ANY_OBJECT, object, STATUS } from '../schema.ts'
+
+export default defineKind({
+  group: 'networking.istio.io',
+  version: 'v1beta1',
+  kind: 'ProxyConfig',
+  plural: 'proxyconfigs',
+  categories: ['istio-io', 'networking-istio-io'],
+  scope: 'Namespaced',
+  schema: object({ spec: ANY_OBJECT, status: STATUS }),
+  columns: [],
+})

@@ -1,0 +1,94 @@
+import type { JsonSchema } from './kind.ts'
+import type { ObjectMeta } from './resource.ts'
+import { array, INT_OR_STRING, object, oneOf, PORT, STRING_MAP, STRINGS, string } from './schema.ts'
+
+export interface ContainerPort {
+  readonly name?: string
+  readonly containerPort: number
+  readonly protocol?: 'TCP' | 'UDP' | 'SCTP'
+}
+
+export interface EnvVar {
+  readonly name: string
+  readonly value?: string
+  readonly valueFrom?: unknown
+}
+
+/** The fields of a container that the lab reads; others are kept as they came. */
+export interface Container {
+  readonly name: string
+  readonly image?: string
+  readonly command?: readonly string[]
+  readonly args?: readonly string[]
+  readonly env?: readonly EnvVar[]
+  readonly ports?: readonly ContainerPort[]
+  readonly [field: string]: unknown
+}
+
+/** The fields of a pod's spec that the lab reads; others are kept as they came. */
+export interface PodSpec {
+  readonly containers: readonly Container[]
+  readonly initContainers?: readonly Container[]
+  readonly nodeName?: string
+  readonly nodeSelector?: Readonly<Record<string, string>>
+  readonly serviceAccountName?: string
+  readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never'
+  readonly hostNetwork?: boolean
+  readonly terminationGracePeriodSeconds?: number
+  readonly [field: string]: unknown
+}
+
+export interface PodTemplate {
+  readonly metadata?: Partial<ObjectMeta>
+  readonly spec: PodSpec
+}
+
+const CONTAINER: JsonSchema = object(
+  {
+    name: string({ minLength: 1, maxLength: 63, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' }),
+    image: string(),
+    command: STRINGS,
+    args: STRINGS,
+    env: array(object({ name: string({ minLength: 1 }), value: string() }, { required: ['name'], open: true })),
+    ports: array(
+      object(
+        {
+          name: string({ maxLength: 15 }),
+          containerPort: PORT,
+          protocol: { ...oneOf('TCP', 'UDP', 'SCTP'), default: 'TCP' },
+        },
+        { required: ['containerPort'], open: true },
+      ),
+    ),
+    readinessProbe: object({ httpGet: object({ port: INT_OR_STRING }, { open: true }) }, { open: true }),
+  },
+  { required: ['name'], open: true },
+)
+
+export const POD_SPEC: JsonSchema = object(
+  {
+    containers: array(CONTAINER, { minItems: 1 }),
+    initContainers: array(CONTAINER),
+    nodeName: string(),
+    nodeSelector: STRING_MAP,
+    serviceAccountName: string(),
+    restartPolicy: { ...oneOf('Always', 'OnFailure', 'Never'), default: 'Always' },
+    hostNetwork: { type: 'boolean' },
+    terminationGracePeriodSeconds: { type: 'integer', minimum: 0, default: 30 },
+    dnsPolicy: string({ default: 'ClusterFirst' }),
+  },
+  { required: ['containers'], open: true },
+)
+
+const TEMPLATE_METADATA: JsonSchema = object({ labels: STRING_MAP, annotations: STRING_MAP }, { open: true })
+
+export const POD_TEMPLATE: JsonSchema = object({ metadata: TEMPLATE_METADATA, spec: POD_SPEC }, { required: ['spec'] })
+
+/** Of a kind that makes pods from a template, the columns that `-o wide` adds. */
+export function containerCells(template: PodTemplate | undefined): { names: string; images: string } {
+  const containers = template?.spec?.containers ?? []
+  return {
+    names: containers.map(({ name }) => name).join(','),
+    images: containers.map(({ image }) => image ?? '').join(','),
+  }
+}
