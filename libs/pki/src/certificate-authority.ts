@@ -1,8 +1,8 @@
-import type { KeyObject, X509Certificate } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import type { Clock } from '@ambient-lab/std'
 import { type ParsedCsr, parseCsr } from './csr.ts'
 import { pkiError } from './errors.ts'
-import { generateKeyPair, privateKeyFromPem, privateKeyToPem } from './keys.ts'
+import { generateKeyPair, type KeyPair, privateKeyFromPem, privateKeyToPem } from './keys.ts'
 import {
   API_CERTIFICATE_TTL_SECONDS,
   CA_TTL_SECONDS,
@@ -10,14 +10,16 @@ import {
   SVID_TTL_SECONDS_DEFAULT,
   SVID_TTL_SECONDS_MAX,
 } from './limits.ts'
+import { encodePem } from './pem.ts'
 import { formatSpiffeId, parseSpiffeId, type SpiffeId } from './spiffe-id.ts'
 import { TrustBundle } from './trust-bundle.ts'
 import { TRUST_DOMAIN_DEFAULT } from './trust-domain.ts'
 import {
-  type CertificateUse,
+  createSigner,
   type DistinguishedName,
   parseCertificates,
   readSubject,
+  type Signer,
   type SubjectAltName,
   signCertificate,
 } from './x509.ts'
@@ -52,12 +54,6 @@ export interface IssuedWithKey extends IssuedCertificate {
   readonly keyPem: string
 }
 
-interface Signer {
-  readonly certificate: X509Certificate
-  readonly privateKey: KeyObject
-  readonly name: DistinguishedName
-}
-
 interface LeafInit {
   readonly publicKey: KeyObject
   readonly subject: DistinguishedName
@@ -78,6 +74,8 @@ export class CertificateAuthority {
   readonly bundle: TrustBundle
   readonly #clock: Pick<Clock, 'now'>
   readonly #signer: Signer
+  readonly #intermediatePem: string
+  readonly #intermediateEndMs: number
   readonly #rootKeyPem: string
 
   private constructor(components: CertificateAuthorityComponents, saved: SerializedAuthority) {
@@ -98,7 +96,9 @@ export class CertificateAuthority {
         'the intermediate certificate was not signed by a root of the certificate authority',
       )
     }
-    this.#signer = { certificate: certificate!, privateKey, name: readSubject(certificate!) }
+    this.#signer = createSigner({ privateKey, publicKey: certificate!.publicKey }, readSubject(certificate!))
+    this.#intermediatePem = certificate!.toString()
+    this.#intermediateEndMs = certificate!.validToDate.getTime()
   }
 
   /** A new root and a new intermediate. */
@@ -115,32 +115,20 @@ export class CertificateAuthority {
     const nowMs = components.clock.now()
     const root = generateKeyPair()
     const intermediate = generateKeyPair()
-    const issuer = { organizations: [trustDomain], commonName: 'Ambient Lab root' }
-    const common = {
-      issuer,
-      issuerPublicKey: root.publicKey,
-      notBeforeMs: nowMs - CLOCK_SKEW_GRACE_MS,
-      notAfterMs: nowMs + ttlSeconds * 1000,
-      subjectAltNames: [],
+    const rootName = { organizations: [trustDomain], commonName: 'Ambient Lab root' }
+    const intermediateName = { organizations: [trustDomain], commonName: 'Ambient Lab intermediate' }
+    const signer = createSigner(root, rootName)
+    const authority = (subject: DistinguishedName, { publicKey }: KeyPair, pathLength: number) => {
+      const validity = { notBeforeMs: nowMs - CLOCK_SKEW_GRACE_MS, notAfterMs: nowMs + ttlSeconds * 1000 }
+      const use = { kind: 'authority', pathLength } as const
+      const { der } = signCertificate({ subject, publicKey, ...validity, use, subjectAltNames: [] }, signer)
+      return encodePem('CERTIFICATE', der)
     }
-    const rootCertificate = signCertificate(
-      { ...common, subject: issuer, publicKey: root.publicKey, use: { kind: 'authority', pathLength: 1 } },
-      root.privateKey,
-    )
-    const intermediateCertificate = signCertificate(
-      {
-        ...common,
-        subject: { organizations: [trustDomain], commonName: 'Ambient Lab intermediate' },
-        publicKey: intermediate.publicKey,
-        use: { kind: 'authority', pathLength: 0 },
-      },
-      root.privateKey,
-    )
     return new CertificateAuthority(components, {
       trustDomain,
-      rootsPem: [rootCertificate.toString()],
+      rootsPem: [authority(rootName, root, 1)],
       rootKeyPem: privateKeyToPem(root.privateKey),
-      intermediatePem: intermediateCertificate.toString(),
+      intermediatePem: authority(intermediateName, intermediate, 0),
       intermediateKeyPem: privateKeyToPem(intermediate.privateKey),
     })
   }
@@ -155,7 +143,7 @@ export class CertificateAuthority {
       trustDomain: this.trustDomain,
       rootsPem: this.rootsPem,
       rootKeyPem: this.#rootKeyPem,
-      intermediatePem: this.#signer.certificate.toString(),
+      intermediatePem: this.#intermediatePem,
       intermediateKeyPem: privateKeyToPem(this.#signer.privateKey),
     }
   }
@@ -233,23 +221,21 @@ export class CertificateAuthority {
   }
 
   #signLeaf(init: LeafInit): IssuedCertificate {
-    const { certificate: issuer, privateKey, name } = this.#signer
-    const use: CertificateUse = { kind: 'end', extendedKeyUsage: init.extendedKeyUsage }
-    const { notBeforeMs, notAfterMs } = this.#validity(init)
-    const template = { ...init, use, issuer: name, issuerPublicKey: issuer.publicKey, notBeforeMs, notAfterMs }
-    const leaf = signCertificate(template, privateKey)
+    const validity = this.#validity(init)
+    const use = { kind: 'end', extendedKeyUsage: init.extendedKeyUsage } as const
+    const { der, serialNumber } = signCertificate({ ...init, ...validity, use }, this.#signer)
     return {
-      chainPem: [leaf.toString(), issuer.toString()],
+      chainPem: [encodePem('CERTIFICATE', der), this.#intermediatePem],
       rootsPem: this.rootsPem,
-      serialNumber: leaf.serialNumber,
-      notBeforeMs: leaf.validFromDate.getTime(),
-      notAfterMs: leaf.validToDate.getTime(),
+      serialNumber,
+      ...validity,
     }
   }
 
+  /** In whole seconds, as a certificate says it. */
   #validity({ ttlSeconds, subjectAltNames }: LeafInit): { notBeforeMs: number; notAfterMs: number } {
-    const nowMs = this.#clock.now()
-    const signerEndMs = this.#signer.certificate.validToDate.getTime()
+    const nowMs = Math.floor(this.#clock.now() / 1000) * 1000
+    const signerEndMs = this.#intermediateEndMs
     const isWorkload = subjectAltNames.some((name) => 'uri' in name)
     if (!(ttlSeconds > 0) || (isWorkload && ttlSeconds > SVID_TTL_SECONDS_MAX)) {
       throw pkiError(

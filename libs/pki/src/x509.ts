@@ -23,6 +23,7 @@ import {
   wholeBitString,
 } from './der.ts'
 import { pkiError } from './errors.ts'
+import type { KeyPair } from './keys.ts'
 import { CHAIN_LENGTH_MAX } from './limits.ts'
 import { decodePem } from './pem.ts'
 
@@ -43,14 +44,24 @@ export type CertificateUse =
 
 export interface CertificateTemplate {
   readonly subject: DistinguishedName
-  readonly issuer: DistinguishedName
   readonly publicKey: KeyObject
-  /** The key that signs: the issuer's. */
-  readonly issuerPublicKey: KeyObject
   readonly notBeforeMs: number
   readonly notAfterMs: number
   readonly use: CertificateUse
   readonly subjectAltNames: readonly SubjectAltName[]
+}
+
+/** Who signs. Made once per authority, because encoding a name and hashing a key costs as much as a signature. */
+export interface Signer {
+  readonly name: Asn1
+  readonly keyIdentifier: Buffer
+  readonly privateKey: KeyObject
+}
+
+export interface EncodedCertificate {
+  readonly der: Buffer
+  /** Upper case hex, as X509Certificate tells it. */
+  readonly serialNumber: string
 }
 
 /** What X509Certificate of node:crypto does not tell, or tells as text only. */
@@ -70,6 +81,8 @@ export const KEY_USAGE = { digitalSignature: 0x80, keyEncipherment: 0x20, keyCer
 const OID = {
   commonName: '2.5.4.3',
   organization: '2.5.4.10',
+  ecPublicKey: '1.2.840.10045.2.1',
+  prime256v1: '1.2.840.10045.3.1.7',
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
@@ -87,24 +100,33 @@ const EXTENDED_KEY_USAGE_OID: Readonly<Record<ExtendedKeyUsage, string>> = {
 /** Tags of GeneralName (RFC 5280 §4.2.1.6). */
 const GENERAL_NAME = { dns: 2, uri: 6, ip: 7 } as const
 
+/** SEC 1 §2.3.3. */
+const UNCOMPRESSED_POINT = Buffer.of(0x04)
 const VERSION_3 = 2
 const SERIAL_BYTES = 16
 
+export function createSigner(keys: KeyPair, name: DistinguishedName): Signer {
+  const publicKey = encodePublicKey(keys.publicKey)
+  return { name: encodeName(name), keyIdentifier: keyIdentifier(publicKey), privateKey: keys.privateKey }
+}
+
 /** Builds and signs one certificate. The signer's key is on P-256, so the algorithm is ecdsa-with-SHA256. */
-export function signCertificate(template: CertificateTemplate, signerKey: KeyObject): X509Certificate {
-  const algorithm = signatureAlgorithm()
+export function signCertificate(template: CertificateTemplate, signer: Signer): EncodedCertificate {
+  const serial = serialNumber()
+  const publicKey = encodePublicKey(template.publicKey)
   const signed = sequence(
     context(0, [integer(Buffer.of(VERSION_3))]),
-    integer(serialNumber()),
-    algorithm,
-    encodeName(template.issuer),
+    integer(serial),
+    signatureAlgorithm(),
+    signer.name,
     sequence(time(template.notBeforeMs), time(template.notAfterMs)),
     encodeName(template.subject),
-    encodePublicKey(template.publicKey),
-    context(3, [sequence(...extensions(template))]),
+    publicKey,
+    context(3, [sequence(...extensions(template, publicKey, signer))]),
   )
-  const signature = sign('sha256', encodeDer(signed), signerKey)
-  return new X509Certificate(encodeDer(sequence(signed, algorithm, bitString(signature))))
+  const signature = sign('sha256', encodeDer(signed), signer.privateKey)
+  const der = encodeDer(sequence(signed, signatureAlgorithm(), bitString(signature)))
+  return { der, serialNumber: serial.toString('hex').toUpperCase() }
 }
 
 export function signatureAlgorithm(): Asn1 {
@@ -119,8 +141,12 @@ export function requireSignatureAlgorithm(value: Asn1 | undefined): void {
   }
 }
 
+/** SubjectPublicKeyInfo of a P-256 key. Not by KeyObject's own `spki` export, which takes longer than a signature (80 µs). */
 export function encodePublicKey(key: KeyObject): Asn1 {
-  return decodeDer(key.export({ type: 'spki', format: 'der' }))
+  const { crv, x = '', y = '' } = key.export({ format: 'jwk' })
+  assert(crv === 'P-256', `a key on ${crv} instead of P-256`)
+  const point = Buffer.concat([UNCOMPRESSED_POINT, Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')])
+  return sequence(sequence(objectId(OID.ecPublicKey), objectId(OID.prime256v1)), bitString(point))
 }
 
 export function encodeName(name: DistinguishedName): Asn1 {
@@ -227,16 +253,16 @@ function readExtension(list: readonly Asn1[], oid: string): { isCritical: boolea
   return undefined
 }
 
-function extensions(template: CertificateTemplate): Asn1[] {
+function extensions(template: CertificateTemplate, publicKey: Asn1, signer: Signer): Asn1[] {
   const { use, subjectAltNames, subject } = template
   const isNameless = subject.commonName === undefined && !subject.organizations?.length
   const list = [
     keyUsageOf(use),
     extension(OID.basicConstraints, true, sequence(...basicConstraints(use))),
-    extension(OID.authorityKeyIdentifier, false, sequence(context(0, keyIdentifier(template.issuerPublicKey)))),
+    extension(OID.authorityKeyIdentifier, false, sequence(context(0, signer.keyIdentifier))),
   ]
   if (use.kind === 'authority') {
-    list.push(extension(OID.subjectKeyIdentifier, false, octetString(keyIdentifier(template.publicKey))))
+    list.push(extension(OID.subjectKeyIdentifier, false, octetString(keyIdentifier(publicKey))))
   } else {
     const usages = use.extendedKeyUsage.map((usage) => objectId(EXTENDED_KEY_USAGE_OID[usage]))
     list.push(extension(OID.extendedKeyUsage, false, sequence(...usages)))
@@ -268,8 +294,8 @@ function encodeGeneralName(name: SubjectAltName): Asn1 {
 }
 
 /** RFC 7093 §2 method 1: the first 160 bits of the SHA-256 of the key. */
-function keyIdentifier(key: KeyObject): Buffer {
-  const [, bits] = members(encodePublicKey(key), 'public key')
+function keyIdentifier(publicKey: Asn1): Buffer {
+  const [, bits] = members(publicKey, 'public key')
   return hash('sha256', wholeBitString(bits, 'public key'), 'buffer').subarray(0, 20)
 }
 
