@@ -22,14 +22,14 @@ export function jsonPatch(document: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch)) throw invalid('a JSON patch is a list of operations')
   if (patch.length > OPERATIONS_MAX) throw invalid(`more than ${OPERATIONS_MAX} operations`)
   // A holder makes the whole document just one more member, so that path '' needs no case of its own.
-  const holder: Record<string, unknown> = { root: structuredClone(document) }
+  const holder = { root: structuredClone(document) }
   let copied = 0
   for (const operation of patch.map(checkOperation)) {
     if (operation.op === 'copy') copied += textLength(get(holder, ['root', ...parsePointer(operation.from)]))
     if (copied > COPIED_CHARACTERS_MAX) throw invalid(`copies more than ${COPIED_CHARACTERS_MAX} characters`)
     applyOperation(holder, operation)
   }
-  return holder['root']
+  return holder.root
 }
 
 function applyOperation(holder: Record<string, unknown>, operation: JsonPatchOperation): void {

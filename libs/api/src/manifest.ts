@@ -1,0 +1,305 @@
+import { CodedError } from '@ambient-lab/std'
+import type { Document, LineCounter, Node, Pair } from 'yaml'
+import { formatFieldError } from './field-errors.ts'
+import { splitPath } from './json-path.ts'
+import type { FieldError, KindDefinition } from './kind.ts'
+import { ALIAS_EXPANSIONS_MAX, MANIFEST_CHARACTERS_MAX, MANIFEST_OBJECTS_MAX, NESTING_MAX } from './limits.ts'
+import { findKind } from './registry.ts'
+import type { Resource } from './resource.ts'
+import { validateResource } from './validate.ts'
+
+export interface Position {
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+  /** From 1. */
+  readonly column: number
+}
+
+export interface ManifestOptions {
+  /** As messages name it. @default '<stdin>' */
+  readonly file?: string
+  /** For namespaced objects that name none; without it they stay without. */
+  readonly defaultNamespace?: string
+}
+
+export interface ManifestResource {
+  readonly definition: KindDefinition
+  /** As written: no default filled in, nothing unknown removed. */
+  readonly object: Resource
+  readonly position: Position
+  /** Where a JSON path stands in the text, or the nearest thing around it that is there. */
+  at(path: string): Position
+}
+
+/** Something to tell about one place of a manifest. */
+export interface ManifestFinding extends FieldError {
+  readonly position: Position
+}
+
+/** An object of a kind that the lab does not have: passed over. */
+export interface UnknownKind {
+  readonly position: Position
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+}
+
+export interface Manifest {
+  /** In the order of the text; Lists are replaced by their items. */
+  readonly resources: readonly ManifestResource[]
+  readonly unknownKinds: readonly UnknownKind[]
+  /** Breaches of a schema or of a kind's own rules; such objects are in `resources` all the same. */
+  readonly problems: readonly ManifestFinding[]
+  /** Fields that their kind does not have. */
+  readonly warnings: readonly ManifestFinding[]
+}
+
+type Yaml = typeof import('yaml')
+
+/** One object with the place it came from: a document, or an item of a List. */
+interface Source {
+  readonly value: unknown
+  /** Path of the object inside its document. */
+  readonly prefix: readonly string[]
+  readonly document: Document
+}
+
+/**
+ * Reads YAML (several documents, JSON too) as Kubernetes would: YAML 1.1 words and octals, duplicate keys refused.
+ * @throws CodedError MANIFEST_INVALID listing every problem with its file:line:column
+ * @throws CodedError MANIFEST_SYNTAX, MANIFEST_TOO_LARGE as parseManifest
+ */
+export async function loadManifest(text: string, options: ManifestOptions = {}): Promise<Manifest> {
+  const manifest = await parseManifest(text, options)
+  if (manifest.problems.length === 0) return manifest
+  throw new CodedError('MANIFEST_INVALID', manifest.problems.map(formatFinding).join('\n'), {
+    where: options.file ?? '<stdin>',
+    next: 'correct the fields named above and try again',
+  })
+}
+
+/**
+ * The same, with the problems as values.
+ * @throws CodedError MANIFEST_SYNTAX with file:line:column and an excerpt, when the text is no YAML
+ * @throws CodedError MANIFEST_TOO_LARGE when text, nesting, objects or alias expansion exceed limits.ts
+ */
+export async function parseManifest(text: string, options: ManifestOptions = {}): Promise<Manifest> {
+  const yaml = await import('yaml')
+  const file = options.file ?? '<stdin>'
+  const lines = new yaml.LineCounter()
+  const sources = parseDocuments(yaml, text, file, lines).flatMap((document) => sourcesOf(yaml, document, file))
+  if (sources.length > MANIFEST_OBJECTS_MAX) throw tooLarge(file, `more than ${MANIFEST_OBJECTS_MAX} objects`)
+  const collected = { resources: [], unknownKinds: [], problems: [], warnings: [] } as Collected
+  for (const source of sources) collect(source, new Locator(yaml, source, file, lines), options, collected)
+  return collected
+}
+
+/** `policies/pay.yaml:7:3: spec.action: Unsupported value: …` */
+export function formatFinding(finding: ManifestFinding): string {
+  return `${formatPosition(finding.position)}: ${formatFieldError(finding)}`
+}
+
+/** `policies/pay.yaml:7:3` */
+export function formatPosition({ file, line, column }: Position): string {
+  return `${file}:${line}:${column}`
+}
+
+/**
+ * The value of one YAML or JSON document, under the same limits: for request bodies.
+ * @throws CodedError as parseManifest; also when there are several documents
+ */
+export async function parseYaml(text: string, file = '<body>'): Promise<unknown> {
+  const yaml = await import('yaml')
+  const documents = parseDocuments(yaml, text, file, new yaml.LineCounter())
+  if (documents.length > 1) throw new CodedError('MANIFEST_SYNTAX', `${file}: more than one document`, { where: file })
+  return documents[0] && toValue(documents[0], file)
+}
+
+/** Objects as YAML documents that this reader takes back unchanged, `---` between them. */
+export async function stringifyYaml(objects: readonly unknown[]): Promise<string> {
+  const { stringify } = await import('yaml')
+  return objects.map((object) => stringify(object, { version: '1.1', aliasDuplicateObjects: false })).join('---\n')
+}
+
+interface Collected {
+  readonly resources: ManifestResource[]
+  readonly unknownKinds: UnknownKind[]
+  readonly problems: ManifestFinding[]
+  readonly warnings: ManifestFinding[]
+}
+
+function collect({ value }: Source, locator: Locator, options: ManifestOptions, into: Collected): void {
+  const at = (path: string) => locator.at(path)
+  const header = headerOf(value)
+  if ('path' in header) {
+    into.problems.push({ ...header, position: at(header.path) })
+    return
+  }
+  const definition = findKind(header)
+  if (!definition) {
+    into.unknownKinds.push({ ...header, position: at('') })
+    return
+  }
+  const object = withNamespace(value as Resource, definition, options.defaultNamespace)
+  const { errors, unknownFields } = validateResource(definition, object)
+  into.resources.push({ definition, object, position: at(''), at })
+  into.problems.push(...errors.map((error) => ({ ...error, position: at(error.path) })))
+  into.warnings.push(...unknownFields.map((field) => ({ ...field, position: at(field.path) })))
+}
+
+function headerOf(value: unknown): FieldError | { apiVersion: string; kind: string; name: string } {
+  if (!isObject(value)) return { path: '', message: 'Invalid value: want an object with apiVersion, kind and metadata' }
+  const { apiVersion, kind, metadata } = value
+  if (typeof apiVersion !== 'string' || apiVersion === '') return { path: 'apiVersion', message: 'Required value' }
+  if (typeof kind !== 'string' || kind === '') return { path: 'kind', message: 'Required value' }
+  const name = isObject(metadata) && typeof metadata.name === 'string' ? metadata.name : ''
+  return { apiVersion, kind, name }
+}
+
+function withNamespace(object: Resource, { scope }: KindDefinition, defaultNamespace: string | undefined): Resource {
+  if (scope === 'Cluster' || defaultNamespace === undefined) return object
+  if (!isObject(object.metadata) || object.metadata.namespace) return object
+  return { ...object, metadata: { ...object.metadata, namespace: defaultNamespace } }
+}
+
+/** `kind: List`, and the typed lists that `kubectl get -o yaml` of old wrote. */
+function sourcesOf(yaml: Yaml, document: Document, file: string): Source[] {
+  if (document.contents === null || (yaml.isScalar(document.contents) && document.contents.value === null)) return []
+  const value = toValue(document, file)
+  if (
+    !isObject(value) ||
+    typeof value.kind !== 'string' ||
+    !value.kind.endsWith('List') ||
+    !Array.isArray(value.items)
+  ) {
+    return [{ value, prefix: [], document }]
+  }
+  return value.items.map((item, index) => ({ value: item, prefix: ['items', String(index)], document }))
+}
+
+function parseDocuments(yaml: Yaml, text: string, file: string, lines: LineCounter): Document[] {
+  if (text.length > MANIFEST_CHARACTERS_MAX) throw tooLarge(file, `more than ${MANIFEST_CHARACTERS_MAX} characters`)
+  if (nesting(text) > NESTING_MAX) throw tooLarge(file, `nested deeper than ${NESTING_MAX}`)
+  const parsed = yaml.parseAllDocuments(text, {
+    version: '1.1',
+    lineCounter: lines,
+    prettyErrors: false,
+    stringKeys: false,
+    // As Kubernetes' reader: no dates, no base 60, no binary; those stay text.
+    customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isForeignTag(tag)),
+  })
+  const documents = 'empty' in parsed ? [] : parsed
+  for (const { errors } of documents) {
+    if (errors[0]) throw syntaxError(text, file, lines, errors[0].pos[0], errors[0].message)
+  }
+  return documents
+}
+
+function isForeignTag(tag: { tag: string; format?: string }): boolean {
+  return tag.format === 'TIME' || /:(timestamp|binary|omap|set|pairs)$/.test(tag.tag)
+}
+
+/**
+ * An upper bound of how deep collections can be nested, without parsing: the composer recurses, so a hostile text has
+ * to be refused before it. Counts open brackets, and the indentation of block collections a line at a time.
+ */
+function nesting(text: string): number {
+  let open = 0
+  let deepest = 0
+  for (const line of text.split('\n')) {
+    const dashes = /^[ \t]*((?:[-?][ \t]+)*)/.exec(line)?.[1]?.match(/[-?]/g)?.length ?? 0
+    for (const character of line) {
+      if (character === '[' || character === '{') open++
+      if (character === ']' || character === '}') open = Math.max(0, open - 1)
+      if (open > deepest) deepest = open
+    }
+    deepest = Math.max(deepest, dashes)
+  }
+  return deepest
+}
+
+function toValue(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: ALIAS_EXPANSIONS_MAX })
+  } catch (error) {
+    if (error instanceof ReferenceError) throw tooLarge(file, `aliases: ${error.message}`)
+    throw error
+  }
+}
+
+function syntaxError(text: string, file: string, lines: LineCounter, offset: number, message: string): CodedError {
+  const { line, col } = lines.linePos(offset)
+  const position = { file, line, column: Math.max(1, col) }
+  const excerpt = excerptOf(text, position)
+  return new CodedError('MANIFEST_SYNTAX', `${formatPosition(position)}: ${message}\n${excerpt}`, {
+    where: formatPosition(position),
+  })
+}
+
+const EXCERPT_WIDTH_MAX = 100
+
+/** The line before and the line itself, with a caret below the column. */
+function excerptOf(text: string, { line, column }: Position): string {
+  const all = text.split('\n')
+  const gutter = String(line).length
+  const shown = [line - 1, line]
+    .filter((number) => number >= 1 && number <= all.length)
+    .map((number) => `${String(number).padStart(gutter)} | ${all[number - 1]!.slice(0, EXCERPT_WIDTH_MAX)}`)
+  const caret = column <= EXCERPT_WIDTH_MAX ? [`${' '.repeat(gutter)} | ${' '.repeat(column - 1)}^`] : []
+  return [...shown, ...caret].join('\n')
+}
+
+function tooLarge(file: string, what: string): CodedError {
+  return new CodedError('MANIFEST_TOO_LARGE', `${file}: ${what}`, { where: file })
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Finds JSON paths of one object in the text, only when somebody asks. */
+class Locator {
+  readonly #yaml: Yaml
+  readonly #source: Source
+  readonly #file: string
+  readonly #lines: LineCounter
+
+  constructor(yaml: Yaml, source: Source, file: string, lines: LineCounter) {
+    this.#yaml = yaml
+    this.#source = source
+    this.#file = file
+    this.#lines = lines
+  }
+
+  at(path: string): Position {
+    let node = this.#source.document.contents as Node | null
+    let offset = node?.range?.[0] ?? 0
+    for (const step of [...this.#source.prefix, ...splitPath(path)]) {
+      const found = this.#step(node, step)
+      if (!found) break
+      node = found.value
+      offset = found.offset
+    }
+    const { line, col } = this.#lines.linePos(offset)
+    return { file: this.#file, line: Math.max(1, line), column: Math.max(1, col) }
+  }
+
+  /** A field is found at its key, an item where it starts. */
+  #step(node: Node | null, step: string): { value: Node | null; offset: number } | undefined {
+    const { isAlias, isMap, isSeq } = this.#yaml
+    const target = isAlias(node) ? node.resolve(this.#source.document) : node
+    if (isSeq(target)) {
+      const item = target.items[Number(step)] as Node | undefined
+      return item?.range ? { value: item, offset: item.range[0] } : undefined
+    }
+    if (!isMap(target)) return undefined
+    const pair = target.items.find((candidate) => keyText(candidate) === step)
+    const key = pair?.key as Node | undefined
+    return key?.range ? { value: pair?.value as Node | null, offset: key.range[0] } : undefined
+  }
+}
+
+function keyText({ key }: Pair): string {
+  return String(typeof key === 'object' && key !== null && 'value' in key ? key.value : key)
+}
