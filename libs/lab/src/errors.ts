@@ -1,0 +1,30 @@
+/** Every code of this package's errors, with what it means; `apps/tui` maps each to an exit code. */
+export const LAB_ERRORS = {
+  LAB_NAME_INVALID: 'the name of a lab is a DNS label',
+  LAB_NOT_RUNNING: 'no lab of that name, or none at all',
+  LAB_AMBIGUOUS: 'several labs run and none was named',
+  LAB_LOCKED: 'another command works on the lab',
+  LAB_FILE_INVALID: 'the lab file breaks its schema',
+  KUBECONFIG_INVALID: 'the kubeconfig names no server, or several',
+  UNAVAILABLE: 'the API, or the supervisor, does not answer',
+  TIMEOUT: 'no answer, or no readiness, in time',
+  API_PROTOCOL: 'the other side of the API speaks something else',
+  SUPERVISOR_PROTOCOL: 'the other side of the supervisor socket speaks something else',
+  SHUTTING_DOWN: 'the lab is on its way down',
+  START_FAILED: 'a program of the lab ended before it was ready',
+  STOP_FAILED: 'a process survived SIGKILL',
+  PROCESS_UNKNOWN: 'no such process in this lab',
+  NOT_FOUND: 'the API has no such object',
+  ALREADY_EXISTS: 'an object of that name exists',
+  CONFLICT: 'the object changed meanwhile',
+  INVALID: 'the API refused the object',
+  BAD_REQUEST: 'the API did not understand the request',
+  NO_INPUT: 'a file or folder is not there',
+  METHOD_NOT_ALLOWED: 'the resource cannot do that',
+  UNAUTHORIZED: 'no credentials, or unknown ones',
+  FORBIDDEN: 'the credentials do not allow it',
+  GONE: 'the requested revision is no longer remembered',
+  API_ERROR: 'any other refusal of the API',
+} as const
+
+export type LabErrorCode = keyof typeof LAB_ERRORS

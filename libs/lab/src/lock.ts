@@ -1,0 +1,124 @@
+import { linkSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type Clock, CodedError, errorCode, isAlive, kernelStartTime, sleep } from '@ambient-lab/std'
+import { TAKEOVER_STALE_MS } from './limits.ts'
+
+/** Who holds a lock: enough to tell a live owner from a reused pid, and to name it to people. */
+export interface LockOwner {
+  readonly pid: number
+  readonly startTime: string
+  /** The command that holds it: `ambient down`, `supervisor`. */
+  readonly what: string
+  /** RFC 3339. */
+  readonly since: string
+}
+
+const RETRY_MS = 10
+
+/**
+ * A lock file that names its owner. One whose owner died is taken over: only the holder of the `.takeover` folder may
+ * remove it, after reading it once more, so that two late comers never both get in.
+ */
+export class Lock implements Disposable {
+  readonly #path: string
+  readonly #owner: LockOwner
+
+  private constructor(path: string, owner: LockOwner) {
+    this.#path = path
+    this.#owner = owner
+  }
+
+  /**
+   * @param options.limitMs how long to wait for a live owner; 0 does not wait
+   * @throws CodedError LAB_LOCKED naming the owner
+   */
+  static async acquire(path: string, options: { what: string; limitMs: number; clock: Clock }): Promise<Lock> {
+    const { clock, what, limitMs } = options
+    const owner: LockOwner = {
+      pid: process.pid,
+      startTime: kernelStartTime(process.pid) ?? '',
+      what,
+      since: new Date(clock.now()).toISOString(),
+    }
+    const untilMs = clock.monotonic() + limitMs
+    for (;;) {
+      if (tryLink(path, owner)) return new Lock(path, owner)
+      const holder = readOwner(path)
+      if (!holder || !isAlive(holder)) {
+        if (removeStale(path, clock)) continue
+      } else if (clock.monotonic() >= untilMs) {
+        throw lockedError(holder)
+      }
+      await sleep(clock, RETRY_MS)
+    }
+  }
+
+  /** The live holder, if there is one. */
+  static holder(path: string): LockOwner | undefined {
+    const owner = readOwner(path)
+    return owner && isAlive(owner) ? owner : undefined
+  }
+
+  [Symbol.dispose](): void {
+    const holder = readOwner(this.#path)
+    if (holder?.pid === this.#owner.pid && holder.startTime === this.#owner.startTime)
+      rmSync(this.#path, { force: true })
+  }
+}
+
+function lockedError(holder: LockOwner): CodedError {
+  return new CodedError('LAB_LOCKED', `process ${holder.pid} (${holder.what}) holds the lab since ${holder.since}`, {
+    retry: 'yes',
+    next: 'wait for it, or end it: ambient lab list',
+  })
+}
+
+/** The link appears with its content, or not at all: nobody reads half an owner. */
+function tryLink(path: string, owner: LockOwner): boolean {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const own = `${path}.${owner.pid}`
+  writeFileSync(own, `${JSON.stringify(owner)}\n`, { mode: 0o600 })
+  try {
+    linkSync(own, path)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(own, { force: true })
+  }
+}
+
+function readOwner(path: string): LockOwner | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as LockOwner
+  } catch {
+    return undefined
+  }
+}
+
+/** @returns false while somebody else is at it */
+function removeStale(path: string, clock: Clock): boolean {
+  const takeover = `${path}.takeover`
+  try {
+    mkdirSync(takeover)
+  } catch {
+    removeInterruptedTakeover(takeover, clock)
+    return false
+  }
+  try {
+    const holder = readOwner(path)
+    if (!holder || !isAlive(holder)) rmSync(path, { force: true })
+    return true
+  } finally {
+    rmdirSync(takeover)
+  }
+}
+
+function removeInterruptedTakeover(takeover: string, clock: Clock): void {
+  try {
+    if (clock.now() - statSync(takeover).mtimeMs > TAKEOVER_STALE_MS) rmdirSync(takeover)
+  } catch {
+    // finished meanwhile
+  }
+}
