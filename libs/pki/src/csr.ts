@@ -4,6 +4,7 @@ import {
   type Asn1,
   bitString,
   context,
+  contextMembers,
   contextTag,
   decodeDer,
   dottedObjectId,
@@ -89,10 +90,10 @@ function requestSubjectAltName(uri: string): Asn1 {
 
 function requestedExtensions(attributes: Asn1 | undefined): Asn1[] {
   if (!attributes || contextTag(attributes) !== 0) return []
-  for (const attribute of members(attributes, 'attributes')) {
+  for (const attribute of contextMembers(attributes, 'attributes')) {
     const [type, values] = members(attribute, 'attribute')
     if (dottedObjectId(type, 'attribute') !== EXTENSION_REQUEST) continue
-    return members(members(values, 'extension request')[0], 'extension request')
+    return members(members(values, 'extension request', 'SET')[0], 'extension request')
   }
   return []
 }

@@ -74,9 +74,19 @@ export function decodeDer(bytes: Buffer): Asn1 {
   }
 }
 
-/** The members of a constructed value. @throws CodedError CERTIFICATE_MALFORMED */
-export function members(value: Asn1 | undefined, what: string): Asn1[] {
-  if (!value || !Array.isArray(value.value)) throw pkiError('CERTIFICATE_MALFORMED', `${what} is no constructed value`)
+/** The members of a SEQUENCE, unless told that it must be a SET. @throws CodedError CERTIFICATE_MALFORMED */
+export function members(value: Asn1 | undefined, what: string, type: 'SEQUENCE' | 'SET' = 'SEQUENCE'): Asn1[] {
+  if (!isUniversal(value, Type[type]) || !Array.isArray(value?.value)) {
+    throw pkiError('CERTIFICATE_MALFORMED', `${what} is no ${type}`)
+  }
+  return value.value
+}
+
+/** The members of a constructed value with a context tag. @throws CodedError CERTIFICATE_MALFORMED */
+export function contextMembers(value: Asn1, what: string): Asn1[] {
+  if (contextTag(value) === undefined || !Array.isArray(value.value)) {
+    throw pkiError('CERTIFICATE_MALFORMED', `${what} has no members`)
+  }
   return value.value
 }
 

@@ -7,6 +7,7 @@ import {
   boolean,
   content,
   context,
+  contextMembers,
   contextTag,
   decodeDer,
   dottedObjectId,
@@ -162,7 +163,7 @@ export function decodeName(value: Asn1 | undefined): DistinguishedName {
   let commonName: string | undefined
   const organizations: string[] = []
   for (const relative of members(value, 'name')) {
-    for (const attribute of members(relative, 'name')) {
+    for (const attribute of members(relative, 'name', 'SET')) {
       const [type, text] = members(attribute, 'name attribute')
       const oid = dottedObjectId(type, 'name attribute')
       if (oid === OID.commonName) commonName = content(text, 'common name').toString('utf8')
@@ -241,7 +242,7 @@ function signedFields(certificate: X509Certificate): Asn1[] {
 
 function extensionsOf(certificate: X509Certificate): Asn1[] {
   const wrapper = signedFields(certificate).find((field) => contextTag(field) === FIELD_EXTENSIONS)
-  return wrapper ? members(members(wrapper, 'extensions')[0], 'extensions') : []
+  return wrapper ? members(contextMembers(wrapper, 'extensions')[0], 'extensions') : []
 }
 
 function readExtension(list: readonly Asn1[], oid: string): { isCritical: boolean; value: Buffer } | undefined {
