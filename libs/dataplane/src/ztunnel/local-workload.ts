@@ -1,0 +1,16 @@
+import type { SpiffeId } from '@ambient-lab/pki'
+import type { HostPort } from '../address.ts'
+
+/** A workload that runs on this node, as its host describes it. */
+export interface LocalWorkload {
+  readonly uid: string
+  readonly name: string
+  readonly namespace: string
+  readonly identity: SpiffeId
+  /** The pod's address in the lab. */
+  readonly address: string
+  /** Whether the mesh captures it; if not, its connections travel as they are and no policy guards it. */
+  readonly captured: boolean
+  /** Where a container port really listens on this machine; undefined when nothing does. */
+  dialTarget(port: number): HostPort | undefined
+}

@@ -1,0 +1,167 @@
+import { parseSpiffeId, type SpiffeId } from '@ambient-lab/pki'
+import type { Random } from '@ambient-lab/std'
+import type { Service, Workload } from '@ambient-lab/xds'
+import { formatAddress, type HostPort, type SocketAddress } from '../address.ts'
+import { type Rejection, rejection } from '../errors.ts'
+import { PORT_HBONE, PORT_INBOUND_PLAINTEXT, PORT_OUTBOUND_CAPTURE, PORT_SOCKS5 } from '../limits.ts'
+import type { ProxyState } from '../state/proxy-state.ts'
+import { chooseEndpoint } from './load-balancing.ts'
+import { chooseWaypoint, isWaypoint, waypointOf } from './waypoint-choice.ts'
+import { addressOf } from './workload-address.ts'
+import { factsOf } from './workload-facts.ts'
+
+export type OutboundPlan = TunnelPlan | PlainPlan
+
+/** Through an HBONE tunnel to a workload that terminates it: the destination, or its waypoint. */
+export interface TunnelPlan {
+  readonly kind: 'tunnel'
+  /** Who ends the tunnel. */
+  readonly destination: Workload
+  /** `pod ip:15008`. */
+  readonly hboneAddress: SocketAddress
+  readonly authority: string
+  /** The service that the program meant. */
+  readonly service: Service | undefined
+  /** The peer must prove to be one of these. */
+  readonly expectedIds: readonly SpiffeId[]
+}
+
+/** Bytes as they are. */
+export interface PlainPlan {
+  readonly kind: 'plain'
+  /** Undefined for a destination that the mesh does not know. */
+  readonly destination: Workload | undefined
+  readonly target: HostPort
+  readonly service: Service | undefined
+}
+
+/** Decides where one captured connection goes: the procedure of the source ztunnel. */
+export interface OutboundRequest {
+  readonly source: Workload
+  /** As the program dialled it: a service's virtual address or a workload's own. */
+  readonly destination: SocketAddress
+  /** Draws the endpoint; the only chance in the plan. */
+  readonly random: Random
+}
+
+/**
+ * Decides where one captured connection goes. Pure: reads one snapshot, opens nothing.
+ * A service address consults the service's waypoint, a workload address the workload's, never both.
+ * @returns a plan, or a Rejection with ztunnel's words
+ * @see https://istio.io/latest/docs/ambient/architecture/data-plane/
+ */
+export function planOutbound(state: ProxyState, request: OutboundRequest): OutboundPlan | Rejection {
+  const { source, destination, random } = request
+  if (isProxyItself(destination)) return rejection('RECURSIVE_CALL', 'attempted recursive call to ourselves')
+  const workload = state.workloadByAddress(source.network, destination.address)
+  if (workload) return planToWorkload(state, request, workload)
+  const service = state.serviceByVip(source.network, destination.address, source.namespace)
+  if (!service) return { kind: 'plain', destination: undefined, target: asTarget(destination), service: undefined }
+  const gateway = waypointOf(service, random)
+  if (gateway) {
+    const waypoint = chooseWaypoint(state, source, gateway, destination, random)
+    if (waypoint.kind === 'rejection') return waypoint
+    return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, formatAddress(destination), service)
+  }
+  return planToEndpoint(state, request, service)
+}
+
+/**
+ * Where a connection goes that nothing captures: kube-proxy picks a pod, bytes travel as they are, waypoints and
+ * tunnels play no part.
+ */
+export function planUncaptured(state: ProxyState, request: OutboundRequest): PlainPlan | Rejection {
+  const { source, destination, random } = request
+  const workload = state.workloadByAddress(source.network, destination.address)
+  if (workload) return plainTo(workload, destination.port, destination, undefined)
+  const service = state.serviceByVip(source.network, destination.address, source.namespace)
+  const chosen = service && chooseEndpoint(state, source, service, destination.port, random)
+  if (chosen) return plainTo(chosen.workload, chosen.port, destination, service)
+  if (service && service.loadBalancing?.mode !== 'PASSTHROUGH') return noHealthyUpstream(destination)
+  return { kind: 'plain', destination: undefined, target: asTarget(destination), service }
+}
+
+function planToWorkload(state: ProxyState, request: OutboundRequest, workload: Workload): OutboundPlan | Rejection {
+  const { source, destination, random } = request
+  const gateway = workload.waypoint
+  if (gateway && !isWaypoint(state, source, gateway)) {
+    const waypoint = chooseWaypoint(state, source, gateway, destination, random)
+    if (waypoint.kind === 'rejection') return waypoint
+    return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, formatAddress(destination), undefined)
+  }
+  return planDirect(state, request, workload, destination.port, undefined)
+}
+
+function planToEndpoint(state: ProxyState, request: OutboundRequest, service: Service): OutboundPlan | Rejection {
+  const { source, destination, random } = request
+  const chosen = chooseEndpoint(state, source, service, destination.port, random)
+  if (chosen) return planDirect(state, request, chosen.workload, chosen.port, service)
+  if (service.loadBalancing?.mode !== 'PASSTHROUGH') return noHealthyUpstream(destination)
+  return { kind: 'plain', destination: undefined, target: asTarget(destination), service }
+}
+
+function planDirect(
+  state: ProxyState,
+  request: OutboundRequest,
+  workload: Workload,
+  port: number,
+  service: Service | undefined,
+): OutboundPlan | Rejection {
+  const { source, destination } = request
+  if (workload.network !== source.network) return rejection('NO_ROUTE', 'no valid routing destination for workload')
+  const address = addressOf(workload, service, destination.address)
+  if (workload.tunnelProtocol !== 'HBONE' || address === undefined) return plainTo(workload, port, destination, service)
+  return {
+    kind: 'tunnel',
+    destination: workload,
+    hboneAddress: { address, port: PORT_HBONE },
+    authority: formatAddress({ address, port }),
+    service,
+    expectedIds: expectedIdsOf(state, workload),
+  }
+}
+
+function tunnelThrough(
+  waypoint: Workload,
+  hboneAddress: SocketAddress,
+  waypointService: Service | undefined,
+  authority: string,
+  service: Service | undefined,
+): TunnelPlan {
+  const expectedIds = [factsOf(waypoint).id, ...(waypointService?.subjectAltNames ?? []).map(parseSpiffeId)]
+  return { kind: 'tunnel', destination: waypoint, hboneAddress, authority, service, expectedIds }
+}
+
+/** A workload may have a name instead of an address; who dials resolves it. */
+function plainTo(workload: Workload, port: number, dialled: SocketAddress, service: Service | undefined): PlainPlan {
+  const host = addressOf(workload, service, dialled.address) ?? workload.hostname
+  return { kind: 'plain', destination: workload, target: { host, port }, service }
+}
+
+/** The workload's own id, and what its services say besides. */
+function expectedIdsOf(state: ProxyState, workload: Workload): readonly SpiffeId[] {
+  const ids = [factsOf(workload).id]
+  for (const key in workload.services) {
+    const names = state.service(key)?.subjectAltNames
+    if (names && names.length > 0) ids.push(...names.map(parseSpiffeId))
+  }
+  return ids
+}
+
+function asTarget({ address, port }: SocketAddress): HostPort {
+  return { host: address, port }
+}
+
+function noHealthyUpstream(destination: SocketAddress): Rejection {
+  return rejection('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${formatAddress(destination)}`)
+}
+
+const PROXY_PORTS = [PORT_OUTBOUND_CAPTURE, PORT_INBOUND_PLAINTEXT, PORT_HBONE, PORT_SOCKS5]
+
+function isProxyItself({ address, port }: SocketAddress): boolean {
+  return PROXY_PORTS.includes(port) && isLoopback(address)
+}
+
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1'
+}
