@@ -3,7 +3,13 @@ import type { Document, LineCounter, Node, Pair } from 'yaml'
 import { formatFieldError } from './field-errors.ts'
 import { splitPath } from './json-path.ts'
 import type { FieldError, KindDefinition } from './kind.ts'
-import { ALIAS_EXPANSIONS_MAX, MANIFEST_CHARACTERS_MAX, MANIFEST_OBJECTS_MAX, NESTING_MAX } from './limits.ts'
+import {
+  ALIAS_EXPANSIONS_MAX,
+  ALIASES_MAX,
+  MANIFEST_CHARACTERS_MAX,
+  MANIFEST_OBJECTS_MAX,
+  NESTING_MAX,
+} from './limits.ts'
 import { findKind } from './registry.ts'
 import type { Resource } from './resource.ts'
 import { validateResource } from './validate.ts'
@@ -37,7 +43,10 @@ export interface ManifestFinding extends FieldError {
   readonly position: Position
 }
 
-/** An object of a kind that the lab does not have: passed over. */
+/**
+ * An object of a kind that the lab does not have, passed over. Without apiVersion and kind (both empty) it is no
+ * Kubernetes object at all: a file of Helm values in a folder of manifests.
+ */
 export interface UnknownKind {
   readonly position: Position
   readonly apiVersion: string
@@ -151,6 +160,7 @@ function collect({ value }: Source, locator: Locator, options: ManifestOptions, 
 function headerOf(value: unknown): FieldError | { apiVersion: string; kind: string; name: string } {
   if (!isObject(value)) return { path: '', message: 'Invalid value: want an object with apiVersion, kind and metadata' }
   const { apiVersion, kind, metadata } = value
+  if (apiVersion === undefined && kind === undefined) return { apiVersion: '', kind: '', name: '' }
   if (typeof apiVersion !== 'string' || apiVersion === '') return { path: 'apiVersion', message: 'Required value' }
   if (typeof kind !== 'string' || kind === '') return { path: 'kind', message: 'Required value' }
   const name = isObject(metadata) && typeof metadata.name === 'string' ? metadata.name : ''
@@ -180,18 +190,23 @@ function sourcesOf(yaml: Yaml, document: Document, file: string): Source[] {
 
 function parseDocuments(yaml: Yaml, text: string, file: string, lines: LineCounter): Document[] {
   if (text.length > MANIFEST_CHARACTERS_MAX) throw tooLarge(file, `more than ${MANIFEST_CHARACTERS_MAX} characters`)
-  if (nesting(text) > NESTING_MAX) throw tooLarge(file, `nested deeper than ${NESTING_MAX}`)
+  if (isTooDeep(yaml, text)) throw tooLarge(file, `nested deeper than ${NESTING_MAX}`)
+  if ((text.match(/^---/gm)?.length ?? 0) > MANIFEST_OBJECTS_MAX) {
+    throw tooLarge(file, `more than ${MANIFEST_OBJECTS_MAX} documents`)
+  }
   const parsed = yaml.parseAllDocuments(text, {
     version: '1.1',
     lineCounter: lines,
     prettyErrors: false,
-    stringKeys: false,
+    uniqueKeys: false,
     // As Kubernetes' reader: no dates, no base 60, no binary; those stay text.
     customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isForeignTag(tag)),
   })
   const documents = 'empty' in parsed ? [] : parsed
-  for (const { errors } of documents) {
-    if (errors[0]) throw syntaxError(text, file, lines, errors[0].pos[0], errors[0].message)
+  for (const document of documents) {
+    const [error] = document.errors
+    if (error) throw syntaxError(text, file, lines, error.pos[0], error.message)
+    refuseOddities(yaml, document, text, file, lines)
   }
   return documents
 }
@@ -201,22 +216,59 @@ function isForeignTag(tag: { tag: string; format?: string }): boolean {
 }
 
 /**
- * An upper bound of how deep collections can be nested, without parsing: the composer recurses, so a hostile text has
- * to be refused before it. Counts open brackets, and the indentation of block collections a line at a time.
+ * How deep collections are nested at most, known before parsing: the composer recurses, so a hostile text has to be
+ * refused first. The cheap count takes brackets inside strings for collections; only when it is too high does the
+ * lexer look again.
  */
-function nesting(text: string): number {
+function isTooDeep(yaml: Yaml, text: string): boolean {
+  const block = blockNesting(text)
+  if (block > NESTING_MAX) return true
+  if (block + deepestBracket(text) <= NESTING_MAX) return false
+  return block + deepestBracket(new yaml.Lexer().lex(text)) > NESTING_MAX
+}
+
+/** Tokens are characters of the text, or the lexer's: a bracket alone is one that opens or closes a collection. */
+function deepestBracket(tokens: Iterable<string>): number {
   let open = 0
   let deepest = 0
-  for (const line of text.split('\n')) {
-    const dashes = /^[ \t]*((?:[-?][ \t]+)*)/.exec(line)?.[1]?.match(/[-?]/g)?.length ?? 0
-    for (const character of line) {
-      if (character === '[' || character === '{') open++
-      if (character === ']' || character === '}') open = Math.max(0, open - 1)
-      if (open > deepest) deepest = open
-    }
-    deepest = Math.max(deepest, dashes)
+  for (const token of tokens) {
+    if (token === '[' || token === '{') deepest = Math.max(deepest, ++open)
+    else if (token === ']' || token === '}') open = Math.max(0, open - 1)
   }
   return deepest
+}
+
+/** By the indentation of lines and the dashes in front of them; text inside block scalars counts too. */
+function blockNesting(text: string): number {
+  const indents: number[] = []
+  let deepest = 0
+  for (const [, spaces = '', dashes = '', rest] of text.matchAll(/^( *)((?:[-?] +)*)([^\n]?)/gm)) {
+    if (dashes === '' && rest === '') continue
+    while (indents.length > 0 && indents.at(-1)! >= spaces.length) indents.pop()
+    indents.push(spaces.length)
+    deepest = Math.max(deepest, indents.length + dashes.replaceAll(' ', '').length)
+  }
+  return deepest
+}
+
+/**
+ * What makes the library slow, looked at once for each node: keys that are there twice (it would compare every key with
+ * every other) and aliases (each walks all anchors).
+ */
+function refuseOddities(yaml: Yaml, document: Document, text: string, file: string, lines: LineCounter): void {
+  let references = 0
+  yaml.visit(document, {
+    Node(_, node) {
+      if (!yaml.isAlias(node) && !node.anchor) return
+      references++
+      if (references > ALIASES_MAX) throw tooLarge(file, `more than ${ALIASES_MAX} anchors and aliases`)
+    },
+    Map(_, map) {
+      const seen = new Set<string>()
+      const twice = map.items.find((pair) => keyText(pair) !== '<<' && seen.size === seen.add(keyText(pair)).size)
+      if (twice) throw syntaxError(text, file, lines, keyOffset(twice), `key "${keyText(twice)}" is here twice`)
+    },
+  })
 }
 
 function toValue(document: Document, file: string): unknown {
@@ -295,11 +347,15 @@ class Locator {
     }
     if (!isMap(target)) return undefined
     const pair = target.items.find((candidate) => keyText(candidate) === step)
-    const key = pair?.key as Node | undefined
-    return key?.range ? { value: pair?.value as Node | null, offset: key.range[0] } : undefined
+    return pair && { value: pair.value as Node | null, offset: keyOffset(pair) }
   }
 }
 
+function keyOffset({ key }: Pair): number {
+  return (key as Node | null)?.range?.[0] ?? 0
+}
+
 function keyText({ key }: Pair): string {
-  return String(typeof key === 'object' && key !== null && 'value' in key ? key.value : key)
+  const value = typeof key === 'object' && key !== null && 'value' in key ? key.value : key
+  return typeof value === 'symbol' ? (value.description ?? '') : String(value)
 }
