@@ -1,1 +1,10 @@
-export {}
+export * from './access-log.ts'
+export * from './baggage.ts'
+export * from './errors.ts'
+export * from './event-log.ts'
+export * from './histogram.ts'
+export * from './limits.ts'
+export * from './log.ts'
+export * from './log-format.ts'
+export * from './metrics.ts'
+export * from './trace-context.ts'
