@@ -29,8 +29,15 @@ const BY_CODE: Readonly<Record<string, number>> = {
   TOKEN_USED: EXIT.permission,
   TOKEN_EXPIRED: EXIT.permission,
   TOKEN_UNKNOWN: EXIT.permission,
+  TOKEN_WRONG_NODE: EXIT.permission,
   CA_PIN_MISMATCH: EXIT.permission,
-  NODE_REFUSED: EXIT.permission,
+  CERTIFICATE_REFUSED: EXIT.permission,
+  NODE_UNKNOWN: EXIT.permission,
+  NODE_MISMATCH: EXIT.permission,
+  // Another process runs this node now; there can be one.
+  REPLACED: EXIT.cannotCreate,
+  STATE_UNREADABLE: EXIT.cannotCreate,
+  STATE_OF_OTHER_NODE: EXIT.cannotCreate,
 }
 
 /** The exit code that an error at start-up, or one that ends the agent, deserves. */

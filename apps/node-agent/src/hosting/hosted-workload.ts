@@ -1,0 +1,206 @@
+import type { SpiffeId } from '@ambient-lab/pki'
+import { CodedError, errorMessage } from '@ambient-lab/std'
+import type { AssignedContainer, Assignment, WorkloadReport } from '@ambient-lab/xds'
+import { ChildProgram } from './child-program.ts'
+import type { ContainerContext, ContainerObserver, ContainerRunner, HostPort } from './container.ts'
+import type { HostingComponents, HostingInit } from './hosting.ts'
+import { findWorkload } from './images.ts'
+import { ExternalEndpoint, MissingImage, parseEndpoint } from './still-containers.ts'
+import type { ContainerSpec, PodIdentity } from './workload.ts'
+
+/** One pod of this node: its place in the mesh and its containers. Created started; stopped once. */
+export class HostedWorkload {
+  readonly identity: SpiffeId
+  #assignment: Assignment
+  readonly #components: HostingComponents
+  readonly #init: HostingInit
+  readonly #onChange: () => void
+  readonly #createdAtMs: number
+  readonly #restarts: number
+  #capture: HostPort | undefined
+  #runners: { readonly name: string; readonly runner: ContainerRunner }[] = []
+  #failure: string | undefined
+  #stopped = false
+
+  constructor(
+    assignment: Assignment,
+    components: HostingComponents,
+    init: HostingInit & { /** Restarts of earlier lives of this pod. */ readonly restarts: number },
+    onChange: () => void,
+  ) {
+    this.#assignment = assignment
+    this.identity = { ...init.trust(), namespace: assignment.namespace, serviceAccount: assignment.serviceAccount }
+    this.#components = components
+    this.#init = init
+    this.#restarts = init.restarts
+    this.#onChange = onChange
+    this.#createdAtMs = components.clock.now()
+  }
+
+  get assignment(): Assignment {
+    return this.#assignment
+  }
+
+  /** Takes over what may change without a restart, see needsRestart. */
+  update(assignment: Assignment): void {
+    this.#assignment = assignment
+    this.#onChange()
+  }
+
+  get capture(): HostPort | undefined {
+    return this.#capture
+  }
+
+  get restarts(): number {
+    return this.#restarts + this.#runners.reduce((sum, { runner }) => sum + runner.state.restarts, 0)
+  }
+
+  async start(): Promise<void> {
+    const { uid, name, namespace, address } = this.assignment
+    const isCaptured = () => this.#assignment.captured
+    try {
+      const added = await this.#components.mesh.addWorkload({
+        uid,
+        name,
+        namespace,
+        address,
+        // Enrolling a namespace restarts no pod: the ztunnel asks when it matters.
+        get captured() {
+          return isCaptured()
+        },
+        identity: this.identity,
+        dialTarget: (port) => this.#dialTarget(port),
+      })
+      this.#capture = added.capture
+    } catch (error) {
+      this.#failure = `the mesh refused the workload: ${errorMessage(error)}`
+      return this.#onChange()
+    }
+    if (!this.#stopped) this.#startContainers(this.#capture)
+  }
+
+  /** Ends the containers and drains the connections, side by side: what is in flight may end while the app still lives. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    const { uid } = this.assignment
+    for (const { name } of this.#runners) this.#event('Normal', 'Killing', `Stopping container ${name}`)
+    await Promise.all([
+      ...this.#runners.map(({ runner }) => runner.stop()),
+      this.#capture ? this.#components.mesh.removeWorkload(uid) : undefined,
+    ])
+  }
+
+  async log(linesMax: number): Promise<readonly string[]> {
+    const logs = await Promise.all(
+      this.#runners.map(async ({ name, runner }) => ({ name, lines: await runner.log(linesMax) })),
+    )
+    if (logs.length === 1) return logs[0]!.lines
+    return logs.flatMap(({ name, lines }) => lines.map((line) => `[${name}] ${line}`)).slice(-linesMax)
+  }
+
+  get report(): WorkloadReport {
+    const states = this.#runners.map(({ runner }) => runner.state)
+    const waiting = states.find(({ phase, reason }) => phase === 'waiting' && reason !== '')
+    const failed = states.find(({ phase, reason }) => phase === 'terminated' && reason === 'Error')
+    const everStarted = states.some(({ startedAtMs }) => startedAtMs > 0)
+    const speaking = failed ?? waiting ?? states.find(({ message }) => message !== '')
+    const pid = states.find((state) => state.pid !== undefined)?.pid
+    const certificate = this.#components.certificateOf(this.identity)
+    return {
+      uid: this.assignment.uid,
+      phase: this.#failure || failed ? 'Failed' : everStarted ? 'Running' : 'Pending',
+      ready: !this.#stopped && states.length > 0 && states.every(({ ready }) => ready),
+      reason: this.#failure ? 'Error' : (speaking?.reason ?? (states.length === 0 ? 'ContainerCreating' : '')),
+      message: this.#failure ?? speaking?.message ?? '',
+      restarts: this.restarts,
+      startedAtMs: this.#createdAtMs,
+      ...(this.#capture ? { capture: this.#capture } : {}),
+      ports: Object.assign({}, ...states.map(({ ports }) => ports)),
+      ...(pid === undefined ? {} : { pid }),
+      ...(this.assignment.captured && certificate ? { certificate } : {}),
+    }
+  }
+
+  #startContainers(capture: HostPort): void {
+    const { endpoint, containers } = this.assignment
+    if (endpoint !== undefined) {
+      this.#startEndpoint(endpoint)
+      return
+    }
+    // The worker is sent a copy: only what a container needs.
+    const { uid, name, namespace, serviceAccount, address, labels } = this.assignment
+    const pod: PodIdentity = { uid, name, namespace, serviceAccount, address, labels, node: this.#init.node }
+    this.#runners = containers.map((container) => ({
+      name: container.name,
+      runner: this.#run({ pod, spec: containerSpec(container), capture }),
+    }))
+    this.#onChange()
+  }
+
+  #startEndpoint(text: string): void {
+    const endpoint = parseEndpoint(text)
+    if (!endpoint) {
+      this.#failure = `ambient.lab/endpoint: "${text}" is not host:port`
+      this.#event('Warning', 'InvalidEndpoint', this.#failure)
+    } else {
+      const ports = this.assignment.containers.flatMap((container) => containerSpec(container).ports)
+      const runner = new ExternalEndpoint(endpoint, ports, this.#observer, this.#components)
+      this.#runners = [{ name: 'endpoint', runner }]
+    }
+    this.#onChange()
+  }
+
+  /** Our own app where the image is known, else the command as a process, else nothing can run. */
+  #run(context: ContainerContext): ContainerRunner {
+    const { image, command } = context.spec
+    if (findWorkload(image)) return this.#components.simulated.run(context, this.#observer)
+    if (command.length > 0)
+      return new ChildProgram(context, this.#observer, this.#components, { host: this.#init.host })
+    return new MissingImage(image, this.#observer)
+  }
+
+  readonly #observer: ContainerObserver = {
+    onChange: () => this.#onChange(),
+    onEvent: (severity, reason, message) => this.#event(severity, reason, message),
+  }
+
+  #event(severity: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#components.onEvent({
+      atMs: this.#components.clock.now(),
+      severity,
+      reason,
+      message,
+      uid: this.assignment.uid,
+    })
+  }
+
+  #dialTarget(port: number): HostPort | undefined {
+    for (const { runner } of this.#runners) {
+      const target = runner.state.ports[String(port)]
+      if (target) return target
+    }
+    return undefined
+  }
+}
+
+function containerSpec(container: AssignedContainer): ContainerSpec {
+  const { name, image, command, args, env } = container
+  const ports = container.ports.filter(({ protocol }) => protocol === 'TCP').map(({ containerPort }) => containerPort)
+  return { name, image, command, args, env, ports }
+}
+
+/** Whether two assignments of one uid can share one life, or the pod has to start anew. */
+export function needsRestart(before: Assignment, after: Assignment): boolean {
+  const essence = ({ labels: _labels, captured: _captured, ...rest }: Assignment) => JSON.stringify(rest)
+  return essence(before) !== essence(after)
+}
+
+/** Refuses what no node could run. @throws CodedError INVALID_ASSIGNMENT */
+export function checkAssignment(assignment: Assignment): void {
+  const names = assignment.containers.map(({ name }) => name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new CodedError('INVALID_ASSIGNMENT', `two containers are named ${twice}`)
+  const ports = assignment.containers.flatMap((container) => containerSpec(container).ports)
+  const taken = ports.find((port, index) => ports.indexOf(port) !== index)
+  if (taken !== undefined) throw new CodedError('INVALID_ASSIGNMENT', `two containers listen on ${taken}`)
+}

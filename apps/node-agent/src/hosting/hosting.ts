@@ -1,0 +1,27 @@
+import type { SpiffeId } from '@ambient-lab/pki'
+import type { Clock, Random } from '@ambient-lab/std'
+import type { EventReport, WorkloadReport } from '@ambient-lab/xds'
+import type { Mesh } from './mesh.ts'
+import type { SimulatedWorkloads } from './simulated-workloads.ts'
+import type { TcpCheck } from './tcp-probe.ts'
+
+/** What running workloads takes. */
+export interface HostingComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly mesh: Mesh
+  readonly simulated: SimulatedWorkloads
+  readonly check: TcpCheck
+  /** The agent's own variables, of which programs get a few. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly certificateOf: (identity: SpiffeId) => WorkloadReport['certificate'] | undefined
+  readonly onEvent: (event: EventReport) => void
+}
+
+export interface HostingInit {
+  readonly node: string
+  /** Where containers listen. */
+  readonly host: string
+  /** Known once the control plane said it. */
+  readonly trust: () => { readonly trustDomain: string }
+}
