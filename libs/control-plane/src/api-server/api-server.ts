@@ -10,8 +10,8 @@ import { authenticate } from './authentication.ts'
 import type { ApiServerHooks } from './hooks.ts'
 import { CONNECTIONS_MAX, DRAIN_DEADLINE_MS, HEADER_BYTES_MAX, KEEP_ALIVE_MS } from './limits.ts'
 import { findPortOwner } from './port-owner.ts'
-import { RequestWalk } from './request-walk.ts'
 import type { RequestLogEntry } from './request-log.ts'
+import { RequestWalk } from './request-walk.ts'
 
 export interface ApiServerTls {
   /** The server's certificate, then its intermediates. Names the host that clients dial. */
@@ -161,9 +161,13 @@ function listenError(error: unknown, host: string, port: number): CodedError {
     })
   }
   const owner = findPortOwner(port)
-  return new CodedError('PORT_TAKEN', `port ${port} is taken${owner ? ` by ${owner.command} (pid ${owner.pid})` : ''}`, {
-    cause: error,
-    where: `${host}:${port}`,
-    next: owner ? `stop it (kill ${owner.pid}) or choose another port` : 'choose another port, or 0 for any free one',
-  })
+  return new CodedError(
+    'PORT_TAKEN',
+    `port ${port} is taken${owner ? ` by ${owner.command} (pid ${owner.pid})` : ''}`,
+    {
+      cause: error,
+      where: `${host}:${port}`,
+      next: owner ? `stop it (kill ${owner.pid}) or choose another port` : 'choose another port, or 0 for any free one',
+    },
+  )
 }

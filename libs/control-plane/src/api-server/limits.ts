@@ -9,17 +9,17 @@ export const BODY_DEPTH_MAX = 100
 /** Bytes of the request line and headers together. */
 export const HEADER_BYTES_MAX = 32 * 1024
 
-/** Bytes that wait for one watcher that does not read; beyond it the watch is ended and the client lists again. */
-export const WATCH_BUFFER_BYTES_MAX = 4 * MiB
+/** Characters of watch events that are written at once, when that many happen in one turn. */
+export const WATCH_CHUNK_LENGTH = 64 * 1024
+
+/** How long a watcher may leave what it was sent unread before its connection is cut. */
+export const WATCH_STALL_MS = 60_000
 
 /** Watches open at once, over all callers. An agent holds none; kubectl and k9s a dozen. */
 export const WATCHES_MAX = 5_000
 
 /** Connections open at once. */
 export const CONNECTIONS_MAX = 4_000
-
-/** How long a watcher that was ended for being slow may take to read its last words. */
-export const WATCH_FAREWELL_MS = 5_000
 
 /** Between two bookmarks; Kubernetes sends one about every minute. */
 export const BOOKMARK_PERIOD_MS = 60_000

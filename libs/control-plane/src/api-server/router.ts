@@ -1,12 +1,4 @@
-export type Verb =
-  | 'get'
-  | 'list'
-  | 'watch'
-  | 'create'
-  | 'update'
-  | 'patch'
-  | 'delete'
-  | 'deletecollection'
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection'
 
 /** What a path and method ask of a resource type. Says nothing about whether the type exists. */
 export interface ResourceRoute {
@@ -74,7 +66,8 @@ function parseResource(
   const [resource, name, subresource, ...extra] = parts
   if (resource === undefined || extra.length > 0) return { type: 'error', error: 'not-found' }
   const verb = verbOf(method, name, query)
-  if (!verb || (verb === 'create' && name !== undefined && subresource === undefined)) return { type: 'error', error: 'method' }
+  if (!verb || (verb === 'create' && name !== undefined && subresource === undefined))
+    return { type: 'error', error: 'method' }
   return { type: 'resource', verb, ...groupVersion, resource, namespace, name, subresource }
 }
 
@@ -92,8 +85,8 @@ function verbOf(method: string, name: string | undefined, query: URLSearchParams
   switch (method) {
     case 'GET':
     case 'HEAD':
-      if (name !== undefined) return 'get'
-      return isTrue(query.get('watch')) ? 'watch' : 'list'
+      if (isTrue(query.get('watch'))) return 'watch'
+      return name === undefined ? 'list' : 'get'
     case 'POST':
       return 'create'
     case 'PUT':
