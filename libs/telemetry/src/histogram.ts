@@ -112,7 +112,7 @@ function summarize(histogram: Histogram): LatencySummary {
   const at = (percentile: number) => histogram.getValueAtPercentile(percentile) / 1000
   return {
     count,
-    min: histogram.minNonZeroValue / 1000,
+    min: at(0),
     p50: at(50),
     p90: at(90),
     p99: at(99),

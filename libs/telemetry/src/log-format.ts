@@ -74,8 +74,7 @@ const ESCAPES: Readonly<Record<string, string>> = { '\0': '\\0', '\t': '\\t', '\
 
 /** So that nobody writes a line of his own into our log. */
 function escapeControls(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (control) => {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (control) => {
     return ESCAPES[control] ?? `\\u{${control.charCodeAt(0).toString(16)}}`
   })
 }

@@ -1,1 +1,5 @@
-export {}
+export * from './certificates.ts'
+export * from './eventually.ts'
+export * from './free-port.ts'
+export * from './temporary-folder.ts'
+export * from './virtual-run.ts'
