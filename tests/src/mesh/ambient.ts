@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+const AMBIENT = join(ROOT, 'apps/tui/bin/ambient.js')
+
+export interface Outcome {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/**
+ * One lab in a folder of its own, driven as a person drives it: through the `ambient` command and nothing else.
+ * Disposing it ends every process that it started.
+ */
+export class AmbientLab implements AsyncDisposable {
+  readonly home = mkdtempSync(join(tmpdir(), 'ambient-test-'))
+  readonly #children = new Set<ChildProcess>()
+
+  get env(): NodeJS.ProcessEnv {
+    return { ...process.env, AMBIENT_HOME: this.home, NO_COLOR: '1' }
+  }
+
+  /** The lab's own folder; every test here uses one lab a home. */
+  get folder(): string {
+    return join(this.home, 'labs', 'demo')
+  }
+
+  /** Runs a command to its end. */
+  run(args: readonly string[], options: { readonly input?: string | Uint8Array } = {}): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const child = this.spawn(args)
+      let stdout = ''
+      let stderr = ''
+      child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+        stdout += text
+      })
+      child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+        stderr += text
+      })
+      child.on('error', reject)
+      child.on('close', (code, signal) => resolve({ code: code ?? (signal ? 128 : 1), stdout, stderr }))
+      child.stdin!.on('error', () => {}) // the command may end before it read all of it
+      child.stdin!.end(options.input ?? '')
+    })
+  }
+
+  /** Runs a command that must succeed, and answers what it printed. */
+  async ok(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(args)
+    if (code !== 0) throw new Error(`ambient ${args.join(' ')}: exit ${code}\n${stderr}${stdout}`)
+    return stdout
+  }
+
+  /** The JSON document that a command prints. */
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(...args, '-o', 'json')) as T
+  }
+
+  /** Starts a command and leaves it running. */
+  spawn(args: readonly string[]): ChildProcess {
+    const child = spawn(process.execPath, [AMBIENT, ...args], { cwd: ROOT, env: this.env, stdio: 'pipe' })
+    this.#children.add(child)
+    child.on('close', () => this.#children.delete(child))
+    return child
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL')
+    await this.run(['down'])
+    await this.run(['lab', 'clean'])
+    rmSync(this.home, { recursive: true, force: true })
+  }
+}
