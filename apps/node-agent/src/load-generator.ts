@@ -1,5 +1,6 @@
 import { type CancelTimer, type Clock, every } from '@ambient-lab/std'
-import type { LatencySummary, LoadProgress, LoadRun } from '@ambient-lab/xds'
+import type { LatencyRecorder } from '@ambient-lab/telemetry'
+import type { LoadProgress, LoadRun } from '@ambient-lab/xds'
 import { LOAD_LATE_MS, LOAD_PROGRESS_PERIOD_MS } from './limits.ts'
 import { LoadSchedule } from './load/load-schedule.ts'
 
@@ -15,18 +16,10 @@ export interface LoadSender {
   close(): void
 }
 
-/** Latencies in milliseconds; recorded with microseconds. */
-export interface LatencyRecorder {
-  record(latencyMs: number): void
-  summary(): LatencySummary
-  /** HdrHistogram V2, compressed, base64. */
-  encode(): string
-}
-
 interface Components {
   readonly clock: Clock
   readonly sender: LoadSender
-  readonly createRecorder: () => LatencyRecorder
+  readonly recorder: LatencyRecorder
   readonly onProgress: (progress: LoadProgress) => void
 }
 
@@ -43,8 +36,6 @@ export class LoadGenerator implements Disposable {
   readonly #run: LoadRun
   readonly #components: Components
   readonly #schedule: LoadSchedule
-  readonly #corrected: LatencyRecorder
-  readonly #uncorrected: LatencyRecorder
   readonly #abort = new AbortController()
   readonly #outcomes: Record<string, number> = {}
   readonly #startedAtMs: number
@@ -63,8 +54,6 @@ export class LoadGenerator implements Disposable {
     this.#run = run
     this.#components = components
     this.#schedule = new LoadSchedule(run)
-    this.#corrected = components.createRecorder()
-    this.#uncorrected = components.createRecorder()
     this.#startedAtMs = components.clock.now()
     this.#startMs = components.clock.monotonic()
     this.#stopProgress = every(components.clock, LOAD_PROGRESS_PERIOD_MS, () => this.#report())
@@ -82,6 +71,7 @@ export class LoadGenerator implements Disposable {
 
   get progress(): LoadProgress {
     const due = this.#schedule.due(this.#elapsedMs())
+    const { recorder } = this.#components
     return {
       name: this.#run.name,
       namespace: this.#run.namespace,
@@ -93,9 +83,9 @@ export class LoadGenerator implements Disposable {
       completed: this.#completed,
       failed: this.#failed,
       outcomes: { ...this.#outcomes },
-      latencyMs: this.#corrected.summary(),
-      uncorrectedMs: this.#uncorrected.summary(),
-      histogram: this.#corrected.encode(),
+      latencyMs: recorder.corrected,
+      uncorrectedMs: recorder.uncorrected,
+      histogram: recorder.encode().corrected,
       message: this.#message(due),
     }
   }
@@ -146,9 +136,7 @@ export class LoadGenerator implements Disposable {
     this.#outcomes[outcome.code] = (this.#outcomes[outcome.code] ?? 0) + 1
     if (outcome.ok) this.#completed += 1
     else this.#failed += 1
-    // A timer may fire a hair early; nobody waited a negative time.
-    this.#corrected.record(Math.max(0, nowMs - intendedMs))
-    this.#uncorrected.record(Math.max(0, nowMs - sentMs))
+    this.#components.recorder.record({ intendedMs, startedMs: sentMs, endedMs: nowMs })
   }
 
   #finishWhenIdle(): void {

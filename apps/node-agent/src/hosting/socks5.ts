@@ -27,7 +27,7 @@ const ADDRESS_LENGTHS: Readonly<Record<number, number>> = { 1: 4, 4: 16 }
 /**
  * Opens a connection to `target` through a SOCKS5 server without authentication. The greeting and the request leave
  * in one segment: the server has nothing to choose from, so waiting for its choice would only cost a round trip.
- * @returns a paused socket that has delivered nothing yet
+ * @returns a socket that has delivered nothing yet
  * @throws CodedError CAPTURE_UNREACHABLE, SOCKS_PROTOCOL, CONNECT_TIMEOUT, or the refusal's own code
  */
 export function connectSocks5(
@@ -43,7 +43,7 @@ export function connectSocks5(
     const settle = (error: CodedError | undefined) => {
       cancelTimer()
       options.signal?.removeEventListener('abort', onAbort)
-      socket.off('data', onData).off('error', onError).off('close', onClose)
+      socket.off('readable', onReadable).off('error', onError).off('close', onClose)
       if (!error) return resolve(socket)
       socket.on('error', () => {}) // whatever else happens to it is of no interest
       socket.destroy()
@@ -53,21 +53,23 @@ export function connectSocks5(
     const onError = (cause: Error) =>
       settle(new CodedError('CAPTURE_UNREACHABLE', `${where}: the capture listener: ${cause.message}`, { cause }))
     const onClose = () => settle(new CodedError('UPSTREAM_RESET', `${where}: closed before the connection stood`))
-    const onData = (chunk: Buffer) => {
-      received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
+    // 'readable' and not 'data': afterwards the stream is as untouched as a new one, and flows for whoever listens next.
+    const onReadable = () => {
+      for (let chunk: Buffer | null = socket.read(); chunk; chunk = socket.read()) {
+        received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
+      }
       const answer = parseReply(received)
       if (answer === 'more') return
-      socket.pause()
       if (answer.error) return settle(answer.error.at(where))
-      if (answer.length < received.length) socket.unshift(received.subarray(answer.length))
       settle(undefined)
+      if (answer.length < received.length) socket.unshift(received.subarray(answer.length))
     }
     const cancelTimer = options.clock.schedule(timeoutMs, () =>
       settle(new CodedError('CONNECT_TIMEOUT', `${where}: no connection within ${timeoutMs} ms`)),
     )
     if (options.signal?.aborted) return onAbort()
     options.signal?.addEventListener('abort', onAbort, { once: true })
-    socket.on('data', onData).on('error', onError).on('close', onClose)
+    socket.on('readable', onReadable).on('error', onError).on('close', onClose)
     socket.write(encodeRequest(target))
   })
 }
