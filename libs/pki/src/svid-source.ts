@@ -8,12 +8,9 @@ import {
   formatDuration,
   type Random,
 } from '@ambient-lab/std'
-import { createCsr } from './csr.ts'
 import { pkiError } from './errors.ts'
-import { generateKeyPair } from './keys.ts'
 import {
   SVID_CLOCK_CHECK_MS,
-  SVID_FETCH_TIMEOUT_MS,
   SVID_FETCHES_MAX,
   SVID_RETRY_MS_FIRST,
   SVID_RETRY_MS_MAX,
@@ -21,21 +18,8 @@ import {
   SVID_TTL_SECONDS_DEFAULT,
 } from './limits.ts'
 import { formatSpiffeId, type SpiffeId } from './spiffe-id.ts'
-import { TrustBundle } from './trust-bundle.ts'
-import { verifyChain, X509Svid } from './x509-svid.ts'
-
-export interface SignedCertificate {
-  /** Leaf first, then intermediates; PEM. */
-  readonly chainPem: readonly string[]
-  /** Every root that is trusted now; PEM. */
-  readonly rootsPem: readonly string[]
-}
-
-/** Whoever turns a request into a certificate: the control plane over the agent's link, or an authority in this process. */
-export interface CertificateSigner {
-  /** @param signal aborts when the identity was forgotten or the answer took too long */
-  sign(csrPem: string, ttlSeconds: number, signal: AbortSignal): Promise<SignedCertificate>
-}
+import { abortable, type CertificateSigner, requestSvid } from './svid-request.ts'
+import type { X509Svid } from './x509-svid.ts'
 
 /** In order of urgency: somebody waits; somebody will; the old one still serves. */
 export type SvidPriority = 'realtime' | 'warmup' | 'background'
@@ -250,37 +234,13 @@ export class SvidSource implements AsyncDisposable {
     entry.fetching = abort
     this.#fetches += 1
     try {
-      const svid = await this.#sign(entry.id, abort)
+      const svid = await requestSvid(this.#components, { id: entry.id, ttlSeconds: this.#ttlSeconds, abort })
       if (!abort.signal.aborted) this.#succeed(entry, svid)
     } catch (error) {
       if (this.#entries.get(formatSpiffeId(entry.id)) === entry) this.#fail(entry, error)
     } finally {
       this.#fetches -= 1
       this.#fetchNext()
-    }
-  }
-
-  async #sign(id: SpiffeId, abort: AbortController): Promise<X509Svid> {
-    const { clock, signer } = this.#components
-    const keys = generateKeyPair()
-    const csrPem = createCsr(keys, { uri: formatSpiffeId(id) })
-    const late = pkiError('CERTIFICATE_FETCH_TIMEOUT', `no answer within ${formatDuration(SVID_FETCH_TIMEOUT_MS)}`)
-    const cancelTimeout = clock.schedule(SVID_FETCH_TIMEOUT_MS, () => abort.abort(late), { background: true })
-    try {
-      const signing = signer.sign(csrPem, this.#ttlSeconds, abort.signal)
-      const { chainPem, rootsPem } = await abortable(signing, abort.signal)
-      const svid = new X509Svid({
-        chainPem,
-        privateKey: keys.privateKey,
-        bundle: TrustBundle.parse(id.trustDomain, rootsPem),
-      })
-      if (formatSpiffeId(svid.id) !== formatSpiffeId(id)) {
-        throw pkiError('SVID_UNEXPECTED_SAN', `asked for ${formatSpiffeId(id)}, got ${formatSpiffeId(svid.id)}`)
-      }
-      verifyChain(svid.chain, svid.bundle, clock.now())
-      return svid
-    } finally {
-      cancelTimeout()
     }
   }
 
@@ -361,14 +321,4 @@ function forgotten(id: SpiffeId): CodedError {
 function silent<T>(waiting: PromiseWithResolvers<T>): PromiseWithResolvers<T> {
   waiting.promise.catch(() => {})
   return waiting
-}
-
-function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
