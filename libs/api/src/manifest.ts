@@ -1,4 +1,4 @@
-import { CodedError } from '@ambient-lab/std'
+import { CodedError, errorMessage } from '@ambient-lab/std'
 import type { Document, LineCounter, Node, Pair } from 'yaml'
 import { formatFieldError } from './field-errors.ts'
 import { splitPath } from './json-path.ts'
@@ -256,12 +256,17 @@ function blockNesting(text: string): number {
  * every other) and aliases (each walks all anchors).
  */
 function refuseOddities(yaml: Yaml, document: Document, text: string, file: string, lines: LineCounter): void {
+  const anchors = new Set<string>()
   let references = 0
   yaml.visit(document, {
-    Node(_, node) {
+    Node(_, node, path) {
       if (!yaml.isAlias(node) && !node.anchor) return
       references++
       if (references > ALIASES_MAX) throw tooLarge(file, `more than ${ALIASES_MAX} anchors and aliases`)
+      if (!yaml.isAlias(node)) anchors.add(node.anchor!)
+      else if (!anchors.has(node.source) || isInside(path, node.source)) {
+        throw syntaxError(text, file, lines, node.range?.[0] ?? 0, `alias *${node.source} names no value before it`)
+      }
     },
     Map(_, map) {
       const seen = new Set<string>()
@@ -271,12 +276,17 @@ function refuseOddities(yaml: Yaml, document: Document, text: string, file: stri
   })
 }
 
+function isInside(ancestors: readonly unknown[], anchor: string): boolean {
+  return ancestors.some((ancestor) => isObject(ancestor) && ancestor.anchor === anchor)
+}
+
 function toValue(document: Document, file: string): unknown {
   try {
     return document.toJS({ maxAliasCount: ALIAS_EXPANSIONS_MAX })
   } catch (error) {
-    if (error instanceof ReferenceError) throw tooLarge(file, `aliases: ${error.message}`)
-    throw error
+    // Two things are found only here: aliases that multiply (a ReferenceError), and a merge key without a map.
+    if (error instanceof ReferenceError) throw tooLarge(file, 'its aliases stand for too many values')
+    throw new CodedError('MANIFEST_SYNTAX', `${file}: ${errorMessage(error)}`, { where: file, cause: error })
   }
 }
 

@@ -64,7 +64,7 @@ export default defineKind<EndpointSlice>({
     { required: ['addressType', 'endpoints'] },
   ),
   columns: [
-    { title: 'ADDRESSTYPE', value: ({ addressType }) => addressType },
+    { title: 'ADDRESSTYPE', value: ({ addressType }) => addressType ?? '' },
     {
       title: 'PORTS',
       value: ({ ports }) =>
@@ -77,7 +77,7 @@ export default defineKind<EndpointSlice>({
       title: 'ENDPOINTS',
       value: ({ endpoints }) =>
         shorten(
-          endpoints.flatMap(({ addresses }) => addresses),
+          (endpoints ?? []).flatMap(({ addresses }) => addresses),
           '<unset>',
         ),
     },
