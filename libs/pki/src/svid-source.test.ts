@@ -4,7 +4,8 @@ import { CertificateAuthority } from './certificate-authority.ts'
 import { parseCsr } from './csr.ts'
 import { CLOCK_SKEW_GRACE_MS } from './limits.ts'
 import { formatSpiffeId, parseSpiffeId } from './spiffe-id.ts'
-import { type CertificateSigner, type SignedCertificate, SvidSource, type SvidSourceInit } from './svid-source.ts'
+import type { CertificateSigner, SignedCertificate } from './svid-request.ts'
+import { SvidSource, type SvidSourceInit } from './svid-source.ts'
 
 const HOUR_MS = 3_600_000
 const id = (serviceAccount: string) => parseSpiffeId(`spiffe://cluster.local/ns/bookinfo/sa/${serviceAccount}`)
