@@ -15,7 +15,7 @@ export interface ByteStream {
   /** Begins delivery to `sink`. */
   start(sink: ByteSink): void
   /**
-   * Hands `chunk` over; the caller must not touch it again.
+   * Lends `chunk` to the stream: the caller must not touch it again until `bufferedBytes` is 0.
    * @returns false when the high mark is reached; go on after `onDrain`. Writing on all the same is allowed, and bounded
    * only by the caller.
    */
@@ -32,7 +32,7 @@ export interface ByteStream {
 }
 
 export interface ByteSink {
-  /** The chunk is the sink's to keep or hand on. */
+  /** The chunk is the sink's to keep or hand on; it is a view, and others may hold views beside it. */
   onData(chunk: Uint8Array): void
   /** The peer will send no more. */
   onEnd(): void

@@ -10,7 +10,8 @@ import type { ByteStream } from '../stream/byte-stream.ts'
 export interface Transport {
   /**
    * Opens a connection and authenticates both ends.
-   * @throws CodedError CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, IDENTITY_MISMATCH, UPGRADE_REFUSED
+   * @throws CodedError CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, UPGRADE_REFUSED, and about the two identities
+   *   CERTIFICATE_UNAVAILABLE (ours), PEER_UNEXPECTED_SAN and the other PEER_ codes of pki (theirs)
    */
   dial(target: DialTarget, signal?: AbortSignal): Promise<TunnelSession>
   /** @throws CodedError ADDRESS_IN_USE */
@@ -54,14 +55,19 @@ export interface TunnelSession {
   readonly openStreams: number
   /** False once GOAWAY was sent or received or the session closed: existing streams go on, new ones are refused. */
   readonly acceptsStreams: boolean
+  /** Whether as many streams are open as this end may open: one more is refused until another ends. */
+  readonly isFull: boolean
   /**
    * Asks the peer to CONNECT and waits for its answer.
-   * @throws CodedError CONNECT_REJECTED (with `status` 400, 401 or 503), SESSION_CLOSED, SESSION_DRAINING, STREAM_RESET
+   * @throws ConnectRejectedError with `status` 400, 401 or 503
+   * @throws CodedError SESSION_CLOSED, SESSION_DRAINING, SESSION_FULL, STREAM_REFUSED, STREAM_RESET; the signal's reason
    */
   connect(request: ConnectRequest, signal?: AbortSignal): Promise<ConnectedStream>
   /** The accepting end's handler, set before any stream can arrive. */
   onConnect(handler: (incoming: IncomingConnect) => void): void
   onClose(handler: (reason: CodedError) => void): void
+  /** Called each time the last stream ends. */
+  onIdle(handler: () => void): void
   /** No new streams; closes when the last one ends. */
   drain(): void
   close(reason: CodedError): void
@@ -87,7 +93,7 @@ export interface ConnectedStream {
 
 export interface IncomingConnect {
   readonly request: ConnectRequest
-  /** 200: the upstream connection already stands. Called once, instead of `reject`. */
+  /** 200: the upstream connection already stands. Called once, instead of `reject`; also after `signal` aborted. */
   accept(baggage: string): ByteStream
   reject(status: 400 | 401 | 503, reason: string): void
   /** The peer gave up before an answer. */

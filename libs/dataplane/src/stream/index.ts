@@ -1,0 +1,6 @@
+export type { ByteSink, ByteStream } from './byte-stream.ts'
+export { Copy, type CopyResult } from './copy.ts'
+export * from './errors.ts'
+export { type MemoryPairInit, MemoryStream, memoryPair } from './memory-stream.ts'
+export { type DialOptions, dialNodeStream, dialSocket, NodeStream, type NodeStreamInit } from './node-stream.ts'
+export { type AtTurnEnd, atMicrotask, atTurnEnd } from './turn-end.ts'

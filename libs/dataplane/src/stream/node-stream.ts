@@ -1,0 +1,166 @@
+import { connect, type Socket } from 'node:net'
+import { assert, type Clock, CodedError, errorMessage, systemClock } from '@ambient-lab/std'
+import type { ByteSink, ByteStream } from './byte-stream.ts'
+import { CONNECT_FAILED, CONNECT_TIMEOUT, STREAM_RESET, socketError } from './errors.ts'
+import { TCP_KEEPALIVE_IDLE_MS } from './limits.ts'
+import { atTurnEnd } from './turn-end.ts'
+
+export interface NodeStreamInit {
+  /**
+   * Whether the writes of one turn of the event loop leave in one system call. A caller that gathers by itself, and
+   * wants to know when each write is done, says false: then `write` returns false while anything is on its way.
+   * @default true
+   */
+  readonly gather?: boolean
+}
+
+/** A TCP or TLS socket as a ByteStream. The socket must be open, allow half-open, and have no reader yet. */
+export class NodeStream implements ByteStream {
+  readonly #socket: Socket
+  readonly #gather: boolean
+  #sink: ByteSink | undefined
+  #reason: CodedError | undefined
+  #gathering = false
+  #ended = false
+  #closed = false
+
+  constructor(socket: Socket, init: NodeStreamInit = {}) {
+    this.#socket = socket
+    this.#gather = init.gather ?? true
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+  }
+
+  start(sink: ByteSink): void {
+    assert(!this.#sink, 'a stream is started once')
+    this.#sink = sink
+    if (this.#closed) {
+      queueMicrotask(() => sink.onClose(this.#reason))
+      return
+    }
+    this.#socket.on('end', () => sink.onEnd())
+    if (this.#gather) this.#socket.on('drain', () => sink.onDrain())
+    this.#socket.on('data', (chunk: Uint8Array) => sink.onData(chunk))
+    // Whoever read a handshake from this socket has left it paused.
+    this.#socket.resume()
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const socket = this.#socket
+    if (this.#closed || socket.destroyed) return true
+    assert(!this.#ended, 'write after end')
+    if (!this.#gather) {
+      socket.write(chunk, this.#onWritten)
+      return socket.writableLength === 0
+    }
+    if (!this.#gathering) {
+      this.#gathering = true
+      socket.cork()
+      atTurnEnd(this.#release)
+    }
+    return socket.write(chunk)
+  }
+
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#socket.end()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  reset(reason: CodedError): void {
+    if (this.#socket.destroyed) return
+    this.#reason = reason
+    // A TLS socket has no RST of its own to send: its alert is the cut of the connection.
+    if ('encrypted' in this.#socket) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  readonly #release = (): void => {
+    this.#gathering = false
+    this.#socket.uncork()
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#socket.writableLength === 0 && !this.#closed) this.#sink?.onDrain()
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#reason ??= socketError(error)
+  }
+
+  readonly #onClose = (): void => {
+    this.#closed = true
+    const inOrder = this.#ended && this.#socket.readableEnded
+    if (!inOrder) this.#reason ??= new CodedError(STREAM_RESET, 'the connection was cut')
+    this.#sink?.onClose(this.#reason)
+  }
+}
+
+export interface DialOptions {
+  /** @default 10 s, ztunnel's */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  readonly clock?: Clock
+}
+
+const DIAL_TIMEOUT_MS = 10_000
+
+/**
+ * Opens a TCP connection.
+ * @throws CodedError CONNECT_FAILED (refused, unreachable), CONNECT_TIMEOUT, or the signal's reason
+ */
+export async function dialSocket(
+  target: { readonly host: string; readonly port: number },
+  options: DialOptions = {},
+): Promise<Socket> {
+  const { timeoutMs = DIAL_TIMEOUT_MS, signal, clock = systemClock } = options
+  signal?.throwIfAborted()
+  const where = `${target.host}:${target.port}`
+  const socket = connect({ ...target, allowHalfOpen: true, noDelay: true })
+  socket.setKeepAlive(true, TCP_KEEPALIVE_IDLE_MS)
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>()
+  const timeoutError = () =>
+    new CodedError(CONNECT_TIMEOUT, `no answer in ${timeoutMs} ms`, { where, origin: 'upstream', retry: 'yes' })
+  const cancelTimeout = clock.schedule(timeoutMs, () => reject(timeoutError()))
+  const onAbort = () => reject(signal?.reason)
+  const onError = (error: Error) =>
+    reject(
+      new CodedError(CONNECT_FAILED, errorMessage(error), { where, origin: 'upstream', retry: 'yes', cause: error }),
+    )
+  signal?.addEventListener('abort', onAbort, { once: true })
+  socket.once('connect', () => resolve(socket))
+  socket.once('error', onError)
+  try {
+    return await promise
+  } catch (error) {
+    socket.on('error', ignore)
+    socket.destroy()
+    throw error
+  } finally {
+    cancelTimeout()
+    signal?.removeEventListener('abort', onAbort)
+    socket.removeListener('error', onError)
+  }
+}
+
+/** `dialSocket` as a ByteStream, ready to `start`. */
+export async function dialNodeStream(
+  target: { readonly host: string; readonly port: number },
+  options: DialOptions = {},
+): Promise<ByteStream> {
+  return new NodeStream(await dialSocket(target, options))
+}
+
+function ignore(): void {}

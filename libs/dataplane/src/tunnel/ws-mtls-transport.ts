@@ -1,0 +1,274 @@
+import { constants } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
+import type { SpiffeId } from '@ambient-lab/pki'
+import { type CancelTimer, type Clock, CodedError, errorCode, errorMessage } from '@ambient-lab/std'
+import { ADDRESS_IN_USE, CONNECT_TIMEOUT } from '../stream/errors.ts'
+import { TCP_KEEPALIVE_IDLE_MS } from '../stream/limits.ts'
+import { dialSocket, NodeStream } from '../stream/node-stream.ts'
+import { tunnelError } from './errors.ts'
+import { HANDSHAKE_TIMEOUT_MS, HANDSHAKES_MAX } from './limits.ts'
+import type { LinkConditions } from './link-conditions.ts'
+import { authorizePeer, SecureContexts, type SvidLookup } from './mtls.ts'
+import { MuxSession } from './mux-session.ts'
+import type { DialTarget, ListenOptions, Transport, TransportListener, TunnelSession } from './transport.ts'
+import { acceptUpgrade, refuseUpgrade, requestUpgrade } from './upgrade.ts'
+
+/** A peer that was not let in: one call, one line in somebody's log. */
+export interface RefusedPeer {
+  readonly error: CodedError
+  readonly remoteAddress: string
+  /** SNI; empty when there was none or the handshake did not get that far. */
+  readonly serverName: string
+}
+
+export interface WsMtlsTransportComponents {
+  readonly clock: Clock
+  readonly svids: SvidLookup
+  readonly links?: LinkConditions
+  readonly onRefused?: (refused: RefusedPeer) => void
+}
+
+/** The default: TCP, TLS 1.3 with both ends authenticated, one WebSocket, and the multiplexer on it. */
+export class WsMtlsTransport implements Transport {
+  readonly #components: WsMtlsTransportComponents
+  readonly #contexts = new SecureContexts()
+
+  constructor(components: WsMtlsTransportComponents) {
+    this.#components = components
+  }
+
+  async dial(target: DialTarget, signal?: AbortSignal): Promise<TunnelSession> {
+    const { clock, svids, links } = this.#components
+    const where = `${target.address.host}:${target.address.port}`
+    const deadline = new AbortController()
+    const cancelDeadline = clock.schedule(HANDSHAKE_TIMEOUT_MS, () => deadline.abort(connectTimeout(where)))
+    const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal
+    let socket: Socket | undefined
+    const onAbort = () => socket?.destroy()
+    either.addEventListener('abort', onAbort)
+    try {
+      const svid = await svids.clientSvid(target.source, either)
+      await links?.passHandshake(target.fromNode, target.toNode, either)
+      const raw = await dialSocket(target.address, { signal: either, timeoutMs: HANDSHAKE_TIMEOUT_MS, clock })
+      socket = raw
+      const secure = await this.#handshake(raw, target, svid)
+      socket = secure
+      const remote = authorizePeer(secure, { identities: target.expectedIds })
+      await requestUpgrade(secure, { host: target.serverName, node: target.fromNode })
+      either.throwIfAborted()
+      return this.#session(secure, 'client', svid.id, remote, target.serverName, [target.fromNode, target.toNode])
+    } catch (error) {
+      socket?.on('error', ignore)
+      socket?.destroy()
+      either.throwIfAborted()
+      throw CodedError.is(error) ? error.at(where) : error
+    } finally {
+      cancelDeadline()
+      either.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async listen(options: ListenOptions, onSession: (session: TunnelSession) => void): Promise<TransportListener> {
+    const { clock, svids, onRefused = ignore } = this.#components
+    const server = createServer({
+      SNICallback: (serverName, callback) => {
+        svids.serverSvid(serverName).then(
+          (svid) => callback(null, this.#contexts.get(svid)),
+          (error) => callback(error),
+        )
+      },
+      requestCert: true,
+      // We judge the peer ourselves, so that each way to fail has its own code and line.
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.3',
+      secureOptions: constants.SSL_OP_NO_TICKET,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEPALIVE_IDLE_MS,
+    })
+    const accept = async (secure: TLSSocket): Promise<MuxSession> => {
+      const serverName = typeof secure.servername === 'string' ? secure.servername : ''
+      const { id: local } = await svids.serverSvid(serverName)
+      const remote = admitPeer(secure, local)
+      const { node } = await acceptUpgrade(secure)
+      return this.#session(secure, 'server', local, remote, serverName, [options.node, node])
+    }
+    const listener = new WsMtlsListener(server, { clock, accept, onSession, onRefused })
+    await listener.bind(options)
+    return listener
+  }
+
+  async #handshake(raw: Socket, target: DialTarget, svid: Parameters<SecureContexts['get']>[0]): Promise<TLSSocket> {
+    const secure = connect({
+      socket: raw,
+      servername: target.serverName,
+      secureContext: this.#contexts.get(svid),
+      // Chain and identity are judged by authorizePeer: the server's name is no host name of its certificate.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const onError = (error: Error) => reject(tlsFailed(error))
+    const onClose = () =>
+      reject(tunnelError('TLS_FAILED', 'the peer hung up during the TLS handshake', { origin: 'upstream' }))
+    secure.once('secureConnect', resolve)
+    secure.once('error', onError)
+    secure.once('close', onClose)
+    await promise
+    secure.removeListener('error', onError)
+    secure.removeListener('close', onClose)
+    return secure
+  }
+
+  #session(
+    secure: TLSSocket,
+    role: 'client' | 'server',
+    local: SpiffeId,
+    remote: SpiffeId,
+    serverName: string,
+    [ownNode, otherNode]: readonly [string, string],
+  ): MuxSession {
+    const { clock, links } = this.#components
+    const stream = new NodeStream(secure, { gather: false })
+    const session = new MuxSession(
+      { carrier: links?.shape(stream, ownNode, otherNode) ?? stream, clock },
+      { role, local, remote, serverName, remoteAddress: peerAddress(secure) },
+    )
+    if (role === 'client') session.start()
+    return session
+  }
+}
+
+interface ListenerInit {
+  readonly clock: Clock
+  readonly accept: (secure: TLSSocket) => Promise<MuxSession>
+  readonly onSession: (session: TunnelSession) => void
+  readonly onRefused: (refused: RefusedPeer) => void
+}
+
+class WsMtlsListener implements TransportListener {
+  readonly #server: Server
+  readonly #init: ListenerInit
+  readonly #sessions = new Set<TunnelSession>()
+  /** Connections that are no sessions yet, by peer address; each with the way to stop its deadline. */
+  readonly #handshakes = new Map<string, CancelTimer>()
+  readonly #sockets = new Set<Socket>()
+
+  constructor(server: Server, init: ListenerInit) {
+    this.#server = server
+    this.#init = init
+    server.on('connection', (raw) => this.#onConnection(raw))
+    server.on('secureConnection', (secure) => void this.#onSecure(secure))
+    server.on('tlsClientError', (error, secure) => this.#refuse(tlsFailed(error), secure))
+  }
+
+  get address(): { host: string; port: number } {
+    const address = this.#server.address()
+    if (typeof address !== 'object' || address === null) return { host: '', port: 0 }
+    return { host: address.address, port: address.port }
+  }
+
+  async bind({ host, port }: ListenOptions): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#server.once('error', reject)
+    this.#server.listen({ host, port, backlog: HANDSHAKES_MAX }, resolve)
+    try {
+      await promise
+    } catch (error) {
+      if (errorCode(error) !== 'EADDRINUSE') throw error
+      throw new CodedError(ADDRESS_IN_USE, `${host}:${port} is taken`, { cause: error, where: `${host}:${port}` })
+    }
+    this.#server.removeListener('error', reject)
+  }
+
+  drain(): void {
+    this.#server.close()
+    for (const session of [...this.#sessions]) session.drain()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.drain()
+    const reason = tunnelError('SESSION_CLOSED', 'the listener was closed', { retry: 'if-reused' })
+    for (const session of [...this.#sessions]) session.close(reason)
+    for (const socket of [...this.#sockets]) socket.destroySoon()
+  }
+
+  #onConnection(raw: Socket): void {
+    if (this.#handshakes.size >= HANDSHAKES_MAX) {
+      raw.destroy()
+      return
+    }
+    const key = peerAddress(raw)
+    this.#sockets.add(raw)
+    const late = () => {
+      this.#refuse(tunnelError('HANDSHAKE_TIMEOUT', 'no tunnel in time', { origin: 'downstream' }), raw)
+      raw.destroy()
+    }
+    this.#handshakes.set(key, this.#init.clock.schedule(HANDSHAKE_TIMEOUT_MS, late, { background: true }))
+    raw.once('close', () => {
+      this.#sockets.delete(raw)
+      this.#settle(key)
+    })
+  }
+
+  #settle(key: string): void {
+    this.#handshakes.get(key)?.()
+    this.#handshakes.delete(key)
+  }
+
+  async #onSecure(secure: TLSSocket): Promise<void> {
+    const key = peerAddress(secure)
+    secure.on('error', ignore)
+    try {
+      const session = await this.#init.accept(secure)
+      this.#settle(key)
+      this.#sessions.add(session)
+      session.onClose(() => this.#sessions.delete(session))
+      this.#init.onSession(session)
+      session.start()
+    } catch (error) {
+      if (!CodedError.is(error)) throw error
+      this.#refuse(error, secure)
+      // What we told the peer may still be on its way; the handshake's deadline ends a peer that stays.
+      if (!secure.writableEnded) secure.destroy()
+    }
+  }
+
+  #refuse(error: CodedError, socket: Socket | TLSSocket): void {
+    const serverName = 'servername' in socket && typeof socket.servername === 'string' ? socket.servername : ''
+    this.#init.onRefused({ error, remoteAddress: peerAddress(socket), serverName })
+  }
+}
+
+/** Lets a peer of our trust domain in; tells another in its handshake why not, before it has said anything. */
+function admitPeer(secure: TLSSocket, local: SpiffeId): SpiffeId {
+  if (secure.isSessionReused())
+    throw tunnelError('TLS_FAILED', 'resumed sessions are not taken', { origin: 'downstream' })
+  try {
+    return authorizePeer(secure, { trustDomain: local.trustDomain })
+  } catch (error) {
+    if (CodedError.is(error)) refuseUpgrade(secure, error.code)
+    throw error
+  }
+}
+
+function peerAddress(socket: Socket): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`
+}
+
+function tlsFailed(error: Error): CodedError {
+  if (CodedError.is(error)) return error
+  return tunnelError('TLS_FAILED', `TLS handshake failed: ${errorMessage(error)}`, { cause: error, origin: 'upstream' })
+}
+
+function connectTimeout(where: string): CodedError {
+  return new CodedError(CONNECT_TIMEOUT, 'connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008', {
+    where,
+    origin: 'upstream',
+    retry: 'yes',
+  })
+}
+
+function ignore(): void {}
