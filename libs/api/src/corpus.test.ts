@@ -1,5 +1,5 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { applyDefaults } from './apply-defaults.ts'
@@ -7,7 +7,7 @@ import { formatFinding, loadManifest } from './manifest.ts'
 import { validateResource } from './validate.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-const CORPUS = join(ROOT, process.env.AMBIENT_CORPUS ?? '../shared/corpus', 'istio-samples')
+const CORPUS = resolve(ROOT, process.env.AMBIENT_CORPUS ?? '../shared/corpus', 'istio-samples')
 
 interface Case {
   readonly id: string
@@ -31,7 +31,7 @@ describe.runIf(existsSync(CORPUS))('Istio’s samples load as they are', () => {
   })
 })
 
-test.skipIf(existsSync(CORPUS))('skipped: no corpus of Istio’s samples (AMBIENT_CORPUS names its folder)', () => {})
+if (!existsSync(CORPUS)) test.skip('Istio’s samples: no corpus here (AMBIENT_CORPUS names its folder)', () => {})
 
 describe('our own examples load without a word', () => {
   const files = globSync('examples/**/*.yaml', { cwd: ROOT })

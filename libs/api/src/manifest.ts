@@ -10,6 +10,7 @@ import {
   MANIFEST_OBJECTS_MAX,
   NESTING_MAX,
 } from './limits.ts'
+import { isNestedTooDeep } from './nesting.ts'
 import { findKind } from './registry.ts'
 import type { Resource } from './resource.ts'
 import { validateResource } from './validate.ts'
@@ -190,7 +191,8 @@ function sourcesOf(yaml: Yaml, document: Document, file: string): Source[] {
 
 function parseDocuments(yaml: Yaml, text: string, file: string, lines: LineCounter): Document[] {
   if (text.length > MANIFEST_CHARACTERS_MAX) throw tooLarge(file, `more than ${MANIFEST_CHARACTERS_MAX} characters`)
-  if (isTooDeep(yaml, text)) throw tooLarge(file, `nested deeper than ${NESTING_MAX}`)
+  if (isNestedTooDeep(text, (text) => new yaml.Lexer().lex(text)))
+    throw tooLarge(file, `nested deeper than ${NESTING_MAX}`)
   if ((text.match(/^---/gm)?.length ?? 0) > MANIFEST_OBJECTS_MAX) {
     throw tooLarge(file, `more than ${MANIFEST_OBJECTS_MAX} documents`)
   }
@@ -216,64 +218,39 @@ function isForeignTag(tag: { tag: string; format?: string }): boolean {
 }
 
 /**
- * How deep collections are nested at most, known before parsing: the composer recurses, so a hostile text has to be
- * refused first. The cheap count takes brackets inside strings for collections; only when it is too high does the
- * lexer look again.
- */
-function isTooDeep(yaml: Yaml, text: string): boolean {
-  const block = blockNesting(text)
-  if (block > NESTING_MAX) return true
-  if (block + deepestBracket(text) <= NESTING_MAX) return false
-  return block + deepestBracket(new yaml.Lexer().lex(text)) > NESTING_MAX
-}
-
-/** Tokens are characters of the text, or the lexer's: a bracket alone is one that opens or closes a collection. */
-function deepestBracket(tokens: Iterable<string>): number {
-  let open = 0
-  let deepest = 0
-  for (const token of tokens) {
-    if (token === '[' || token === '{') deepest = Math.max(deepest, ++open)
-    else if (token === ']' || token === '}') open = Math.max(0, open - 1)
-  }
-  return deepest
-}
-
-/** By the indentation of lines and the dashes in front of them; text inside block scalars counts too. */
-function blockNesting(text: string): number {
-  const indents: number[] = []
-  let deepest = 0
-  for (const [, spaces = '', dashes = '', rest] of text.matchAll(/^( *)((?:[-?] +)*)([^\n]?)/gm)) {
-    if (dashes === '' && rest === '') continue
-    while (indents.length > 0 && indents.at(-1)! >= spaces.length) indents.pop()
-    indents.push(spaces.length)
-    deepest = Math.max(deepest, indents.length + dashes.replaceAll(' ', '').length)
-  }
-  return deepest
-}
-
-/**
- * What makes the library slow, looked at once for each node: keys that are there twice (it would compare every key with
- * every other) and aliases (each walks all anchors).
+ * Refuses what Kubernetes refuses and the library would take, or take long over: keys that are there twice (it compares
+ * every key with every other), keys that are no words, aliases by the thousand (each walks all anchors), or of nothing.
  */
 function refuseOddities(yaml: Yaml, document: Document, text: string, file: string, lines: LineCounter): void {
+  const refuse = (node: Node | null, why: string) => syntaxError(text, file, lines, node?.range?.[0] ?? 0, why)
   const anchors = new Set<string>()
   let references = 0
   yaml.visit(document, {
     Node(_, node, path) {
+      if (yaml.isMap(node)) {
+        const key = oddKey(yaml, node.items)
+        if (key) throw refuse(key, yaml.isScalar(key) ? `key "${keyText({ key })}" is here twice` : 'a key is one word')
+      }
       if (!yaml.isAlias(node) && !node.anchor) return
       references++
       if (references > ALIASES_MAX) throw tooLarge(file, `more than ${ALIASES_MAX} anchors and aliases`)
       if (!yaml.isAlias(node)) anchors.add(node.anchor!)
       else if (!anchors.has(node.source) || isInside(path, node.source)) {
-        throw syntaxError(text, file, lines, node.range?.[0] ?? 0, `alias *${node.source} names no value before it`)
+        throw refuse(node, `alias *${node.source} names no value before it`)
       }
     },
-    Map(_, map) {
-      const seen = new Set<string>()
-      const twice = map.items.find((pair) => keyText(pair) !== '<<' && seen.size === seen.add(keyText(pair)).size)
-      if (twice) throw syntaxError(text, file, lines, keyOffset(twice), `key "${keyText(twice)}" is here twice`)
-    },
   })
+}
+
+/** The first key that is no scalar or was there before; merge keys may repeat. */
+function oddKey(yaml: Yaml, pairs: readonly Pair[]): Node | undefined {
+  const seen = new Set<string>()
+  const odd = pairs.find((pair) => {
+    if (!yaml.isScalar(pair.key)) return true
+    const text = keyText(pair)
+    return text !== '<<' && seen.size === seen.add(text).size
+  })
+  return odd?.key as Node | undefined
 }
 
 function isInside(ancestors: readonly unknown[], anchor: string): boolean {
@@ -365,7 +342,7 @@ function keyOffset({ key }: Pair): number {
   return (key as Node | null)?.range?.[0] ?? 0
 }
 
-function keyText({ key }: Pair): string {
+function keyText({ key }: Pick<Pair, 'key'>): string {
   const value = typeof key === 'object' && key !== null && 'value' in key ? key.value : key
   return typeof value === 'symbol' ? (value.description ?? '') : String(value)
 }
