@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,9 +25,15 @@ export class AmbientLab implements AsyncDisposable {
     return { ...process.env, AMBIENT_HOME: this.home, NO_COLOR: '1' }
   }
 
-  /** The lab's own folder; every test here uses one lab a home. */
+  /** The lab's own folder; every test here has one lab a home. */
   get folder(): string {
-    return join(this.home, 'labs', 'demo')
+    const labs = join(this.home, 'labs')
+    return join(labs, readdirSync(labs)[0]!)
+  }
+
+  /** What one process of the lab wrote. */
+  log(name: string): string {
+    return readFileSync(join(this.folder, 'logs', `${name}.log`), 'utf8')
   }
 
   /** Runs a command to its end. */

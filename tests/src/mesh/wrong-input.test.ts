@@ -1,0 +1,91 @@
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { AmbientLab } from './ambient.ts'
+import { items } from './objects.ts'
+
+describe('with a lab', () => {
+  let lab: AmbientLab
+
+  beforeAll(async () => {
+    lab = new AmbientLab()
+    await lab.ok('up', 'demo', '--wait')
+  })
+
+  afterAll(() => lab[Symbol.asyncDispose]())
+
+  function file(name: string, text: string): string {
+    const path = join(lab.home, name)
+    writeFileSync(path, text)
+    return path
+  }
+
+  const service = (name: string, port: string) =>
+    `apiVersion: v1\nkind: Service\nmetadata:\n  name: ${name}\nspec:\n  ports:\n    - port: ${port}\n`
+
+  test('YAML that does not parse: file, line and column, exit 65, nothing applied', async () => {
+    const path = file('broken.yaml', `${service('good', '80')}---\napiVersion: v1\nkind: [\n`)
+    const { code, stderr } = await lab.run(['apply', '-f', path])
+    expect(code).toBe(65)
+    expect(stderr).toMatch(/broken\.yaml:\d+:\d+/)
+    expect((await items(lab, 'services')).map(({ metadata }) => metadata.name)).not.toContain('good')
+  })
+
+  test('a field of the wrong kind: its place, exit 65, nothing applied of the whole input', async () => {
+    const path = file('wrong.yaml', `${service('fine', '80')}---\n${service('bad', 'eighty')}`)
+    const { code, stderr } = await lab.run(['apply', '-f', path])
+    expect(code).toBe(65)
+    expect(stderr).toMatch(/wrong\.yaml:\d+:\d+/)
+    expect((await items(lab, 'services')).map(({ metadata }) => metadata.name)).not.toContain('fine')
+  })
+
+  test('an unknown kind is passed over with a warning that says where', async () => {
+    const path = file('unknown.yaml', 'apiVersion: example.com/v1\nkind: Teapot\nmetadata: {name: short}\n')
+    const { stderr } = await lab.run(['apply', '-f', path])
+    expect(stderr).toMatch(/Teapot/)
+    expect(stderr).toMatch(/unknown\.yaml:\d+/)
+  })
+
+  test.each([
+    [['apply', '-f', '/nowhere/at.yaml'], 66, /at\.yaml/],
+    [['get', 'teapots'], 64, /teapots/],
+    [['get', 'pod/nope'], 2, /nope/],
+    [['gett', 'pods'], 64, /get/],
+    [['fault', 'add', 'link.delay', 'n1', 'n2', '--delay', '120ms'], 64, /--for/],
+    [['fault', 'add', 'link.delay', 'n1', 'n9', '--delay', '120ms', '--for', '1m'], 2, /n9/],
+    [['load', 'run', 'http://productpage:9080/', '--from', 'deploy/curl', '--rate', '20'], 64, /20\/s|per second|unit/],
+    [['exec', 'deploy/nope', '--', 'true'], 2, /nope/],
+  ])('%j ends with %i and says what', async (args, code, words) => {
+    const outcome = await lab.run(args)
+    expect(outcome.stderr).toMatch(words)
+    expect(outcome.code).toBe(code)
+  })
+
+  test("exec passes the program's own code through", async () => {
+    expect((await lab.run(['exec', 'deploy/curl', '--', 'sh', '-c', 'exit 7'])).code).toBe(7)
+  })
+})
+
+describe('without a lab', () => {
+  test.each([[['get', 'pods']], [['apply', '-f', '-']], [['down']], [['tui', '--once']]])(
+    '%j: exit 69 and the command that starts one',
+    async (args) => {
+      await using lab = new AmbientLab()
+      const { code, stderr } = await lab.run(args, { input: 'apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n' })
+      expect(stderr).toContain('ambient up')
+      expect(code).toBe(69)
+    },
+  )
+
+  test('a taken port: its owner is named, exit 73', async () => {
+    await using lab = new AmbientLab()
+    const holder = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => holder.once('listening', resolve))
+    const { port } = holder.address() as { port: number }
+    const { code, stderr } = await lab.run(['up', '--port', String(port)])
+    holder.close()
+    expect(stderr).toContain(String(process.pid))
+    expect(code).toBe(73)
+  })
+})
