@@ -1,0 +1,159 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { eventually } from '@ambient-lab/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { AmbientLab } from './ambient.ts'
+import { isReady, items } from './objects.ts'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+const HAS_TMUX = spawnSync('tmux', ['-V']).status === 0
+
+/** A real terminal, with a shell in it that outlives the program under test. */
+class Terminal {
+  readonly #socket = `ambient-test-${process.pid}`
+
+  constructor(env: NodeJS.ProcessEnv, size: { columns: number; rows: number }) {
+    this.#tmux(['-f', '/dev/null', 'new-session', '-d', '-x', String(size.columns), '-y', String(size.rows), 'sh'], env)
+    this.#tmux(['set-option', '-g', 'status', 'off'])
+    this.#tmux(['set-option', '-g', 'window-size', 'manual'])
+  }
+
+  run(command: string): void {
+    this.#tmux(['send-keys', '-l', `PS1='$ '; clear; ${command}`])
+    this.#tmux(['send-keys', 'Enter'])
+  }
+
+  press(...keys: string[]): void {
+    for (const key of keys) this.#tmux(['send-keys', key])
+  }
+
+  type(text: string): void {
+    this.#tmux(['send-keys', '-l', text])
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#tmux(['resize-window', '-x', String(columns), '-y', String(rows)])
+  }
+
+  get screen(): string {
+    return this.#tmux(['capture-pane', '-p'])
+  }
+
+  /** Whether the program left the terminal in its alternate screen. */
+  get alternate(): boolean {
+    return this.#tmux(['display-message', '-p', '#{alternate_on}']).trim() === '1'
+  }
+
+  close(): void {
+    this.#tmux(['kill-server'])
+  }
+
+  #tmux(args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
+    return execFileSync('tmux', ['-L', this.#socket, ...args], { encoding: 'utf8', env, cwd: ROOT })
+  }
+}
+
+describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
+  let lab: AmbientLab
+  let terminal: Terminal
+
+  beforeAll(async () => {
+    lab = new AmbientLab()
+    await lab.ok('up', 'demo', '--wait')
+    terminal = new Terminal({ ...lab.env, TERM: 'xterm-256color' }, { columns: 100, rows: 30 })
+    terminal.run(`${process.execPath} apps/tui/bin/ambient.js tui`)
+    await shows(/map\(all\)/)
+  })
+
+  afterAll(async () => {
+    terminal?.close()
+    await lab?.[Symbol.asyncDispose]()
+  })
+
+  const shows = (pattern: RegExp) => eventually(() => expect(terminal.screen).toMatch(pattern), { timeoutMs: 10_000 })
+
+  async function goTo(view: string): Promise<void> {
+    terminal.type(':')
+    await shows(/^ :_/m)
+    terminal.type(view)
+    await shows(new RegExp(`^ :${view}_`, 'm'))
+    terminal.press('Enter')
+    await shows(new RegExp(`<${view}`))
+  }
+
+  test('survives a resize to 40×10 and back', async () => {
+    terminal.resize(40, 10)
+    await shows(/40x10 is too small/)
+    terminal.resize(140, 40)
+    await shows(/edges\[\d+\]/)
+    expect(terminal.screen.split('\n')[0]!.length).toBeGreaterThan(100)
+  })
+
+  test('shows the nodes, adds one and removes it', async () => {
+    await goTo('nodes')
+    await shows(/n3 +ok/)
+    terminal.type('a')
+    await shows(/n4 +ok/)
+    expect(await isReady(lab, 'n4')).toBe(true)
+    terminal.press('G')
+    terminal.press('C-d')
+    await shows(/remove node n4/)
+    terminal.type('y')
+    await eventually(
+      async () => expect((await items(lab, 'nodes')).map(({ metadata }) => metadata.name)).not.toContain('n4'),
+      { timeoutMs: 10_000 },
+    )
+  })
+
+  test('kills a node and restarts it', async () => {
+    terminal.press('g')
+    terminal.press('C-k')
+    await shows(/kill -9 the agent of n1/)
+    terminal.type('y')
+    await shows(/n1 +GONE/)
+    terminal.type('r')
+    await shows(/n1 +ok/)
+  })
+
+  test('scales a workload', async () => {
+    await goTo('workloads')
+    terminal.type('/')
+    terminal.type('details')
+    terminal.press('Enter')
+    await shows(/details-v1-\S+ +n\d/)
+    terminal.type('S')
+    await shows(/scale deploy\/details-v1/)
+    terminal.type('2')
+    terminal.press('Enter')
+    await shows(/workloads\(all\)\[2\]/)
+    terminal.press('Escape')
+  })
+
+  test('injects a fault, shows it, heals it', async () => {
+    await goTo('faults')
+    terminal.type('a')
+    await shows(/fault add link\.delay/)
+    terminal.press('Enter')
+    await shows(/link\.delay .* Active/)
+    terminal.press('C-d')
+    await eventually(async () => expect(await items(lab, 'faults')).toEqual([]), { timeoutMs: 10_000 })
+  })
+
+  test('starts a load and shows its numbers', async () => {
+    await goTo('loads')
+    terminal.type('a')
+    await shows(/load run/)
+    terminal.press('Enter')
+    await eventually(async () => expect((await items(lab, 'loads', '-A')).length).toBeGreaterThan(1), {
+      timeoutMs: 10_000,
+    })
+  })
+
+  test('quits and leaves terminal, faults and processes clean', async () => {
+    terminal.press('C-c')
+    await eventually(() => expect(terminal.alternate).toBe(false), { timeoutMs: 10_000 })
+    terminal.run('echo still "here"')
+    await shows(/still here/)
+    expect((await items(lab, 'faults')).filter(({ status }) => status?.phase === 'Active')).toEqual([])
+  })
+})
