@@ -1,0 +1,168 @@
+import type { CertificateAuthority } from '@ambient-lab/pki'
+import { type Clock, errorMessage, type Random, Scope } from '@ambient-lab/std'
+import {
+  type AgentMessage,
+  type ControlPlaneMessage,
+  LINK_FAULT_TYPE,
+  type MessageLink,
+  VersionedResources,
+} from '@ambient-lab/xds'
+import type { ApiServerHooks } from './api-server/hooks.ts'
+import { CaService } from './ca-service.ts'
+import { Cluster } from './cluster.ts'
+import { type Controller, ControllerRunner } from './controllers/controller.ts'
+import { DeploymentController } from './controllers/deployment.ts'
+import { EndpointSliceController } from './controllers/endpoint-slice.ts'
+import { FaultController } from './controllers/fault.ts'
+import { GarbageCollector } from './controllers/garbage-collector.ts'
+import { LabStatusController } from './controllers/lab-status.ts'
+import { LoadController } from './controllers/load.ts'
+import { createInitialNamespaces, NamespaceController } from './controllers/namespace.ts'
+import { NodeController } from './controllers/node.ts'
+import { PodLifecycleController } from './controllers/pod-lifecycle.ts'
+import { PolicyStatusController } from './controllers/policy-status.ts'
+import { ReplicaSetController } from './controllers/replica-set.ts'
+import { SchedulingController } from './controllers/scheduling.ts'
+import { ServiceController } from './controllers/service.ts'
+import { DiscoveryService } from './discovery-service.ts'
+import { EventRecorder } from './events.ts'
+import { JoinService } from './join.ts'
+import { type ControlPlaneLog, SILENT_LOG } from './log.ts'
+import { MESH_CONFIG_DEFAULT, type MeshConfig } from './mesh-config.ts'
+import { NodeInventory } from './nodes.ts'
+import { deservesGrace } from './pod-termination.ts'
+import { ServiceAddresses } from './service-addresses.ts'
+import { serviceAdmission } from './service-admission.ts'
+import type { Store } from './store/store.ts'
+import { NAMESPACES, PODS } from './stored-kinds.ts'
+import { TrafficService } from './traffic-service.ts'
+import { Translator } from './translate/translator.ts'
+
+export interface ControlPlaneComponents {
+  /** Stays with whoever made it. */
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly authority: CertificateAuthority
+  /** @default nothing is logged */
+  readonly log?: ControlPlaneLog
+}
+
+export interface ControlPlaneInit {
+  /** The lab's version, which agents have to share. */
+  readonly version: string
+  /** @default MESH_CONFIG_DEFAULT with the authority's trust domain */
+  readonly mesh?: Partial<MeshConfig>
+  /** @default RECONNECT_GRACE_MS */
+  readonly reconnectGraceMs?: number
+  /** Where the API listens, for join tokens; asked when one is made. */
+  readonly apiUrl?: () => string
+}
+
+/**
+ * Everything between the store and the links to the agents: controllers, translation, discovery, certificates. Opens no
+ * socket and reads no file: a process adds the API server and the listener, a simulation memory links.
+ */
+export class ControlPlane implements AsyncDisposable {
+  readonly cluster: Cluster
+  readonly resources = new VersionedResources()
+  readonly discovery: DiscoveryService
+  readonly ca: CaService
+  readonly join: JoinService
+  readonly #scope = new Scope('control plane')
+  readonly #addresses: ServiceAddresses
+  readonly #traffic: TrafficService
+  readonly #runner: ControllerRunner
+
+  constructor(components: ControlPlaneComponents, init: ControlPlaneInit) {
+    const { authority, clock, random, log = SILENT_LOG } = components
+    const mesh = { ...MESH_CONFIG_DEFAULT, trustDomain: authority.trustDomain, ...init.mesh }
+    const cluster = new Cluster(components)
+    const onError = (message: string) => log.warn('controller failed, will try again', { reason: message })
+    this.cluster = cluster
+    const events = this.#scope.own(new EventRecorder(cluster))
+    const inventory = this.#scope.own(new NodeInventory(cluster))
+    this.#addresses = this.#scope.own(new ServiceAddresses(cluster))
+    this.#scope.own(new Translator({ cluster, resources: this.resources, mesh }))
+    this.ca = new CaService({ authority, inventory })
+    const faults = this.#scope.own(
+      new FaultController({ cluster, programmedNodes: (type, name) => this.discovery.programmedNodes(type, name) }),
+    )
+    const loads = new LoadController({ cluster }, { mesh })
+    const controllers = this.#controllers({ cluster, events, inventory }, [faults, loads], mesh)
+    this.#runner = this.#scope.own(new ControllerRunner(cluster, controllers, { clock, random, onError }))
+    this.discovery = this.#scope.own(
+      new DiscoveryService(
+        {
+          ...{ cluster, resources: this.resources, inventory, ca: this.ca, events, log },
+          handlers: {
+            onLoadProgress: (node, progress) => loads.progress(node, progress),
+            onAcknowledge: (typeUrl) => {
+              if (typeUrl === LINK_FAULT_TYPE) faults.acknowledged().catch((error) => onError(errorMessage(error)))
+            },
+          },
+        },
+        { ...init, mesh },
+      ),
+    )
+    const apiUrl = init.apiUrl ?? (() => '')
+    this.join = new JoinService({ cluster, ca: this.ca, mesh, apiUrl }, init)
+    this.#traffic = new TrafficService({ sessions: () => this.discovery.sessions, mesh })
+  }
+
+  /** Writes what every lab has, and begins to work. */
+  async start(): Promise<void> {
+    this.#runner.start()
+    await createInitialNamespaces(this.cluster)
+  }
+
+  /** Serves an agent. @param node as its certificate names it */
+  acceptAgent(link: MessageLink<AgentMessage, ControlPlaneMessage>, node: string): void {
+    this.discovery.accept(link, node)
+  }
+
+  /** No controller has anything to do: a simulation may look. */
+  get idle(): boolean {
+    return this.#runner.idle
+  }
+
+  /** What this control plane plugs into an API server; whoever listens adds the upgrade to /discovery. */
+  apiHooks(): ApiServerHooks {
+    return {
+      virtual: { 'ambient.lab/connections': this.#traffic.connections, 'ambient.lab/edges': this.#traffic.edges },
+      createOnly: { 'ambient.lab/jointokens': this.join.createToken },
+      subresources: { '/pods/log': this.#traffic.podLog },
+      plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },
+      admission: [serviceAdmission(this.#addresses)],
+      graceSeconds: {
+        [NAMESPACES]: () => 1,
+        [PODS]: (pod) => (deservesGrace(this.cluster, pod as never) ? 1 : 0),
+      },
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#scope.dispose()
+  }
+
+  #controllers(
+    components: { cluster: Cluster; events: EventRecorder; inventory: NodeInventory },
+    given: readonly Controller[],
+    mesh: MeshConfig,
+  ): Controller[] {
+    return [
+      new NodeController(components),
+      new NamespaceController(components),
+      new ServiceController({ ...components, addresses: this.#addresses }),
+      new DeploymentController(components),
+      new ReplicaSetController(components),
+      new SchedulingController(components),
+      this.#scope.own(new PodLifecycleController(components)),
+      new EndpointSliceController(components),
+      new GarbageCollector(components),
+      new PolicyStatusController(components, mesh),
+      this.#scope.own(new LabStatusController(components)),
+      ...given,
+    ]
+  }
+}

@@ -1,0 +1,233 @@
+import { type Node, objectKey, setCondition, timestamp } from '@ambient-lab/api'
+import { CodedError, errorMessage } from '@ambient-lab/std'
+import {
+  type AgentMessage,
+  type ControlPlaneMessage,
+  DiscoverySession,
+  discoveryError,
+  type EventReport,
+  type Hello,
+  type LoadProgress,
+  type MessageLink,
+  type Report,
+  type TypeUrl,
+  type VersionedResources,
+  type Welcome,
+  type WorkloadReport,
+} from '@ambient-lab/xds'
+import type { CaService } from './ca-service.ts'
+import type { Cluster } from './cluster.ts'
+import type { EventRecorder } from './events.ts'
+import type { ControlPlaneLog } from './log.ts'
+import type { MeshConfig } from './mesh-config.ts'
+import type { NodeInventory } from './nodes.ts'
+import { withoutNode, withReport } from './pod-status.ts'
+import { NODES, PODS } from './stored-kinds.ts'
+import { compatible } from './version.ts'
+
+export interface DiscoveryServiceComponents {
+  readonly cluster: Cluster
+  readonly resources: VersionedResources
+  readonly inventory: NodeInventory
+  readonly ca: CaService
+  readonly events: EventRecorder
+  readonly log: ControlPlaneLog
+  readonly handlers: DiscoveryServiceHandlers
+}
+
+export interface DiscoveryServiceHandlers {
+  onLoadProgress(node: string, progress: LoadProgress): Promise<void>
+  onAcknowledge(typeUrl: TypeUrl): void
+}
+
+export interface DiscoveryServiceInit {
+  readonly mesh: MeshConfig
+  readonly version: string
+  /**
+   * How long after a start agents have to come back before they count as gone. They outlived the control plane, and
+   * try again once a second at least.
+   * @default RECONNECT_GRACE_MS
+   */
+  readonly reconnectGraceMs?: number
+}
+
+export const RECONNECT_GRACE_MS = 5000
+
+/** The links to all agents: who is there, what they are told, and what they say. */
+export class DiscoveryService implements AsyncDisposable {
+  readonly #components: DiscoveryServiceComponents
+  readonly #init: DiscoveryServiceInit
+  readonly #sessions = new Map<string, DiscoverySession>()
+  readonly #stopWatch: () => void
+  readonly #cancelGrace: () => void
+  #stopped = false
+
+  constructor(components: DiscoveryServiceComponents, init: DiscoveryServiceInit) {
+    this.#components = components
+    this.#init = init
+    const { cluster } = components
+    this.#stopWatch = cluster.store.watch({ type: NODES, after: cluster.store.revision }, ({ operation, object }) => {
+      if (operation !== 'deleted') return
+      const { name } = object.metadata
+      this.#sessions.get(name)?.close(discoveryError('NODE_UNKNOWN', `node ${name} was deleted`))
+    })
+    const graceMs = init.reconnectGraceMs ?? RECONNECT_GRACE_MS
+    this.#cancelGrace = cluster.clock.schedule(graceMs, () => this.#dropMissing(), { background: true })
+  }
+
+  /** Of every node whose agent is connected and was admitted. */
+  get sessions(): ReadonlyMap<string, DiscoverySession> {
+    return this.#sessions
+  }
+
+  /** Serves an agent. @param node as its certificate names it */
+  accept(link: MessageLink<AgentMessage, ControlPlaneMessage>, node: string): void {
+    const { clock } = this.#components.cluster
+    const { resources } = this.#components
+    const session: DiscoverySession = new DiscoverySession({
+      link,
+      resources,
+      clock,
+      handlers: {
+        onHello: (hello) => this.#admit(session, node, hello),
+        onSign: async (request) => ({ type: 'signed', id: request.id, ...this.#components.ca.sign(node, request) }),
+        onReport: (report) => this.#report(node, report),
+        onReject: ({ typeUrl, errors }) => {
+          for (const { name, reason } of errors) {
+            this.#components.log.warn('resource refused', { node, type: typeUrl, name, reason })
+          }
+        },
+        onAcknowledge: (typeUrl) => this.#components.handlers.onAcknowledge(typeUrl),
+        onClose: (reason) => this.#closed(session, node, reason),
+      },
+    })
+  }
+
+  /** Nodes whose agents hold the current form of a resource. Sorted. */
+  programmedNodes(typeUrl: TypeUrl, name: string): string[] {
+    const current = this.#components.resources.get(typeUrl, name)?.version
+    if (current === undefined) return []
+    return [...this.#sessions]
+      .filter(([, session]) => session.acknowledgedVersion(typeUrl, name) === current)
+      .map(([node]) => node)
+      .sort()
+  }
+
+  /** Closes every link; the nodes stay as they are, since their agents live on and come back. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true
+    this.#stopWatch()
+    this.#cancelGrace()
+    for (const session of this.#sessions.values()) {
+      session.close(discoveryError('SHUTTING_DOWN', 'the control plane stops'))
+    }
+    this.#sessions.clear()
+  }
+
+  #admit(session: DiscoverySession, node: string, hello: Hello): Welcome {
+    const { mesh, version } = this.#init
+    if (hello.node !== node) {
+      throw discoveryError('NODE_MISMATCH', `the certificate is that of node ${node}, not of ${hello.node}`)
+    }
+    if (!compatible(hello.version, version)) {
+      throw discoveryError('VERSION_MISMATCH', `the agent is version ${hello.version}, the control plane ${version}`)
+    }
+    if (!this.#components.cluster.get(NODES, node)) throw discoveryError('NODE_UNKNOWN', `there is no node ${node}`)
+    const replaced = this.#sessions.get(node)
+    this.#sessions.set(node, session)
+    replaced?.close(discoveryError('REPLACED', `another agent joined as node ${node}`))
+    this.#save(
+      node,
+      this.#components.cluster.update(NODES, node, (current) => this.#joined(current, hello)),
+    )
+    this.#components.log.info('agent joined', { node, pid: hello.pid })
+    const { trustDomain, clusterId, clusterDomain, network } = mesh
+    return { type: 'welcome', version, trustDomain, clusterId, clusterDomain, network }
+  }
+
+  #joined(node: Node, hello: Hello): Node {
+    const { type: _, node: __, startedAtMs, ...agent } = hello
+    const status = { ...agent, startedAt: timestamp(startedAtMs) }
+    const ready = { type: 'Ready', status: 'True', reason: 'AgentReady', message: 'the agent is connected' } as const
+    const conditions = setCondition(node.status?.conditions ?? [], ready, this.#components.cluster.clock)
+    const same = JSON.stringify(status) === JSON.stringify(node.status?.agent)
+    if (same && conditions === node.status?.conditions) return node
+    return { ...node, status: { ...node.status, conditions, agent: same ? node.status!.agent! : status } }
+  }
+
+  #closed(session: DiscoverySession, node: string, reason: CodedError): void {
+    if (this.#stopped || this.#sessions.get(node) !== session) return
+    this.#sessions.delete(node)
+    this.#components.log.warn('agent gone', { node, code: reason.code, reason: reason.message })
+    this.#markGone(node)
+  }
+
+  /** After a start: whoever was there before and did not come back. */
+  #dropMissing(): void {
+    for (const { metadata } of this.#components.cluster.list(NODES)) {
+      if (!this.#sessions.has(metadata.name)) this.#markGone(metadata.name)
+    }
+  }
+
+  /** The node and its pods in one transaction, and at once: who dials them waits for nothing. */
+  #markGone(node: string): void {
+    const { cluster, inventory } = this.#components
+    const gone = { type: 'Ready', status: 'False', reason: 'AgentGone', message: 'the agent is not connected' } as const
+    const updated = cluster.update(NODES, node, (current) => {
+      if (!current.status?.agent) return current // never joined
+      const conditions = setCondition(current.status.conditions ?? [], gone, cluster.clock)
+      return conditions === current.status.conditions
+        ? current
+        : { ...current, status: { ...current.status, conditions } }
+    })
+    const pods = [...inventory.podsOn(node)].map((pod) =>
+      cluster.update(PODS, objectKey(pod.metadata), (current) => {
+        // Its agent may have come back, and the pod moved, by the time this is carried out.
+        return current.spec?.nodeName === node && !this.#sessions.has(node)
+          ? withoutNode(current, cluster.clock)
+          : current
+      }),
+    )
+    this.#save(node, updated, ...pods)
+  }
+
+  #report(node: string, { workloads = [], events = [], loads = [] }: Report): void {
+    this.#save(node, ...workloads.map((workload) => this.#reportWorkload(node, workload)))
+    for (const event of events) this.#reportEvent(node, event)
+    this.#save(node, ...loads.map((progress) => this.#components.handlers.onLoadProgress(node, progress)))
+  }
+
+  async #reportWorkload(node: string, report: WorkloadReport): Promise<void> {
+    const { cluster } = this.#components
+    const key = podKeyOf(report.uid)
+    if (key === undefined) return
+    const host = this.#sessions.get(node)?.hello?.hbone.host ?? ''
+    await cluster.update(PODS, key, (pod) =>
+      // A late report of a pod that is elsewhere now says nothing about it.
+      pod.spec?.nodeName === node ? withReport(pod, report, host, cluster.clock) : pod,
+    )
+  }
+
+  #reportEvent(node: string, { uid, severity, reason, message }: EventReport): void {
+    const { cluster, events } = this.#components
+    const key = uid === undefined ? undefined : podKeyOf(uid)
+    const object = key === undefined ? cluster.get(NODES, node) : cluster.get(PODS, key)
+    if (!object) return
+    events.record(object, { component: 'node-agent', host: node }, { type: severity, reason, message })
+  }
+
+  /** A full disk must not end the process: the agent goes on, and its next report is written when there is room. */
+  #save(node: string, ...writes: readonly Promise<unknown>[]): void {
+    for (const write of writes) {
+      write.catch((error: unknown) => {
+        if (!CodedError.is(error)) throw error
+        this.#components.log.warn('state of a node not written', { node, reason: errorMessage(error) })
+      })
+    }
+  }
+}
+
+/** `<cluster>//Pod/<namespace>/<name>` → `namespace/name` */
+function podKeyOf(uid: string): string | undefined {
+  return /\/\/Pod\/([^/]+\/[^/]+)$/.exec(uid)?.[1]
+}

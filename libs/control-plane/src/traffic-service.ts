@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto'
+import type { Resource } from '@ambient-lab/api'
+import type { DiscoverySession, EdgeCounters, Traffic } from '@ambient-lab/xds'
+import type { SubresourceHandler, VirtualResource } from './api-server/index.ts'
+import { badRequest } from './api-server/index.ts'
+import type { MeshConfig } from './mesh-config.ts'
+import { podUid } from './translate/pod-workload.ts'
+
+export interface TrafficServiceComponents {
+  /** Of every node whose agent is connected now. */
+  readonly sessions: () => ReadonlyMap<string, DiscoverySession>
+  readonly mesh: MeshConfig
+}
+
+const LOST = 'ambient.lab/lost'
+const SILENT_NODES = 'ambient.lab/silent-nodes'
+const TAIL_LINES_DEFAULT = 1000
+const TAIL_LINES_MAX = 10_000
+
+interface Answers {
+  readonly traffic: readonly Traffic[]
+  readonly silent: readonly string[]
+}
+
+/** What only agents know, asked when somebody wants to know it: connections, edges, and what workloads wrote. */
+export class TrafficService {
+  readonly #components: TrafficServiceComponents
+
+  constructor(components: TrafficServiceComponents) {
+    this.#components = components
+  }
+
+  readonly connections: VirtualResource = {
+    list: async ({ name }) => {
+      const answers = await this.#ask(false)
+      const views = answers.traffic.flatMap(({ connections }) => connections)
+      const wanted = name === undefined ? views : views.filter(({ id }) => id === name)
+      return { items: wanted.map((view) => virtualObject('Connection', view.id, view)), annotations: notes(answers) }
+    },
+  }
+
+  readonly edges: VirtualResource = {
+    list: async ({ name }) => {
+      const answers = await this.#ask(true)
+      const items = answers.traffic
+        .flatMap(({ edges }) => edges)
+        .map((edge) => virtualObject('Edge', edgeName(edge), edge))
+        .filter(({ metadata }) => name === undefined || metadata.name === name)
+      return { items, annotations: notes(answers) }
+    },
+  }
+
+  /** GET pods/log: the last lines that the workload wrote. */
+  readonly podLog: SubresourceHandler = async ({ object, query }, { response }) => {
+    const { namespace = '', name } = object.metadata
+    const node = (object.spec as { nodeName?: string } | undefined)?.nodeName
+    const session = node === undefined ? undefined : this.#components.sessions().get(node)
+    if (!session)
+      throw badRequest(`pod ${name} has no log: ${node ? `node ${node} is not connected` : 'it has no node'}`)
+    const uid = podUid(namespace, name, this.#components.mesh.clusterId)
+    const wanted = Number(query.get('tailLines') ?? TAIL_LINES_DEFAULT)
+    const tailLines = Math.min(TAIL_LINES_MAX, Number.isInteger(wanted) && wanted >= 0 ? wanted : TAIL_LINES_DEFAULT)
+    const { lines } = await session.call('log', { uid, tailLines })
+    response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
+    response.end(lines.map((line) => `${line}\n`).join(''))
+  }
+
+  async #ask(edgesOnly: boolean): Promise<Answers> {
+    const silent: string[] = []
+    const answers = [...this.#components.sessions()].map(async ([node, session]) => {
+      try {
+        return [await session.call('traffic', { edgesOnly })]
+      } catch {
+        silent.push(node)
+        return []
+      }
+    })
+    return { traffic: (await Promise.all(answers)).flat(), silent: silent.sort() }
+  }
+}
+
+function virtualObject(kind: string, name: string, spec: unknown): Resource {
+  return { apiVersion: 'ambient.lab/v1', kind, metadata: { name }, spec }
+}
+
+function notes({ traffic, silent }: Answers): Record<string, string> {
+  const lost = traffic.reduce((sum, answer) => sum + answer.lost, 0)
+  return { [LOST]: String(lost), [SILENT_NODES]: silent.join(',') }
+}
+
+/** The same edge has the same name in each answer. */
+function edgeName(edge: EdgeCounters): string {
+  const { node, reporter, sourceWorkload, sourceNamespace, sourcePrincipal } = edge
+  const { destinationWorkload, destinationNamespace, destinationPrincipal, destinationService } = edge
+  const parts = [
+    ...[node, reporter, sourceWorkload, sourceNamespace, sourcePrincipal],
+    ...[destinationWorkload, destinationNamespace, destinationPrincipal, destinationService],
+    edge.connectionSecurityPolicy,
+  ]
+  const digest = createHash('sha1').update(parts.join('\u0000')).digest('hex')
+  return `${node}-${reporter}-${digest.slice(0, 10)}`
+}

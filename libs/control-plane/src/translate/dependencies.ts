@@ -1,0 +1,64 @@
+import { matchesEvery, objectKey, type Resource } from '@ambient-lab/api'
+import type { StoreEvent } from '../store/store.ts'
+import { PODS } from '../stored-kinds.ts'
+import type { Touched } from './translation.ts'
+import type { TranslationView } from './view.ts'
+
+/** A namespace's labels and annotations steer what is in it. */
+export function ofNamespace({ object, previous }: StoreEvent): Touched {
+  const steering = (namespace: Resource | undefined) =>
+    JSON.stringify([namespace?.metadata.labels, namespace?.metadata.annotations])
+  return steering(object) === steering(previous) ? { keys: [] } : { namespace: object.metadata.name }
+}
+
+type SelectorOf = (object: Resource) => Readonly<Record<string, string>> | undefined
+
+/**
+ * Objects of `kind` in the changed object's namespace that its selector matches, or matched before.
+ * An object of the root namespace selects everywhere when `everywhereFrom` names it.
+ */
+export function selectedBy(
+  kind: typeof PODS | 'networking.istio.io/workloadentries',
+  selectorOf: SelectorOf,
+  options: { readonly everywhereFromRoot?: boolean } = {},
+): (change: StoreEvent, view: TranslationView) => Touched {
+  return ({ object, previous }, view) => {
+    const namespace = object.metadata.namespace
+    const everywhere = options.everywhereFromRoot && namespace === view.mesh.rootNamespace
+    const selectors = [object, previous].map((state) => (state && selectorOf(state)) ?? {})
+    const matching = view
+      .list(kind, everywhere ? undefined : namespace)
+      .filter(({ metadata }) => selectors.some((selector) => matchesSome(selector, metadata.labels)))
+    return { keys: matching.map(({ metadata }) => objectKey(metadata)) }
+  }
+}
+
+function matchesSome(selector: Readonly<Record<string, string>>, labels: Resource['metadata']['labels']): boolean {
+  return Object.keys(selector).length > 0 && matchesEvery(selector, labels)
+}
+
+/** Pods that an EndpointSlice names, before or after. */
+export function namedBySlice({ object, previous }: StoreEvent): Touched {
+  const keys = [object, previous].flatMap((slice) =>
+    ((slice?.endpoints ?? []) as { targetRef?: { kind?: string; name?: string; namespace?: string } }[]).flatMap(
+      ({ targetRef }) =>
+        targetRef?.kind === 'Pod' ? `${targetRef.namespace ?? object.metadata.namespace}/${targetRef.name}` : [],
+    ),
+  )
+  return { keys }
+}
+
+/** Pods on a node whose topology labels changed; nothing else of a node is part of a workload. */
+export function placedOn({ object, previous }: StoreEvent, view: TranslationView): Touched {
+  const topology = (node: Resource | undefined) =>
+    Object.entries(node?.metadata.labels ?? {}).filter(([key]) => key.includes('topology'))
+  if (JSON.stringify(topology(object)) === JSON.stringify(topology(previous))) return { keys: [] }
+  const pods = view.list(PODS).filter(({ spec }) => spec?.nodeName === object.metadata.name)
+  return { keys: pods.map(({ metadata }) => objectKey(metadata)) }
+}
+
+/** Everything in the namespace of the changed object; everywhere when that is the root namespace. */
+export function sameNamespaceOrAll({ object }: StoreEvent, view: TranslationView): Touched {
+  const { namespace } = object.metadata
+  return { namespace: namespace === view.mesh.rootNamespace ? undefined : namespace }
+}

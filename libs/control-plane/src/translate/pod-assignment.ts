@@ -1,0 +1,58 @@
+import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/api'
+import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
+import { NAMESPACES, PODS } from '../stored-kinds.ts'
+import { ofNamespace } from './dependencies.ts'
+import { podUid } from './pod-workload.ts'
+import { defineTranslation } from './translation.ts'
+import { wantsCapture } from './view.ts'
+
+/** What a node has to run, for that node alone; until the pod is gone or has finished for good. */
+export default defineTranslation({
+  name: 'pod-assignment',
+  kind: PODS,
+  typeUrl: ASSIGNMENT_TYPE,
+  translate(pod, view) {
+    const { metadata, spec, status } = pod
+    const node = spec?.nodeName
+    if (!node || !status?.podIP || status.phase === 'Succeeded' || status.phase === 'Failed') return []
+    const namespace = metadata.namespace ?? ''
+    const uid = podUid(namespace, metadata.name, view.mesh.clusterId)
+    const endpoint = metadata.annotations?.[ENDPOINT_ANNOTATION]
+    const resource = {
+      uid,
+      name: metadata.name,
+      namespace,
+      serviceAccount: spec.serviceAccountName ?? 'default',
+      address: status.podIP,
+      captured: wantsCapture(pod, view.namespace(namespace)),
+      labels: metadata.labels ?? {},
+      containers: spec.containers.map(assignedContainer),
+      ...(endpoint && { endpoint }),
+      generation: metadata.generation ?? 1,
+    }
+    return [{ name: uid, resource, node }]
+  },
+  dependencies: { [NAMESPACES]: ofNamespace },
+})
+
+function assignedContainer(container: Container): AssignedContainer {
+  return {
+    name: container.name,
+    image: container.image ?? '',
+    command: container.command ?? [],
+    args: container.args ?? [],
+    env: Object.fromEntries((container.env ?? []).flatMap(plainVariable)),
+    ports: (container.ports ?? [])
+      .filter(({ protocol }) => protocol !== 'SCTP')
+      .map(({ name, containerPort, protocol }) => ({
+        ...(name && { name }),
+        containerPort,
+        protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
+      })),
+  }
+}
+
+/** Values from ConfigMaps, Secrets and the downward API are not there in a lab. */
+function plainVariable({ name, value, valueFrom }: EnvVar): [string, string][] {
+  return valueFrom === undefined ? [[name, value ?? '']] : []
+}

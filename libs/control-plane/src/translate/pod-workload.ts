@@ -1,0 +1,90 @@
+import type { AuthorizationPolicy, Pod, Service } from '@ambient-lab/api'
+import { ADDRESS_TYPE, type Workload } from '@ambient-lab/xds'
+import {
+  AUTHORIZATION_POLICIES,
+  ENDPOINT_SLICES,
+  NAMESPACES,
+  NODES,
+  PEER_AUTHENTICATIONS,
+  PODS,
+  SERVICE_ENTRIES,
+  SERVICES,
+  type ServiceEntry,
+} from '../stored-kinds.ts'
+import { policySelector } from './authorization.ts'
+import { namedBySlice, ofNamespace, placedOn, sameNamespaceOrAll, selectedBy } from './dependencies.ts'
+import { podPortMappings } from './service-info.ts'
+import { defineTranslation } from './translation.ts'
+import { isCaptured, type TranslationView } from './view.ts'
+import {
+  attachedPolicies,
+  canonicalOf,
+  nodeLocality,
+  podHealth,
+  podNamedPorts,
+  podOwner,
+  servicesOf,
+} from './workload-parts.ts'
+
+/** A pod with an address, until it has finished, is a workload; one that is not ready is an unhealthy one. */
+export default defineTranslation({
+  name: 'pod-workload',
+  kind: PODS,
+  typeUrl: ADDRESS_TYPE,
+  translate(pod, view) {
+    const workload = podWorkload(pod, view)
+    return workload ? [{ name: workload.uid, resource: { workload } }] : []
+  },
+  dependencies: {
+    [NAMESPACES]: ofNamespace,
+    [NODES]: placedOn,
+    [SERVICES]: selectedBy(PODS, (service) => (service as Service).spec?.selector),
+    [SERVICE_ENTRIES]: selectedBy(PODS, (entry) => (entry as ServiceEntry).spec?.workloadSelector?.labels),
+    [ENDPOINT_SLICES]: namedBySlice,
+    [AUTHORIZATION_POLICIES]: selectedBy(PODS, (policy) => policySelector(policy as AuthorizationPolicy), {
+      everywhereFromRoot: true,
+    }),
+    [PEER_AUTHENTICATIONS]: sameNamespaceOrAll,
+  },
+})
+
+export function podUid(namespace: string, name: string, clusterId: string): string {
+  return `${clusterId}//Pod/${namespace}/${name}`
+}
+
+export function podWorkload(pod: Pod, view: TranslationView): Workload | undefined {
+  const { status, spec, metadata } = pod
+  const { mesh } = view
+  if (!status?.podIP || status.phase === 'Succeeded' || status.phase === 'Failed') return undefined
+  const namespace = metadata.namespace ?? ''
+  const labels = metadata.labels ?? {}
+  const owner = podOwner(pod)
+  const named = podNamedPorts(pod)
+  const infos = [
+    ...view.servicesSelecting(namespace, labels),
+    ...view.servicesNamingPod(namespace, `${namespace}/${metadata.name}`),
+  ]
+  return {
+    uid: podUid(namespace, metadata.name, mesh.clusterId),
+    name: metadata.name,
+    namespace,
+    addresses: status.podIPs?.map(({ ip }) => ip) ?? [status.podIP],
+    hostname: '',
+    network: labels['topology.istio.io/network'] ?? mesh.network,
+    tunnelProtocol: !spec?.hostNetwork && isCaptured(pod) ? 'HBONE' : 'NONE',
+    trustDomain: mesh.trustDomain,
+    serviceAccount: spec?.serviceAccountName ?? 'default',
+    node: spec?.nodeName ?? '',
+    clusterId: mesh.clusterId,
+    ...nodeLocality(spec?.nodeName ? view.node(spec.nodeName) : undefined),
+    ...canonicalOf(labels, owner.name),
+    workloadType: owner.type,
+    workloadName: owner.name,
+    nativeTunnel: labels['networking.istio.io/tunnel'] === 'http',
+    authorizationPolicies: attachedPolicies(namespace, labels, view),
+    status: podHealth(pod),
+    services: servicesOf(infos, (info) => podPortMappings(info, named)),
+    capacity: 1,
+    networkMode: spec?.hostNetwork ? 'HOST_NETWORK' : 'STANDARD',
+  }
+}

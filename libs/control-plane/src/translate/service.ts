@@ -1,0 +1,63 @@
+import type { Service as KubernetesService } from '@ambient-lab/api'
+import { ADDRESS_TYPE, type Service } from '@ambient-lab/xds'
+import { NAMESPACES, SERVICES } from '../stored-kinds.ts'
+import { appProtocolOf } from './app-protocol.ts'
+import { ofNamespace } from './dependencies.ts'
+import { serviceLoadBalancing } from './load-balancing.ts'
+import { serviceHostname } from './service-info.ts'
+import { defineTranslation } from './translation.ts'
+import type { TranslationView } from './view.ts'
+import { ingressUseWaypoint } from './waypoint-labels.ts'
+
+/** A Service that has ports of its own; ExternalName is a matter of DNS. */
+export default defineTranslation({
+  name: 'service',
+  kind: SERVICES,
+  typeUrl: ADDRESS_TYPE,
+  translate(object, view) {
+    const service = meshService(object, view)
+    return service ? [{ name: `${service.namespace}/${service.hostname}`, resource: { service } }] : []
+  },
+  dependencies: { [NAMESPACES]: ofNamespace },
+})
+
+export function meshService(object: KubernetesService, view: TranslationView): Service | undefined {
+  const { metadata, spec } = object
+  if (!spec || spec.type === 'ExternalName') return undefined
+  const namespace = metadata.namespace ?? ''
+  const namespaceObject = view.namespace(namespace)
+  const loadBalancing = serviceLoadBalancing(object, namespaceObject)
+  const { clusterDomain, network } = view.mesh
+  return {
+    name: metadata.name,
+    namespace,
+    hostname: serviceHostname(metadata.name, namespace, clusterDomain),
+    addresses: virtualAddresses(object).map((address) => ({ network, address })),
+    ports: (spec.ports ?? [])
+      .filter(({ protocol }) => protocol !== 'UDP' && protocol !== 'SCTP')
+      .map(({ port, targetPort, name, appProtocol }) => ({
+        servicePort: port,
+        targetPort: typeof targetPort === 'number' ? targetPort : 0,
+        appProtocol: appProtocolOf({ ...(appProtocol && { appProtocol }), ...(name && { name }) }),
+        ...(name && { name }),
+      })),
+    subjectAltNames: [],
+    ...(loadBalancing && { loadBalancing }),
+    ipFamilies: ipFamilies(spec.ipFamilies),
+    canonical: true,
+    ingressUseWaypoint: ingressUseWaypoint(metadata.labels, namespaceObject?.metadata.labels) ?? false,
+    visibility: 'PUBLIC',
+  }
+}
+
+/** None for a headless service, and none yet for one whose address was not allocated. */
+function virtualAddresses({ spec }: KubernetesService): readonly string[] {
+  const addresses = spec?.clusterIPs?.length ? spec.clusterIPs : [spec?.clusterIP ?? '']
+  return addresses.filter((address) => address !== '' && address !== 'None')
+}
+
+function ipFamilies(families: unknown): Service['ipFamilies'] {
+  if (!Array.isArray(families) || families.length === 0) return 'AUTOMATIC'
+  if (families.length > 1) return 'DUAL'
+  return families[0] === 'IPv6' ? 'IPV6_ONLY' : 'IPV4_ONLY'
+}
