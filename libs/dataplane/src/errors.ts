@@ -17,9 +17,9 @@ export const DATAPLANE_ERRORS = {
   HOST_NOT_FOUND: 'a CONNECT names a host that the destination does not know',
   SERVICE_PORT_UNRESOLVED: 'a CONNECT names a service port that leads to no port of the workload',
   SOURCE_MISMATCH: 'a CONNECT claims to come from an address that belongs to another identity',
-  PEER_DENIED: 'the destination answered 401',
-  PEER_REFUSED: 'the destination answered 400',
-  PEER_UNAVAILABLE: 'the destination answered 503',
+  CONNECT_DENIED: 'the destination answered 401',
+  CONNECT_MISDIRECTED: 'the destination answered 400',
+  CONNECT_UNAVAILABLE: 'the destination answered 503',
   // Not reached.
   CONNECT_FAILED: 'a connection could not be made',
   CONNECT_REFUSED: 'nothing listens there',

@@ -1,1 +1,28 @@
-export {}
+export * from './address.ts'
+export { type CapturedConnection, CaptureHandshake } from './capture/redirect.ts'
+export { type Resolution, type ResolveRequest, resolveHost } from './capture/resolver.ts'
+export * from './errors.ts'
+export * from './memory-plain-network.ts'
+export * from './plain-network.ts'
+export type { Endpoint, EndpointSet } from './state/endpoint-set.ts'
+export { ProxyState, serviceKeyOf } from './state/proxy-state.ts'
+export * from './state/proxy-state-holder.ts'
+export * from './stream/index.ts'
+export {
+  type LinkConditions,
+  MemoryNetwork,
+  MemoryTransport,
+  type PoolTarget,
+  type SvidLookup,
+  type Transport,
+  TunnelPool,
+  type TunnelSession,
+  WsMtlsTransport,
+} from './tunnel/index.ts'
+export { type InboundPlan, planInbound } from './ztunnel/inbound-plan.ts'
+export type { LocalWorkload } from './ztunnel/local-workload.ts'
+export * from './ztunnel/local-workloads.ts'
+export { type OutboundPlan, type OutboundRequest, planOutbound, planUncaptured } from './ztunnel/outbound-plan.ts'
+export * from './ztunnel/proxy-protocol.ts'
+export { errorCodeOf, OUTCOMES, type Outcome, type ResponseFlag } from './ztunnel/response-flags.ts'
+export * from './ztunnel/ztunnel.ts'

@@ -19,6 +19,9 @@ export interface TunnelPlan {
   readonly destination: Workload
   /** `pod ip:15008`. */
   readonly hboneAddress: SocketAddress
+  /** What is asked for inside the tunnel. */
+  readonly requested: SocketAddress
+  /** `requested` as CONNECT writes it. */
   readonly authority: string
   /** The service that the program meant. */
   readonly service: Service | undefined
@@ -61,7 +64,7 @@ export function planOutbound(state: ProxyState, request: OutboundRequest): Outbo
   if (gateway) {
     const waypoint = chooseWaypoint(state, source, gateway, destination, random)
     if (waypoint.kind === 'rejection') return waypoint
-    return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, formatAddress(destination), service)
+    return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, destination, service)
   }
   return planToEndpoint(state, request, service)
 }
@@ -87,7 +90,7 @@ function planToWorkload(state: ProxyState, request: OutboundRequest, workload: W
   if (gateway && !isWaypoint(state, source, gateway)) {
     const waypoint = chooseWaypoint(state, source, gateway, destination, random)
     if (waypoint.kind === 'rejection') return waypoint
-    return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, formatAddress(destination), undefined)
+    return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, destination, undefined)
   }
   return planDirect(state, request, workload, destination.port, undefined)
 }
@@ -115,6 +118,7 @@ function planDirect(
     kind: 'tunnel',
     destination: workload,
     hboneAddress: { address, port: PORT_HBONE },
+    requested: { address, port },
     authority: formatAddress({ address, port }),
     service,
     expectedIds: expectedIdsOf(state, workload),
@@ -125,11 +129,19 @@ function tunnelThrough(
   waypoint: Workload,
   hboneAddress: SocketAddress,
   waypointService: Service | undefined,
-  authority: string,
+  requested: SocketAddress,
   service: Service | undefined,
 ): TunnelPlan {
   const expectedIds = [factsOf(waypoint).id, ...(waypointService?.subjectAltNames ?? []).map(parseSpiffeId)]
-  return { kind: 'tunnel', destination: waypoint, hboneAddress, authority, service, expectedIds }
+  return {
+    kind: 'tunnel',
+    destination: waypoint,
+    hboneAddress,
+    requested,
+    authority: formatAddress(requested),
+    service,
+    expectedIds,
+  }
 }
 
 /** A workload may have a name instead of an address; who dials resolves it. */

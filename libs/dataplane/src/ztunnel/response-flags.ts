@@ -1,5 +1,7 @@
-import type { CodedError } from '@ambient-lab/std'
+import type { PkiErrorCode } from '@ambient-lab/pki'
+import { type CodedError, errorCode as systemCodeOf } from '@ambient-lab/std'
 import { type DataplaneErrorCode, isDataplaneErrorCode } from '../errors.ts'
+import { ConnectRejectedError, type TunnelErrorCode } from '../tunnel/errors.ts'
 
 /** ztunnel's response flags; `-` is a connection that ended in order. */
 export type ResponseFlag =
@@ -63,9 +65,12 @@ export const OUTCOMES: Readonly<Record<DataplaneErrorCode, Outcome>> = {
   HOST_NOT_FOUND: noRoute('the destination does not know that host name'),
   SERVICE_PORT_UNRESOLVED: noRoute('the service has no such port, or the pod has no port behind it'),
   SOURCE_MISMATCH: malformed('the client certificate and the claimed source address belong to different workloads'),
-  PEER_DENIED: denied('`ambient why` names the policy at the destination that decided'),
-  PEER_REFUSED: failed('CONNECT', 'the access log of the destination node has the reason'),
-  PEER_UNAVAILABLE: { ...noRoute('the application refused or is not there: see the destination node'), socksReply: 5 },
+  CONNECT_DENIED: denied('`ambient why` names the policy at the destination that decided'),
+  CONNECT_MISDIRECTED: failed('CONNECT', 'the access log of the destination node has the reason'),
+  CONNECT_UNAVAILABLE: {
+    ...noRoute('the application refused or is not there: see the destination node'),
+    socksReply: 5,
+  },
   CONNECT_FAILED: failed('CONNECT', 'the address cannot be reached from this node'),
   CONNECT_REFUSED: {
     ...failed('CONNECT', 'nothing listens on that port of the workload'),
@@ -98,12 +103,48 @@ export const OUTCOMES: Readonly<Record<DataplaneErrorCode, Outcome>> = {
   ADDRESS_IN_USE: failed('CONNECT', 'another process listens there'),
 }
 
-/** Codes of layers below that mean one of ours. */
-const ALIASES: Readonly<Record<string, DataplaneErrorCode>> = {
+/** What the tunnel's codes mean to a connection that wanted to use it. */
+const OF_TUNNEL: Readonly<Record<Exclude<TunnelErrorCode, DataplaneErrorCode>, DataplaneErrorCode>> = {
+  FRAME_MALFORMED: 'SESSION_CLOSED',
+  FRAME_TOO_LARGE: 'SESSION_CLOSED',
+  FLOW_CONTROL: 'SESSION_CLOSED',
+  STREAM_PROTOCOL: 'SESSION_CLOSED',
+  CONTROL_FLOOD: 'SESSION_CLOSED',
+  PING_TIMEOUT: 'SESSION_CLOSED',
   SESSION_DRAINING: 'SESSION_CLOSED',
+  SESSION_FULL: 'CONNECT_UNAVAILABLE',
+  STREAM_REFUSED: 'CONNECT_UNAVAILABLE',
+  CONNECT_REJECTED: 'CONNECT_UNAVAILABLE',
+  HANDSHAKE_TIMEOUT: 'CONNECT_TIMEOUT',
+  SERVER_NAME_UNKNOWN: 'DESTINATION_UNKNOWN',
+  POOL_DRAINING: 'DRAINED',
+  POOL_FULL: 'CONNECT_UNAVAILABLE',
+}
+
+const OF_CERTIFICATES: Readonly<Record<PkiErrorCode, DataplaneErrorCode>> = {
+  INVALID_SPIFFE_ID: 'IDENTITY_MISMATCH',
+  INVALID_TRUST_DOMAIN: 'IDENTITY_MISMATCH',
+  CERTIFICATE_MALFORMED: 'CERTIFICATE_UNAVAILABLE',
+  CSR_REFUSED: 'CERTIFICATE_UNAVAILABLE',
+  CERTIFICATE_TTL_REFUSED: 'CERTIFICATE_UNAVAILABLE',
+  NO_ROOT_CERTIFICATE: 'CERTIFICATE_UNAVAILABLE',
+  SVID_KEY_MISMATCH: 'CERTIFICATE_UNAVAILABLE',
+  SVID_UNEXPECTED_SAN: 'CERTIFICATE_UNAVAILABLE',
+  CERTIFICATE_UNAVAILABLE: 'CERTIFICATE_UNAVAILABLE',
+  CERTIFICATE_FORGOTTEN: 'DRAINED',
+  CERTIFICATE_FETCH_TIMEOUT: 'CERTIFICATE_UNAVAILABLE',
+  PEER_NO_CERTIFICATE: 'TLS_FAILED',
+  PEER_UNTRUSTED: 'TLS_FAILED',
+  PEER_EXPIRED: 'TLS_FAILED',
+  PEER_NOT_YET_VALID: 'TLS_FAILED',
+  PEER_NO_IDENTITY: 'IDENTITY_MISMATCH',
+  PEER_WRONG_TRUST_DOMAIN: 'IDENTITY_MISMATCH',
+  PEER_UNEXPECTED_SAN: 'IDENTITY_MISMATCH',
+}
+
+const OF_STREAMS_AND_SYSTEM: Readonly<Record<string, DataplaneErrorCode>> = {
   STREAM_RESET: 'UPSTREAM_DISCONNECTED',
   STREAM_FAILED: 'UPSTREAM_DISCONNECTED',
-  INVALID_SPIFFE_ID: 'IDENTITY_MISMATCH',
   ECONNREFUSED: 'CONNECT_REFUSED',
   ECONNRESET: 'UPSTREAM_DISCONNECTED',
   ETIMEDOUT: 'CONNECT_TIMEOUT',
@@ -112,13 +153,21 @@ const ALIASES: Readonly<Record<string, DataplaneErrorCode>> = {
   EAI_AGAIN: 'UNKNOWN_HOST',
 }
 
+const BELOW: Readonly<Record<string, DataplaneErrorCode>> = {
+  ...OF_TUNNEL,
+  ...OF_CERTIFICATES,
+  ...OF_STREAMS_AND_SYSTEM,
+}
+
+const OF_STATUS: Readonly<Record<number, DataplaneErrorCode>> = {
+  400: 'CONNECT_MISDIRECTED',
+  401: 'CONNECT_DENIED',
+  503: 'CONNECT_UNAVAILABLE',
+}
+
 /** The code of anything a dial or a stream failed with, as one of the data path's own. */
 export function errorCodeOf(error: CodedError): DataplaneErrorCode {
+  if (error instanceof ConnectRejectedError) return OF_STATUS[error.status] ?? 'CONNECT_UNAVAILABLE'
   if (error.code === 'CONNECT_FAILED' && systemCodeOf(error.cause) === 'ECONNREFUSED') return 'CONNECT_REFUSED'
-  if (isDataplaneErrorCode(error.code)) return error.code
-  const alias = ALIASES[error.code]
-  if (alias) return alias
-  if (error.code.startsWith('PEER_')) return 'TLS_FAILED'
-  if (error.code.startsWith('CERTIFICATE_') || error.code.startsWith('SVID_')) return 'CERTIFICATE_UNAVAILABLE'
-  return 'CONNECT_FAILED'
+  return isDataplaneErrorCode(error.code) ? error.code : (BELOW[error.code] ?? 'CONNECT_FAILED')
 }

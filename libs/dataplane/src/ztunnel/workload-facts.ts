@@ -1,4 +1,5 @@
 import { formatSpiffeId, type SpiffeId } from '@ambient-lab/pki'
+import { formatBaggage } from '@ambient-lab/telemetry'
 import type { Workload } from '@ambient-lab/xds'
 
 /** What follows from a workload alone and is wanted on each of its connections; made once per version of it. */
@@ -26,17 +27,18 @@ export function factsOf(workload: Workload): WorkloadFacts {
   return known
 }
 
-/** Keys and order are ztunnel's; what is empty is left out. */
 function baggageOf(workload: Workload): string {
   const { locality } = workload
-  const entries = [
-    ['k8s.cluster.name', workload.clusterId],
-    ['k8s.namespace.name', workload.namespace],
-    [`k8s.${workload.workloadType.toLowerCase()}.name`, workload.workloadName],
-    ['service.name', workload.canonicalName],
-    ['service.version', workload.canonicalRevision],
-    ['cloud.region', locality?.region ?? ''],
-    ['cloud.availability_zone', locality?.zone ?? ''],
-  ]
-  return entries.flatMap(([key, value]) => (value ? [`${key}=${value}`] : [])).join(',')
+  return formatBaggage({
+    clusterId: workload.clusterId,
+    namespace: workload.namespace,
+    workloadName: workload.workloadName,
+    workloadType: WORKLOAD_TYPES[workload.workloadType],
+    serviceName: workload.canonicalName,
+    revision: workload.canonicalRevision,
+    region: locality?.region,
+    zone: locality?.zone,
+  })
 }
+
+const WORKLOAD_TYPES = { DEPLOYMENT: 'deployment', CRONJOB: 'cronjob', POD: 'pod', JOB: 'job' } as const

@@ -8,7 +8,7 @@ import { memoryPair } from './stream/memory-stream.ts'
 type OnStream = (stream: ByteStream, remote: HostPort) => void
 
 /** Plain TCP inside one process, over a clock: for simulation and tests. Ports count up from 20000. */
-export class MemoryNetwork implements PlainNetwork {
+export class MemoryPlainNetwork implements PlainNetwork {
   readonly #clock: Clock
   readonly #listeners = new Map<string, OnStream>()
   /** What the "machine's own name service" knows. */

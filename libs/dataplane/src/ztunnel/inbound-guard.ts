@@ -1,0 +1,38 @@
+import { type ConnectionFacts, type EvaluationRecorder, evaluate, type Verdict } from '@ambient-lab/policy'
+import type { CodedError } from '@ambient-lab/std'
+import type { Logger } from '@ambient-lab/telemetry'
+import type { Workload } from '@ambient-lab/xds'
+import { dataplaneError } from '../errors.ts'
+import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
+
+/** Asks L4 policy before anything is dialled for a connection. */
+export class InboundGuard {
+  readonly #state: ProxyStateHolder
+  readonly #recorder: EvaluationRecorder
+
+  constructor({ state, log }: { readonly state: ProxyStateHolder; readonly log: Logger }) {
+    this.#state = state
+    this.#recorder = {
+      onPolicy: ({ key, source }, matched) => {
+        const isDryRun = matched && source.dryRun && source.action === 'DENY'
+        if (isDryRun) log.info('dry-run: deny policy match', { policy: key })
+      },
+    }
+  }
+
+  /** @returns undefined when the connection may go on, else the error with ztunnel's words */
+  check(workload: Workload, facts: ConnectionFacts): CodedError | undefined {
+    return denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload), this.#recorder))
+  }
+
+  /** The same question once more, after time was spent on dialling: policy may have come in between. */
+  recheck(uid: string, facts: ConnectionFacts): CodedError | undefined {
+    const workload = this.#state.current.workload(uid)
+    return workload && denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload)))
+  }
+}
+
+function denialOf(verdict: Verdict): CodedError | undefined {
+  if (verdict.allowed) return undefined
+  return dataplaneError('POLICY_DENIED', `connection closed due to policy rejection: ${verdict.reason}`)
+}

@@ -1,0 +1,285 @@
+import { type Cidr, canonicalIp, cidrContains, parseIp } from '@ambient-lab/policy'
+import { type CancelTimer, type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
+import type { Workload } from '@ambient-lab/xds'
+import type { HostPort, SocketAddress } from '../address.ts'
+import type { CapturedConnection } from '../capture/redirect.ts'
+import { resolveHost } from '../capture/resolver.ts'
+import { dataplaneError, type Rejection } from '../errors.ts'
+import { CONNECT_TIMEOUT_MS, SOURCE_WORKLOAD_WAIT_MS } from '../limits.ts'
+import type { PlainNetwork } from '../plain-network.ts'
+import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
+import type { ByteStream } from '../stream/byte-stream.ts'
+import { ConnectRejectedError } from '../tunnel/errors.ts'
+import type { ConnectRequest } from '../tunnel/transport.ts'
+import type { PoolTarget, TunnelPool } from '../tunnel/tunnel-pool.ts'
+import type { ConnectionOpening, ConnectionRecord } from './connection-record.ts'
+import type { ConnectionRecorder } from './connection-recorder.ts'
+import type { ConnectionTracker } from './connection-tracker.ts'
+import { formatForwarded, newTraceparent, traceIdOf } from './forwarded.ts'
+import {
+  isLoopback,
+  type OutboundPlan,
+  type PlainPlan,
+  planOutbound,
+  planUncaptured,
+  type TunnelPlan,
+} from './outbound-plan.ts'
+import { encodeProxyHeader } from './proxy-protocol.ts'
+import { errorCodeOf } from './response-flags.ts'
+import { serverNameOf } from './server-name.ts'
+import { factsOf } from './workload-facts.ts'
+
+export interface OutboundComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly state: ProxyStateHolder
+  readonly tunnels: TunnelPool
+  readonly network: PlainNetwork
+  readonly recorder: ConnectionRecorder
+  readonly tracker: ConnectionTracker
+  /** Aborts what is being dialled when the ztunnel goes away. */
+  readonly signal: AbortSignal
+}
+
+export interface OutboundInit {
+  readonly node: string
+  readonly clusterDomain: string
+  /** Addresses that exist in the lab only: never dialled on the machine's own network. */
+  readonly labRanges: readonly Cidr[]
+}
+
+/** The source's half of a connection: captured → resolved → planned → moved. */
+export class Outbound {
+  readonly #components: OutboundComponents
+  readonly #init: OutboundInit
+
+  constructor({ components, init }: { readonly components: OutboundComponents; readonly init: OutboundInit }) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /** Takes a captured connection to its end, whatever that is; never throws. */
+  handle(captured: CapturedConnection): void {
+    const source = this.#components.state.current.workload(captured.source.uid)
+    if (source) this.#resolve(captured, source)
+    else this.#waitForSource(captured)
+  }
+
+  /** A pod may dial before the control plane's news of it arrived. */
+  #waitForSource(captured: CapturedConnection): void {
+    const { uid, name, namespace, identity } = captured.source
+    let cancelTimeout: CancelTimer = () => {}
+    const stopWaiting = this.#components.state.whenKnown(uid, (source) => {
+      cancelTimeout()
+      this.#resolve(captured, source)
+    })
+    cancelTimeout = this.#components.clock.schedule(SOURCE_WORKLOAD_WAIT_MS, () => {
+      stopWaiting()
+      const who = `${identity.serviceAccount}.${namespace} (${name})`
+      const text = `failed to fetch information about local workload: ${who}`
+      this.#refuse(captured, undefined, dataplaneError('SOURCE_UNKNOWN', text))
+    })
+  }
+
+  #resolve(captured: CapturedConnection, source: Workload): void {
+    const { host, port } = captured.destination
+    const { random, state, network } = this.#components
+    const { clusterDomain } = this.#init
+    const resolution = resolveHost(state.current, { host, source, clusterDomain, random })
+    if (resolution.kind === 'address') return this.#plan(captured, source, { address: resolution.address, port })
+    if (resolution.kind === 'unknown') return this.#refuseName(captured, source)
+    void network.lookup(resolution.name).then((found) => {
+      const address = found === undefined ? undefined : canonicalIp(found)
+      if (address === undefined) this.#refuseName(captured, source)
+      else this.#plan(captured, source, { address, port })
+    })
+  }
+
+  #plan(captured: CapturedConnection, source: Workload, destination: SocketAddress): void {
+    const { state, random } = this.#components
+    const request = { source, destination, random }
+    const plan = captured.source.captured
+      ? planOutbound(state.current, request)
+      : planUncaptured(state.current, request)
+    if (plan.kind === 'rejection') return this.#reject(captured, source, destination, plan)
+    const isSelf = destination.address === captured.source.address || isLoopback(destination.address)
+    if (isSelf) return this.#callSelf(captured, destination.port)
+    const traceparent = newTraceparent(random)
+    const opening = openingOf(captured, source, plan, traceIdOf(traceparent))
+    const record = captured.source.captured ? this.#components.recorder.open(opening) : undefined
+    if (plan.kind === 'tunnel') this.#tunnel(captured, source, plan, traceparent, record)
+    else this.#dialPlain(captured, plan, record)
+  }
+
+  #tunnel(
+    captured: CapturedConnection,
+    source: Workload,
+    plan: TunnelPlan,
+    traceparent: string,
+    record: ConnectionRecord | undefined,
+  ): void {
+    const { destination } = plan
+    const listener = this.#components.state.current.node(destination.node)?.hbone
+    if (!listener) return this.#fail(captured, record, nodeUnreachable(destination))
+    const target: PoolTarget = {
+      source: captured.source.identity,
+      address: listener,
+      serverName: serverNameOf(plan.hboneAddress.address, destination.namespace, this.#init.clusterDomain),
+      expectedIds: plan.expectedIds,
+      fromNode: this.#init.node,
+      toNode: destination.node,
+      sourceIp: captured.source.address,
+    }
+    const request: ConnectRequest = {
+      authority: plan.authority,
+      baggage: factsOf(source).baggage,
+      forwarded: formatForwarded(captured.sourceAddress, plan.service?.hostname),
+      traceparent,
+    }
+    this.#components.tunnels.connect(target, request).then(
+      (connected) => this.#stand(captured, connected.stream, record),
+      (error) => this.#fail(captured, record, asCodedError(error)),
+    )
+  }
+
+  /** To a pod over its node's underlay, where a header says who and whom; to anything else as it is. */
+  #dialPlain(captured: CapturedConnection, plan: PlainPlan, record: ConnectionRecord | undefined): void {
+    const { target, destination } = plan
+    if (destination?.node) {
+      const listener = this.#components.state.current.node(destination.node)?.underlay
+      if (!listener) return this.#fail(captured, record, nodeUnreachable(destination))
+      const header = encodeProxyHeader(captured.sourceAddress, { address: target.host, port: target.port })
+      return this.#dial(captured, listener, header, record)
+    }
+    const ip = parseIp(target.host)
+    if (ip && this.#init.labRanges.some((range) => cidrContains(range, ip))) {
+      return this.#fail(captured, record, dataplaneError('NODE_UNREACHABLE', 'io error: no route to host'))
+    }
+    this.#dial(captured, target, undefined, record)
+  }
+
+  #callSelf(captured: CapturedConnection, port: number): void {
+    const target = captured.source.dialTarget(port)
+    if (target) this.#dial(captured, target, undefined, undefined)
+    else this.#fail(captured, undefined, dataplaneError('CONNECT_REFUSED', 'connection refused'))
+  }
+
+  #dial(
+    captured: CapturedConnection,
+    target: HostPort,
+    header: Uint8Array | undefined,
+    record: ConnectionRecord | undefined,
+  ): void {
+    const { network, signal } = this.#components
+    network.dial(target, { timeoutMs: CONNECT_TIMEOUT_MS, signal }).then(
+      (upstream) => {
+        if (header) upstream.write(header)
+        this.#stand(captured, upstream, record)
+      },
+      (error) => this.#fail(captured, record, asCodedError(error)),
+    )
+  }
+
+  #stand(captured: CapturedConnection, upstream: ByteStream, record: ConnectionRecord | undefined): void {
+    if (captured.isGone || this.#components.signal.aborted) {
+      const reason = captured.isGone
+        ? dataplaneError('DOWNSTREAM_DISCONNECTED', 'client disconnected before the connection stood')
+        : dataplaneError('DRAINED', 'connection closed due to connection drain')
+      upstream.reset(reason)
+      return this.#fail(captured, record, reason)
+    }
+    const downstream = captured.accept()
+    this.#components.tracker.move({ uid: captured.source.uid, downstream, upstream, record, facts: undefined })
+  }
+
+  #fail(captured: CapturedConnection, record: ConnectionRecord | undefined, error: CodedError): void {
+    record?.fail(error)
+    const detail = error instanceof ConnectRejectedError && error.reason !== '' ? `: ${error.reason}` : ''
+    captured.reject(errorCodeOf(error), error.message + detail)
+  }
+
+  #reject(captured: CapturedConnection, source: Workload, destination: SocketAddress, rejection: Rejection): void {
+    this.#refuse(captured, source, dataplaneError(rejection.code, rejection.reason), destination)
+  }
+
+  #refuseName(captured: CapturedConnection, source: Workload): void {
+    this.#refuse(captured, source, dataplaneError('UNKNOWN_HOST', `no such host: ${captured.destination.host}`))
+  }
+
+  /** Turned away without a plan: one line, one count, one answer. */
+  #refuse(
+    captured: CapturedConnection,
+    source: Workload | undefined,
+    error: CodedError,
+    destination?: SocketAddress,
+  ): void {
+    const { host, port } = captured.destination
+    if (captured.source.captured) {
+      const opening: ConnectionOpening = {
+        direction: 'outbound',
+        protocol: 'TCP',
+        source,
+        sourceAddress: captured.sourceAddress,
+        sourceIdentity: undefined,
+        destination: undefined,
+        destinationAddress: destination ?? { address: host, port },
+        destinationIdentity: undefined,
+        hboneAddress: undefined,
+        service:
+          source &&
+          destination &&
+          this.#components.state.current.serviceByVip(source.network, destination.address, source.namespace),
+        traceId: '',
+      }
+      this.#components.recorder.refuse(opening, error)
+    }
+    captured.reject(errorCodeOf(error), error.message)
+  }
+}
+
+function openingOf(
+  captured: CapturedConnection,
+  source: Workload,
+  plan: OutboundPlan,
+  traceId: string,
+): ConnectionOpening {
+  const common = {
+    direction: 'outbound',
+    source,
+    sourceAddress: captured.sourceAddress,
+    destination: plan.destination,
+    service: plan.service,
+    traceId,
+  } as const
+  if (plan.kind === 'plain') {
+    return {
+      ...common,
+      protocol: 'TCP',
+      sourceIdentity: undefined,
+      destinationAddress: { address: plan.target.host, port: plan.target.port },
+      destinationIdentity: undefined,
+      hboneAddress: undefined,
+    }
+  }
+  return {
+    ...common,
+    protocol: 'HBONE',
+    sourceIdentity: factsOf(source).id,
+    destinationAddress: plan.requested,
+    destinationIdentity: factsOf(plan.destination).id,
+    hboneAddress: plan.hboneAddress,
+  }
+}
+
+function nodeUnreachable(destination: Workload): CodedError {
+  return dataplaneError('NODE_UNREACHABLE', `io error: no agent serves node ${destination.node}`, {
+    where: `node ${destination.node}`,
+    origin: 'upstream',
+  })
+}
+
+/** Dialling promises coded errors; anything else is a bug and must not be taken for one of them. */
+export function asCodedError(error: unknown): CodedError {
+  if (CodedError.is(error)) return error
+  throw error instanceof Error ? error : new Error(errorMessage(error))
+}

@@ -1,0 +1,230 @@
+import type { SvidSource } from '@ambient-lab/pki'
+import { type Cidr, parseCidr } from '@ambient-lab/policy'
+import { assert, type Clock, type Random, Scope } from '@ambient-lab/std'
+import type { AccessLog, Logger, MetricsRegistry } from '@ambient-lab/telemetry'
+import {
+  ADDRESS_TYPE,
+  AUTHORIZATION_TYPE,
+  type Traffic,
+  type TrafficQuery,
+  type TypeUrl,
+  type Workload,
+} from '@ambient-lab/xds'
+import type { HostPort } from '../address.ts'
+import { listenForWorkload } from '../capture/capture-listener.ts'
+import { dataplaneError } from '../errors.ts'
+import { DRAIN_DEADLINE_MS } from '../limits.ts'
+import type { PlainListener, PlainNetwork } from '../plain-network.ts'
+import { ProxyStateHolder } from '../state/proxy-state-holder.ts'
+import type { Transport } from '../tunnel/transport.ts'
+import { TunnelPool } from '../tunnel/tunnel-pool.ts'
+import { TunnelServer } from '../tunnel/tunnel-server.ts'
+import { ConnectionRecorder } from './connection-recorder.ts'
+import { ConnectionTracker } from './connection-tracker.ts'
+import { Inbound } from './inbound.ts'
+import { InboundGuard } from './inbound-guard.ts'
+import { InboundPassthrough } from './inbound-passthrough.ts'
+import type { LocalWorkload } from './local-workload.ts'
+import type { LocalWorkloads } from './local-workloads.ts'
+import { Outbound } from './outbound.ts'
+
+export interface ZtunnelComponents {
+  readonly clock: Clock
+  readonly random: Random
+  /** Made with a `LocalSvids` over the same `locals` and `svids`. */
+  readonly transport: Transport
+  readonly dialer: PlainNetwork
+  readonly svids: SvidSource
+  readonly locals: LocalWorkloads
+  readonly log: Logger
+  readonly metrics: MetricsRegistry
+  readonly accessLog: AccessLog
+}
+
+export interface ZtunnelInit {
+  /** Where the HBONE and underlay listeners listen. @default 127.0.0.1 */
+  readonly host?: string
+  /** Where the capture listeners listen; loopback, for who dials one is that workload. @default 127.0.0.1 */
+  readonly captureHost?: string
+  /** @default 0: a free one */
+  readonly hbonePort?: number
+  /** @default 0 */
+  readonly underlayPort?: number
+  /** @default cluster.local */
+  readonly clusterDomain?: string
+  /** CIDRs that exist in the lab only. @default pods, services, ServiceEntries */
+  readonly labRanges?: readonly string[]
+  /** @default 5 s */
+  readonly drainDeadlineMs?: number
+}
+
+const LAB_RANGES = ['10.244.0.0/16', '10.96.0.0/16', '240.240.0.0/16']
+const LOOPBACK = '127.0.0.1'
+
+/** The L4 proxy of one node: both ends of every connection of its workloads. */
+export class Ztunnel implements AsyncDisposable {
+  readonly node: string
+  readonly state = new ProxyStateHolder()
+  readonly outbound: Outbound
+  readonly #components: ZtunnelComponents
+  readonly #init: ZtunnelInit
+  readonly #recorder: ConnectionRecorder
+  readonly #tracker: ConnectionTracker
+  readonly #pool: TunnelPool
+  readonly #server: TunnelServer
+  readonly #passthrough: InboundPassthrough
+  readonly #captures = new Map<string, PlainListener>()
+  /** The version of each local workload that policy was last asked about. */
+  readonly #judged = new Map<string, Workload | undefined>()
+  readonly #scope: Scope
+  readonly #gone = new AbortController()
+  #underlay: PlainListener | undefined
+  #draining: Promise<void> | undefined
+
+  constructor(options: { readonly node: string; readonly components: ZtunnelComponents; readonly init?: ZtunnelInit }) {
+    const { node, components, init = {} } = options
+    const { clock, random, transport, dialer: network, locals, log } = components
+    const { state } = this
+    this.node = node
+    this.#components = components
+    this.#init = init
+    this.#scope = new Scope(`ztunnel ${node}`)
+    const recorder = new ConnectionRecorder({ node, components })
+    const tracker = new ConnectionTracker({ clock })
+    const guard = new InboundGuard({ state, log })
+    const signal = this.#gone.signal
+    this.#recorder = recorder
+    this.#tracker = tracker
+    this.#pool = new TunnelPool({ transport, clock })
+    this.outbound = new Outbound({
+      components: { clock, random, state, tunnels: this.#pool, network, recorder, tracker, signal },
+      init: { node, clusterDomain: init.clusterDomain ?? 'cluster.local', labRanges: parseRanges(init.labRanges) },
+    })
+    const inbound = new Inbound({ state, locals, network, guard, recorder, tracker })
+    this.#passthrough = new InboundPassthrough({ clock, state, locals, network, guard, recorder, tracker, signal })
+    this.#server = new TunnelServer(
+      { transport, clock },
+      {
+        node,
+        host: init.host ?? LOOPBACK,
+        port: init.hbonePort ?? 0,
+        drainDeadlineMs: init.drainDeadlineMs ?? DRAIN_DEADLINE_MS,
+        onConnect: (incoming) => inbound.handle(incoming.session, incoming),
+      },
+    )
+  }
+
+  /** Opens the HBONE and underlay listeners. @throws CodedError ADDRESS_IN_USE */
+  async start(): Promise<void> {
+    const { dialer, svids } = this.#components
+    this.#scope.defer(() => this.#pool[Symbol.asyncDispose]())
+    await this.#server.start()
+    this.#scope.own(this.#server)
+    const address = { host: this.#init.host ?? LOOPBACK, port: this.#init.underlayPort ?? 0 }
+    this.#underlay = await dialer.listen(address, (stream) => this.#passthrough.handle(stream))
+    this.#scope.own(this.#underlay)
+    this.#scope.defer(this.state.onChange.on((typeUrl) => this.#onStateChange(typeUrl)))
+    // A tunnel lives as long as it has streams; new ones should present the new certificate.
+    this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#pool.drainSource(id)))
+  }
+
+  /** Where the two listeners really listen; known after `start`. */
+  get addresses(): { readonly hbone: HostPort; readonly underlay: HostPort } {
+    assert(this.#underlay, 'the ztunnel is not started')
+    return { hbone: this.#server.address, underlay: this.#underlay.address }
+  }
+
+  /** Live connections that are moving bytes. */
+  get connectionCount(): number {
+    return this.#tracker.count()
+  }
+
+  /**
+   * Takes a workload of this node in: its capture listener opens, its certificate is fetched.
+   * @throws CodedError ADDRESS_IN_USE
+   */
+  async addWorkload(local: LocalWorkload): Promise<{ readonly capture: HostPort }> {
+    const { dialer: network, clock, locals, svids } = this.#components
+    const address = { host: this.#init.captureHost ?? LOOPBACK, port: 0 }
+    locals.add(local)
+    if (local.captured) svids.prefetch(local.identity)
+    const listener = await listenForWorkload(local, address, { network, clock }, (captured) => {
+      if (this.#draining) captured.reject('DRAINED', 'connection closed due to connection drain')
+      else this.outbound.handle(captured)
+    })
+    this.#captures.set(local.uid, listener)
+    this.#judged.set(local.uid, this.state.current.workload(local.uid))
+    return { capture: listener.address }
+  }
+
+  /** Lets a workload go: no new connections, then its open ones get the time to drain. */
+  async removeWorkload(uid: string): Promise<void> {
+    const { locals, svids } = this.#components
+    const listener = this.#captures.get(uid)
+    this.#captures.delete(uid)
+    this.#judged.delete(uid)
+    const local = locals.remove(uid)
+    await listener?.[Symbol.asyncDispose]()
+    await this.#tracker.drain(this.#drainDeadlineMs, uid)
+    if (!local?.captured || locals.hasIdentity(local.identity)) return
+    this.#pool.drainSource(local.identity)
+    svids.forget(local.identity)
+  }
+
+  /** What the control plane's `traffic` call answers. */
+  traffic(query: TrafficQuery): Traffic {
+    this.#recorder.syncBytes()
+    return {
+      atMs: this.#components.clock.now(),
+      connections: query.edgesOnly ? [] : this.#recorder.connections(),
+      lost: this.#recorder.lost,
+      edges: this.#recorder.edges(),
+    }
+  }
+
+  /** Stops accepting, lets connections end until the deadline, cuts what is left. */
+  drain(): Promise<void> {
+    this.#draining ??= this.#drainAll()
+    return this.#draining
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const reason = dataplaneError('DRAINED', 'connection closed due to connection drain')
+    this.#gone.abort(reason)
+    for (const listener of this.#captures.values()) await listener[Symbol.asyncDispose]()
+    this.#captures.clear()
+    this.#tracker.cutAll(reason)
+    await this.#scope.dispose()
+  }
+
+  get #drainDeadlineMs(): number {
+    return this.#init.drainDeadlineMs ?? DRAIN_DEADLINE_MS
+  }
+
+  async #drainAll(): Promise<void> {
+    for (const listener of this.#captures.values()) await listener[Symbol.asyncDispose]()
+    this.#pool.drain()
+    await Promise.all([this.#server.drain(), this.#tracker.drain(this.#drainDeadlineMs)])
+  }
+
+  /** A policy's news concern everybody; a workload's own (which policies are attached to it) only itself. */
+  #onStateChange(typeUrl: TypeUrl): void {
+    const state = this.state.current
+    if (typeUrl === AUTHORIZATION_TYPE) this.#tracker.reevaluate(state)
+    if (typeUrl !== ADDRESS_TYPE) return
+    for (const [uid, judged] of this.#judged) {
+      const workload = state.workload(uid)
+      if (workload === judged) continue
+      this.#judged.set(uid, workload)
+      this.#tracker.reevaluate(state, uid)
+    }
+  }
+}
+
+function parseRanges(texts: readonly string[] = LAB_RANGES): readonly Cidr[] {
+  return texts.map((text) => {
+    const cidr = parseCidr(text)
+    assert(cidr, `${text} is no CIDR`)
+    return cidr
+  })
+}
