@@ -109,7 +109,12 @@ test('a taken port is named, and nothing stays open', async () => {
 })
 
 test('an error behind a page is an answer, not the end of the agent', async () => {
-  const broken = { ...source, configDump: () => { throw new Error('boom') } } // biome-ignore format: one line
+  const broken = {
+    ...source,
+    configDump: () => {
+      throw new Error('boom')
+    },
+  }
   await using own = await AdminServers.listen(broken, { host: '127.0.0.1', ports: { admin: 0, metrics: 0, ready: 0 } })
   expect((await fetch(`http://127.0.0.1:${own.ports.admin}/config_dump`)).status).toBe(500)
 })

@@ -120,7 +120,9 @@ test('the end waits for answers under way, and what was not sent stays unsent', 
 })
 
 test('the warm-up is sent and not counted', async () => {
-  const { clock, reports, sender } = await start({ warmupMs: 1000, durationMs: 1000 }, (nowMs) => (nowMs < 1000 ? 400 : 2))
+  const { clock, reports, sender } = await start({ warmupMs: 1000, durationMs: 1000 }, (nowMs) =>
+    nowMs < 1000 ? 400 : 2,
+  )
   await clock.advance(3000)
   expect(sender.inFlightMost).toBeGreaterThan(3)
   expect(reports.at(-1)).toMatchObject({ state: 'finished', intended: 10, sent: 10, completed: 10 })
@@ -130,7 +132,11 @@ test('the warm-up is sent and not counted', async () => {
 test('failures are outcomes with their codes', async () => {
   const codes = ['200', '503', 'DENIED']
   let index = 0
-  const { clock, reports } = await start({ durationMs: 900 }, () => 1, () => codes[index++ % 3]!)
+  const { clock, reports } = await start(
+    { durationMs: 900 },
+    () => 1,
+    () => codes[index++ % 3]!,
+  )
   await clock.advance(2000)
   expect(reports.at(-1)).toMatchObject({ completed: 3, failed: 6, outcomes: { '200': 3, '503': 3, DENIED: 3 } })
 })

@@ -102,7 +102,9 @@ export class WorkloadHost implements AsyncDisposable {
       else if (wanted) await this.#start(slot, wanted)
     }
     slot.working = undefined
-    if (!slot.current) this.#slots.delete(uid)
+    if (slot.current) return
+    this.#slots.delete(uid)
+    this.#tellCapture(uid, undefined)
   }
 
   async #start(slot: Slot, assignment: Assignment): Promise<void> {

@@ -45,8 +45,8 @@ export class SimulatedWorkloads implements AsyncDisposable {
       log: (run, linesMax) => this.#log(run, linesMax),
     })
     this.#containers.set(container.run, container)
-    this.prestart()
     if (this.#worker) this.#start(container)
+    else this.prestart() // which starts all there are
     return container
   }
 

@@ -39,6 +39,6 @@ export class LoadSchedule {
 
   /** How many requests are meant to leave strictly before `timeMs`. */
   #before(timeMs: number): number {
-    return Number.isFinite(timeMs) ? Math.ceil(timeMs / this.#periodMs - 1e-4) : timeMs
+    return Number.isFinite(timeMs) ? Math.max(0, Math.ceil(timeMs / this.#periodMs - 1e-4)) : timeMs
   }
 }

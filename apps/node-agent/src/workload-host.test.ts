@@ -1,0 +1,246 @@
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { SeededRandom, systemClock, VirtualClock } from '@ambient-lab/std'
+import type { AssignedContainer, Assignment, EventReport, WorkloadReport } from '@ambient-lab/xds'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
+import { checkTcp } from './hosting/tcp-probe.ts'
+import { LoopbackMesh } from './test-kit/loopback-mesh.ts'
+import { PROGRAMS } from './test-kit/programs.ts'
+import { startWorkerThread } from './worker-thread.ts'
+import { WorkloadHost } from './workload-host.ts'
+
+const HELLO = 'examples-helloworld-v1'
+
+let mesh: LoopbackMesh
+let simulated: SimulatedWorkloads
+let host: WorkloadHost
+const reports = new Map<string, WorkloadReport>()
+const events: EventReport[] = []
+const identities: string[] = []
+const workers: ReturnType<typeof startWorkerThread>[] = []
+
+beforeEach(() => {
+  reports.clear()
+  events.length = 0
+  identities.length = 0
+  mesh = new LoopbackMesh()
+  const spawn = () => {
+    const worker = startWorkerThread('workloads')
+    workers.push(worker)
+    return worker
+  }
+  const random = new SeededRandom(1)
+  simulated = new SimulatedWorkloads({ clock: systemClock, random, spawn }, { host: '127.0.0.1' })
+  host = new WorkloadHost(
+    {
+      clock: systemClock,
+      random,
+      mesh,
+      simulated,
+      check: checkTcp(systemClock),
+      environment: process.env,
+      certificateOf: () => ({ state: 'Available', notAfterMs: 1, reason: '' }),
+      onEvent: (event) => events.push(event),
+      onReport: (report) => reports.set(report.uid, report),
+      onIdentity: ({ serviceAccount }, used) => identities.push(`${used ? '+' : '-'}${serviceAccount}`),
+    },
+    { node: 'n1', host: '127.0.0.1', trust: () => ({ trustDomain: 'cluster.local' }) },
+  )
+})
+afterEach(async () => {
+  await host[Symbol.asyncDispose]()
+  await simulated[Symbol.asyncDispose]()
+  await mesh[Symbol.asyncDispose]()
+  workers.length = 0
+})
+
+function container(image: string, rest: Partial<AssignedContainer> = {}): AssignedContainer {
+  return {
+    name: 'app',
+    image,
+    command: [],
+    args: [],
+    env: {},
+    ports: [{ containerPort: 5000, protocol: 'TCP' }],
+    ...rest,
+  }
+}
+
+function assignment(name: string, containers: AssignedContainer[], rest: Partial<Assignment> = {}): Assignment {
+  return {
+    uid: name,
+    name,
+    namespace: 'default',
+    serviceAccount: 'sa',
+    address: '10.244.1.2',
+    captured: true,
+    labels: {},
+    containers,
+    generation: 1,
+    ...rest,
+  }
+}
+
+const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 8000, interval: 10 })
+const ready = (name: string) => until(() => expect(reports.get(name)?.ready).toBe(true))
+
+async function hello(name: string): Promise<string> {
+  const target = mesh.workloads.get(name)!.dialTarget(5000)!
+  return (await fetch(`http://${target.host}:${target.port}/hello`)).text()
+}
+
+test('runs a known image in the worker, and tells all about it', async () => {
+  host.apply([assignment('hello', [container(HELLO)])], [])
+  await ready('hello')
+  expect(await hello('hello')).toBe('Hello version: v1, instance: hello\n')
+  expect(reports.get('hello')).toMatchObject({
+    phase: 'Running',
+    reason: '',
+    restarts: 0,
+    capture: { host: '127.0.0.1' },
+    ports: { '5000': { host: '127.0.0.1' } },
+    certificate: { state: 'Available' },
+  })
+  expect(events).toMatchObject([{ reason: 'Started', severity: 'Normal', uid: 'hello' }])
+  await until(async () => expect((await host.log('hello', 1))?.[0]).toContain('GET /hello'))
+  expect(await host.captureOf('hello')).toEqual(reports.get('hello')?.capture)
+})
+
+test('all simulated workloads share one thread', async () => {
+  host.apply([assignment('a', [container(HELLO)]), assignment('b', [container(HELLO)])], [])
+  await ready('a')
+  await ready('b')
+  expect(workers).toHaveLength(1)
+})
+
+test('a removed workload is gone from the mesh and its port closed; nothing more is said of it', async () => {
+  host.apply([assignment('hello', [container(HELLO)])], [])
+  await ready('hello')
+  const target = reports.get('hello')!.ports['5000']!
+  reports.clear()
+  host.apply([], ['hello'])
+  await until(() => expect(mesh.workloads.has('hello')).toBe(false))
+  await until(async () => expect(await checkTcp(systemClock)(target)).toContain('refused'))
+  expect(reports.size).toBe(0)
+  expect(events.at(-1)).toMatchObject({ reason: 'Killing' })
+  expect(identities).toEqual(['+sa', '-sa'])
+})
+
+test('removed and assigned again at once, it runs', async () => {
+  const wanted = assignment('hello', [container(HELLO)])
+  host.apply([wanted], [])
+  host.apply([], ['hello'])
+  host.apply([{ ...wanted, generation: 5 }], [])
+  await ready('hello')
+  expect(await hello('hello')).toContain('Hello')
+})
+
+test('a higher generation restarts it and counts', async () => {
+  const wanted = assignment('hello', [container(HELLO)])
+  host.apply([wanted], [])
+  await ready('hello')
+  const before = reports.get('hello')!.ports['5000']!.port
+  host.apply([{ ...wanted, generation: 2 }], [])
+  await until(() => expect(reports.get('hello')).toMatchObject({ restarts: 1, ready: true }))
+  expect(reports.get('hello')!.ports['5000']!.port).not.toBe(before)
+})
+
+test('enrolment and labels change without a restart', async () => {
+  const wanted = assignment('hello', [container(HELLO)], { captured: false })
+  host.apply([wanted], [])
+  await ready('hello')
+  const { ports } = reports.get('hello')!
+  expect(reports.get('hello')).not.toHaveProperty('certificate')
+  host.apply([{ ...wanted, captured: true, labels: { a: 'b' } }], [])
+  await until(() => expect(mesh.workloads.get('hello')?.captured).toBe(true))
+  expect(reports.get('hello')).toMatchObject({ ports, certificate: { state: 'Available' } })
+  expect(identities).toEqual(['+sa'])
+})
+
+test('an unknown image without a command waits, and says what the lab knows', async () => {
+  host.apply([assignment('x', [container('nginx:1.27')])], [])
+  await until(() => expect(reports.get('x')?.reason).toBe('ErrImageNeverPull'))
+  expect(reports.get('x')).toMatchObject({ phase: 'Pending', ready: false })
+  expect(reports.get('x')?.message).toContain('examples-bookinfo-productpage-v1')
+  expect(events).toMatchObject([{ severity: 'Warning', reason: 'ErrImageNeverPull' }])
+})
+
+test('an unknown image with a command is a process', async () => {
+  const command = [process.execPath, '-e', PROGRAMS.server]
+  host.apply([assignment('own', [container('shop:1', { command })])], [])
+  await ready('own')
+  expect(reports.get('own')?.pid).toBeGreaterThan(0)
+  await until(async () => expect(await host.log('own', 5)).toEqual([`pid ${reports.get('own')?.pid}`]))
+})
+
+describe('ambient.lab/endpoint', () => {
+  test('is ready while it accepts', async () => {
+    const server = createServer((socket) => socket.end())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    host.apply([assignment('db', [container('postgres')], { endpoint: `127.0.0.1:${port}` })], [])
+    await ready('db')
+    expect(mesh.workloads.get('db')?.dialTarget(5000)).toEqual({ host: '127.0.0.1', port })
+    await new Promise((resolve) => server.close(resolve))
+    await until(() => expect(reports.get('db')?.ready).toBe(false))
+    expect(reports.get('db')?.message).toContain('connection refused')
+    expect(events.at(-1)).toMatchObject({ reason: 'Unhealthy', severity: 'Warning' })
+  })
+
+  test.each(['nonsense', 'host:', 'host:99999', ':80'])('"%s" is refused in words', async (endpoint) => {
+    host.apply([assignment('db', [], { endpoint })], [])
+    await until(() => expect(reports.get('db')).toMatchObject({ phase: 'Failed', ready: false }))
+    expect(reports.get('db')?.message).toContain('is not host:port')
+  })
+})
+
+test('when the worker dies all its workloads are reported and come back', async () => {
+  host.apply([assignment('a', [container(HELLO)]), assignment('b', [container(HELLO)])], [])
+  await ready('a')
+  await ready('b')
+  await workers[0]!.terminate()
+  await until(() => expect(reports.get('a')).toMatchObject({ ready: false, reason: 'CrashLoopBackOff', restarts: 1 }))
+  expect(reports.get('b')).toMatchObject({ ready: false, restarts: 1 })
+  expect(events.filter(({ reason }) => reason === 'BackOff')).toHaveLength(2)
+  await ready('a')
+  await ready('b')
+  expect(await hello('b')).toContain('Hello')
+  expect(workers).toHaveLength(2)
+})
+
+test('what no node could run is refused with its reason, the rest runs', async () => {
+  const twice = assignment('twice', [container(HELLO), container(HELLO)])
+  const refused = host.apply([twice, assignment('fine', [container(HELLO)])], [])
+  expect(refused).toEqual([{ name: 'twice', reason: 'two containers are named app' }])
+  await ready('fine')
+})
+
+test('whoever waits for a capture learns that the workload went away', async () => {
+  expect(await host.captureOf('nobody')).toBeUndefined()
+  host.apply([assignment('x', [container(HELLO)])], [])
+  const waiting = host.captureOf('x')
+  host.apply([], ['x'])
+  expect(await waiting).toBeUndefined()
+})
+
+test('a crash loop of the thread waits longer each time', async () => {
+  const clock = new VirtualClock()
+  let spawned = 0
+  const spawn = () => {
+    spawned += 1
+    return startWorkerThread('no-such')
+  }
+  await using own = new SimulatedWorkloads({ clock, random: new SeededRandom(1), spawn }, { host: '127.0.0.1' })
+  const pod = { uid: 'u', name: 'p', namespace: 'd', serviceAccount: 's', address: '10.0.0.1', node: 'n', labels: {} }
+  const spec = { name: 'c', image: HELLO, command: [], args: [], env: {}, ports: [] }
+  const capture = { host: '127.0.0.1', port: 1 }
+  const runner = own.run({ pod, spec, capture }, { onChange: () => {}, onEvent: () => {} })
+  await until(() => expect(runner.state.restarts).toBe(1))
+  await clock.advance(700)
+  await until(() => expect(runner.state.restarts).toBe(2))
+  await clock.advance(700)
+  expect(spawned).toBe(2)
+  await clock.advance(700)
+  expect(spawned).toBe(3)
+})
