@@ -55,6 +55,16 @@ test('nothing missing: the same object', () => {
   expect(applyDefaults(findKindByName('service')!, service)).toBe(service)
 })
 
+test.each([
+  ['service', { spec: { ports: 'none' } }],
+  ['service', { spec: { ports: [7, null] } }],
+  ['secret', { stringData: { a: 1 } }],
+  ['deployment', { spec: [] }],
+  ['pod', { spec: null, metadata: null }],
+])('a %s of the wrong shape is left for validation: %j', (kind, fields) => {
+  expect(() => defaulted(kind, fields)).not.toThrow()
+})
+
 test('a namespace on an object of the whole cluster is dropped', () => {
   expect(defaulted('node', { metadata: { name: 'n1', namespace: 'x' } }).metadata).toEqual({ name: 'n1' })
 })

@@ -1,14 +1,23 @@
 import type { JsonSchema, KindDefinition } from './kind.ts'
 import type { Resource } from './resource.ts'
+import { validateSchema } from './validate.ts'
 
 /**
- * What the API server fills in before it stores: the schema's defaults, then the kind's own rules. A namespace on an
- * object of the whole cluster is dropped, as Kubernetes does without a word.
- * Pure; the same object comes back when nothing was missing.
+ * What the API server fills in before it stores: the schema's defaults, then the kind's own rules. As Kubernetes does
+ * without a word, an explicit null of a known field counts as absent, and a namespace on an object of the whole cluster
+ * is dropped. Takes objects of any shape. Pure; the same object comes back when nothing was missing.
  */
 export function applyDefaults<R extends Resource>(definition: KindDefinition, object: R): R {
   const filled = fill(definition.schema, dropNamespace(definition, object)) as R
-  return (definition.withDefaults?.(filled) as R | undefined) ?? filled
+  return definition.withDefaults && hasShape(definition, filled) ? (definition.withDefaults(filled) as R) : filled
+}
+
+/** A kind's own rules may rely on its types; an object that breaks them is left for validation to refuse. */
+function hasShape(
+  { schema }: KindDefinition,
+  { apiVersion: _, kind: __, metadata: ___, ...fields }: Resource,
+): boolean {
+  return validateSchema(schema, fields).errors.length === 0
 }
 
 function dropNamespace<R extends Resource>({ scope }: KindDefinition, object: R): R {
@@ -28,17 +37,17 @@ function fillProperties(
   properties: Readonly<Record<string, JsonSchema>>,
   object: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
-  let filled: Record<string, unknown> | undefined
+  const changes = new Map<string, unknown>()
   for (const [name, schema] of Object.entries(properties)) {
     const current = Object.hasOwn(object, name) ? object[name] : undefined
+    if (current === null && schema.nullable) continue
     const start = current ?? schema.default
-    if (start === undefined) continue
-    const next = fill(schema, start)
-    if (next === current) continue
-    filled ??= { ...object }
-    filled[name] = next
+    const next = start === undefined || start === null ? undefined : fill(schema, start)
+    if (next !== current) changes.set(name, next)
   }
-  return filled ?? object
+  if (changes.size === 0) return object
+  const entries = Object.entries({ ...object, ...Object.fromEntries(changes) })
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
 }
 
 function fillItems({ items }: JsonSchema, values: readonly unknown[]): readonly unknown[] {

@@ -78,6 +78,11 @@ describe('the schema', () => {
     expect(errorsOf('service', { spec: { ports } })).toHaveLength(50)
   })
 
+  test('so is depth', () => {
+    const deep = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`)
+    expect(errorsOf('envoyfilter', { spec: { deep } })).toEqual(['Too deep: nested deeper than 200'])
+  })
+
   test('integers and text share a field', () => {
     const schema = { 'x-kubernetes-int-or-string': true }
     expect(validateSchema(schema, '25%').errors).toEqual([])
@@ -192,6 +197,7 @@ describe('rules across fields', () => {
       { nodes: [{ name: 'n1' }], links: [{ from: 'n1', to: 'n9', impair: {} }] },
       /^spec.links\[0\].to: Not found: "n9"/,
     ],
+    ['null is absent for rules too', 'authorizationpolicy', { selector: null, rules: null }, undefined],
     ['an empty policy denies all, and is fine', 'authorizationpolicy', {}, undefined],
     [
       'two attachments',

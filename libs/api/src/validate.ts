@@ -1,5 +1,6 @@
 import { childPath } from './json-path.ts'
 import type { FieldError, JsonSchema, KindDefinition } from './kind.ts'
+import { NESTING_MAX } from './limits.ts'
 import { nearest } from './nearest.ts'
 import type { Resource } from './resource.ts'
 import { validateMetadata } from './validate-metadata.ts'
@@ -24,14 +25,31 @@ interface Findings {
  * Structural only: nothing else is looked up, no default is filled in.
  */
 export function validateResource(definition: KindDefinition, object: Resource): Validation {
+  if (isDeeperThan(NESTING_MAX, object)) {
+    return { errors: [{ path: '', message: `Too deep: nested deeper than ${NESTING_MAX}` }], unknownFields: [] }
+  }
   const { apiVersion: _, kind: __, metadata, ...rest } = object
   const findings: Findings = { errors: [...validateMetadata(definition, metadata)], unknownFields: [] }
   check(definition.schema, rest, '', findings)
-  if (findings.errors.length === 0) findings.errors.push(...(definition.validate?.(object) ?? []))
+  if (findings.errors.length === 0) findings.errors.push(...(definition.validate?.(withoutNulls(object)) ?? []))
   return {
     errors: findings.errors.slice(0, FINDINGS_MAX),
     unknownFields: findings.unknownFields.slice(0, FINDINGS_MAX),
   }
+}
+
+/** Everything after this check may recurse. */
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (!isObject(value)) return false
+  return levels === 0 || Object.values(value).some((field) => isDeeperThan(levels - 1, field))
+}
+
+/** So that a kind's rules need not know that `null` means absent. */
+function withoutNulls<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(withoutNulls) as T
+  if (!isObject(value)) return value
+  const fields = Object.entries(value).filter(([, field]) => field !== null && field !== undefined)
+  return Object.fromEntries(fields.map(([name, field]) => [name, withoutNulls(field)])) as T
 }
 
 /** Checks one value against a schema of the OpenAPI v3 kind, from `path` on. */
