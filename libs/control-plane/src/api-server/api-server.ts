@@ -67,6 +67,7 @@ export class ApiServer implements AsyncDisposable {
     this.#hooks = options.hooks ?? {}
     this.#walk = new RequestWalk({ version: options.init.version, components: options.components, hooks: this.#hooks })
     this.#server = createServer(serverOptions(options.init.tls), (request, response) => {
+      response.once('close', () => this.#closeIdle())
       void this.#walk.serve(request, response)
     })
     this.#server.maxConnections = CONNECTIONS_MAX
@@ -116,6 +117,11 @@ export class ApiServer implements AsyncDisposable {
     const cancel = this.#clock.schedule(DRAIN_DEADLINE_MS, () => this.#server.closeAllConnections())
     await closed
     cancel()
+  }
+
+  /** Once closing, a connection that has had its answer is not kept for another request. */
+  #closeIdle(): void {
+    if (this.#disposal) setImmediate(() => this.#server.closeIdleConnections())
   }
 
   /** Who upgrades must say who it is: there is nothing anonymous behind a WebSocket here. */

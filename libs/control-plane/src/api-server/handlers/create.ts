@@ -19,11 +19,17 @@ export const createObject: Handler = async (request, services) => {
 
 /** Kinds that exist only in the answer to their creation. */
 export const createOnly: Handler = async (request, services) => {
-  const incoming = withName(toResource(await readObject(request), request), services)
+  const incoming = withName(withPrefix(toResource(await readObject(request), request)), services)
   const object = prepareCreate(incoming, request, services)
   const handler = services.hooks.createOnly![request.kind.type]!
   const answer = await handler({ object, user: request.user, dryRun: isDryRun(request.query) })
   return { status: 201, body: renderObject(answer, request.rendering) }
+}
+
+/** What nobody will look up needs no name of its caller's choice. */
+function withPrefix(object: Resource): Resource {
+  const { name, generateName: prefix = `${object.kind.toLowerCase()}-`, ...rest } = object.metadata
+  return { ...object, metadata: { ...rest, name, ...(!name && { generateName: prefix }) } }
 }
 
 /** A body that is one object: JSON, or YAML for those who write by hand. */

@@ -22,10 +22,10 @@ function plainFields(item: JsonObject): JsonObject {
 export function fromFields(fields: unknown): JsonObject {
   if (!isJsonObject(fields)) return {}
   const entries = Object.entries(fields).filter(([name]) => name.startsWith('f:'))
-  return Object.fromEntries(entries.map(([name, below]) => [name.slice(2), valueOf(below)]))
+  return Object.fromEntries(entries.map(([name, below]) => [name.slice(2), skeletonOf(below)]))
 }
 
-function valueOf(fields: unknown): unknown {
+function skeletonOf(fields: unknown): unknown {
   if (!isJsonObject(fields)) return {}
   const items = Object.keys(fields).filter((name) => name.startsWith('k:'))
   if (items.length === 0) return fromFields(fields)
