@@ -11,7 +11,7 @@ import type { Cluster } from '../cluster.ts'
 import type { EventRecorder } from '../events.ts'
 import { templateHash } from '../names.ts'
 import { isLive } from '../nodes.ts'
-import { planRollout, type RolloutState } from '../rollout.ts'
+import { planRollout, type RolloutState, rollingBounds } from '../rollout.ts'
 import { DEPLOYMENTS, PODS, REPLICA_SETS } from '../stored-kinds.ts'
 import { type Change, type Controller, forEach, itself, ownedBy } from './controller.ts'
 
@@ -166,7 +166,7 @@ export class DeploymentController implements Controller {
       availableReplicas: ready,
       unavailableReplicas: Math.max(0, desired - ready),
       conditions: this.#conditions(status?.conditions ?? [], {
-        available: ready >= desired,
+        available: ready >= desired - rollingBounds(deployment.spec!, desired).unavailable,
         complete: updated === desired && pods.length === desired && ready === desired,
         setName: current?.set.metadata.name ?? deployment.metadata.name,
       }),
