@@ -21,6 +21,8 @@ export type Resolution =
   | { readonly kind: 'unknown' }
 
 const UNKNOWN: Resolution = { kind: 'unknown' }
+/** RFC 6761 §6.3; a pod's own, never the machine's. */
+const LOOPBACK: Resolution = { kind: 'address', address: '127.0.0.1' }
 
 /**
  * What the DNS proxy of the mesh would answer: a service's virtual address, a pod of a headless service, or that the
@@ -32,7 +34,7 @@ export function resolveHost(state: ProxyState, request: ResolveRequest): Resolut
   if (literal !== undefined) return { kind: 'address', address: literal }
   const lower = request.host.toLowerCase()
   const name = lower.endsWith('.') ? lower.slice(0, -1) : lower
-  if (name === 'localhost' || name.endsWith('.localhost')) return { kind: 'address', address: '127.0.0.1' }
+  if (name === 'localhost') return LOOPBACK
   const service = findService(state, name, request)
   if (service) {
     const address = addressOfService(state, service, request)
@@ -41,6 +43,7 @@ export function resolveHost(state: ProxyState, request: ResolveRequest): Resolut
     if (state.endpointsOf(serviceKeyOf(service)).size > 0 || isOfCluster(service.hostname, request)) return UNKNOWN
     return { kind: 'external', name: service.hostname.startsWith('*') ? name : service.hostname }
   }
+  if (name.endsWith('.localhost')) return LOOPBACK
   return name.includes('.') && !isOfCluster(name, request) ? { kind: 'external', name } : UNKNOWN
 }
 
