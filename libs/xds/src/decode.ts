@@ -55,6 +55,7 @@ const loadProgress = object({
   sent: number,
   completed: number,
   failed: number,
+  late: number,
   outcomes: record(number),
   latencyMs: latency,
   uncorrectedMs: latency,
