@@ -28,14 +28,22 @@ export class LoadHost implements AsyncDisposable {
     this.#components = components
   }
 
-  apply(upserts: readonly LoadRun[], removed: readonly string[]): void {
+  /** @returns the runs that cannot be, each with its reason */
+  apply(upserts: readonly LoadRun[], removed: readonly string[]): { readonly name: string; readonly reason: string }[] {
+    const refused: { name: string; reason: string }[] = []
     for (const key of removed) this.#stop(key)
     for (const run of upserts) {
       const key = `${run.namespace}/${run.name}`
+      const reason = reasonToRefuse(run)
+      if (reason !== undefined) {
+        refused.push({ name: key, reason })
+        continue
+      }
       const active: ActiveRun = { run, progress: undefined }
       this.#active.set(key, active)
       void this.#start(key, active)
     }
+    return refused
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -99,4 +107,12 @@ export class LoadHost implements AsyncDisposable {
     this.#worker = undefined
     await worker?.terminate()
   }
+}
+
+function reasonToRefuse(run: LoadRun): string | undefined {
+  if (!(run.ratePerSecond > 0 && Number.isFinite(run.ratePerSecond))) return `rate ${run.ratePerSecond} is not positive`
+  if (!(Number.isInteger(run.inFlightMax) && run.inFlightMax > 0))
+    return `maxInFlight ${run.inFlightMax} is not positive`
+  if (run.durationMs !== undefined && !(run.durationMs > 0)) return `duration ${run.durationMs} ms is not positive`
+  return run.warmupMs >= 0 ? undefined : `warm-up ${run.warmupMs} ms is negative`
 }

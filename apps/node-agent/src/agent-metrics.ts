@@ -1,0 +1,49 @@
+import type { Counter, MetricsRegistry } from '@ambient-lab/telemetry'
+import type { TypeUrl } from '@ambient-lab/xds'
+import { VERSION } from './version.ts'
+
+/** ztunnel's metrics about itself; those about traffic belong to the data path. */
+export class AgentMetrics {
+  readonly started: Counter
+  readonly stopped: Counter
+  readonly #terminations: (reason: 'ConnectionError' | 'Reconnect') => Counter
+  readonly #messages: (typeUrl: TypeUrl) => Counter
+
+  constructor(metrics: MetricsRegistry, proxyCount: () => number) {
+    metrics
+      .gauge({ name: 'istio_build', help: 'Istio component build info', labels: ['component', 'tag'] })
+      .labels({ component: 'ztunnel', tag: VERSION })
+      .set(1)
+    const active = metrics
+      .gauge({
+        name: 'istio_active_proxy_count_total',
+        help: 'The total number current workloads with active proxies',
+        labels: [],
+      })
+      .labels({})
+    metrics.onCollect(() => active.set(proxyCount()))
+    const counter = (name: string, help: string) => metrics.counter({ name, help, labels: [] }).labels({})
+    this.started = counter('istio_proxies_started_total', 'The total number of workload proxies that were started')
+    this.stopped = counter('istio_proxies_stopped_total', 'The total number of workload proxies that were stopped')
+    const terminations = metrics.counter({
+      name: 'istio_xds_connection_terminations_total',
+      help: 'The total number of completed connections to the control plane',
+      labels: ['reason'],
+    })
+    this.#terminations = (reason) => terminations.labels({ reason })
+    const messages = metrics.counter({
+      name: 'istio_xds_message_total',
+      help: 'The total number of messages received from the control plane',
+      labels: ['url'],
+    })
+    this.#messages = (url) => messages.labels({ url })
+  }
+
+  linkLost(wasConnected: boolean): void {
+    this.#terminations(wasConnected ? 'Reconnect' : 'ConnectionError').inc()
+  }
+
+  pushed(typeUrl: TypeUrl): void {
+    this.#messages(typeUrl).inc()
+  }
+}

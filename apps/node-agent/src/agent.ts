@@ -1,0 +1,402 @@
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { LocalSvids, LocalWorkloads, NodeNetwork, WsMtlsTransport, Ztunnel } from '@ambient-lab/dataplane'
+import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
+import {
+  assert,
+  type Clock,
+  CodedError,
+  errorCode,
+  errorMessage,
+  type Random,
+  removeProcessRecord,
+  Scope,
+  writeProcessRecord,
+} from '@ambient-lab/std'
+import { ACCESS_LOG_TARGET, AccessLog, type Logger, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
+import {
+  ASSIGNMENT_TYPE,
+  type Assignment,
+  type Delta,
+  DiscoveryClient,
+  dialWsLink,
+  type Hello,
+  LINK_FAULT_TYPE,
+  LOAD_RUN_TYPE,
+  type LoadRun,
+  type Reject,
+  type TypeUrl,
+  type Welcome,
+} from '@ambient-lab/xds'
+import { AdminServers, type AdminSource } from './admin.ts'
+import { advertisedHost } from './advertised-host.ts'
+import { AgentMetrics } from './agent-metrics.ts'
+import type { AgentConfig } from './config.ts'
+import { configDump, dumpCertificates } from './config-dump.ts'
+import { loadCredentials, type NodeCredentials, storeCredentials } from './credentials.ts'
+import { LineLog } from './hosting/line-log.ts'
+import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
+import { checkTcp } from './hosting/tcp-probe.ts'
+import { WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
+import { LoadHost } from './load/load-host.ts'
+import { describePortOwner } from './port-owner.ts'
+import { Readiness } from './readiness.ts'
+import { readToken } from './token-source.ts'
+import { VERSION } from './version.ts'
+import { startWorkerThread } from './worker-thread.ts'
+import { WorkloadHost } from './workload-host.ts'
+
+export interface AgentComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly stdin: Readable
+  /** Takes the agent's log, whole lines. */
+  readonly logSink: (line: string) => void
+  /** Somebody asked for the end (`/quitquitquit`), or the control plane will not have us any more. */
+  readonly onEnd: (reason: CodedError | undefined) => void
+}
+
+export type AgentPorts = Readonly<Record<'hbone' | 'underlay' | 'admin' | 'metrics' | 'ready', number>>
+
+/** How a TLS client learns that the other side's certificate, or its own, belongs to another life of the lab. */
+const TLS_REFUSAL = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALERT/
+
+/** Composition root: constructs every part of a node, connects them, and ends them in the right order. */
+export class Agent {
+  readonly #config: AgentConfig
+  readonly #components: AgentComponents
+  readonly #scope = new Scope('agent')
+  readonly #startedAtMs: number
+  readonly #ownLog = new LineLog()
+  readonly #logging: Logging
+  readonly #log: Logger
+  readonly #metrics = new MetricsRegistry()
+  readonly #agentMetrics: AgentMetrics
+  readonly #locals = new LocalWorkloads()
+  readonly #svids: SvidSource
+  readonly #ztunnel: Ztunnel
+  readonly #simulated: SimulatedWorkloads
+  readonly #host: WorkloadHost
+  readonly #loads: LoadHost
+  readonly #readiness: Readiness
+  readonly #joined = Promise.withResolvers<void>()
+  #client: DiscoveryClient | undefined
+  #admin: AdminServers | undefined
+  #welcome: Welcome | undefined
+  #connected = false
+  #stopping: Promise<void> | undefined
+
+  /** Opens nothing yet. @throws CodedError LOG_LEVEL_INVALID */
+  constructor(config: AgentConfig, components: AgentComponents) {
+    const { clock, random } = components
+    this.#config = config
+    this.#components = components
+    this.#startedAtMs = clock.now()
+    this.#logging = new Logging({
+      components: { clock, sink: (line) => this.#writeLog(line) },
+      init: { levels: config.logLevel, format: config.logFormat },
+    })
+    this.#log = this.#logging.logger('agent')
+    this.#readiness = new Readiness({ pendingTypes: () => this.#client?.pendingTypes ?? [] })
+    this.#agentMetrics = new AgentMetrics(this.#metrics, () => this.#host.workloads.length)
+    this.#svids = new SvidSource({
+      components: { clock, random: random.fork('svids'), signer: { sign: (csr, ttl) => this.#sign(csr, ttl) } },
+      init: { ttlSeconds: config.certificateTtlSeconds },
+    })
+    this.#ztunnel = this.#createZtunnel()
+    const spawn = () =>
+      startWorkerThread('workloads', { resourceLimits: { maxOldGenerationSizeMb: WORKLOADS_HEAP_MIB_MAX } })
+    this.#simulated = new SimulatedWorkloads(
+      { clock, random: random.fork('workloads'), spawn },
+      { host: config.workloadHost },
+    )
+    this.#host = this.#createHost()
+    this.#loads = new LoadHost({
+      clock,
+      spawn: () => startWorkerThread('load'),
+      captureOf: (uid) => this.#host.captureOf(uid),
+      onProgress: (progress) => this.#client?.report({ loads: [progress] }),
+    })
+    this.#joined.promise.catch(() => {}) // `start` waits for it, if it comes that far
+  }
+
+  /**
+   * Listens, joins the lab unless this node did before, and connects.
+   * @returns the real ports, once the control plane has welcomed this node
+   */
+  async start(): Promise<AgentPorts> {
+    this.#simulated.prestart()
+    this.#scope.own(this.#simulated)
+    const [credentials, ports] = await Promise.all([this.#obtainCredentials(), this.#listen()])
+    this.#client = this.#connect(credentials, ports)
+    this.#scope.own(this.#client)
+    this.#client.start()
+    await this.#joined.promise
+    return ports
+  }
+
+  /** Leaves the mesh: no new work, the deadline for what is open, then the end. Stopping twice waits for the first. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    this.#log.info('draining', { deadline: `${this.#config.drainDeadlineMs}ms` })
+    // The link goes first: the control plane takes our workloads out of every endpoint set while they still answer.
+    await this.#client?.[Symbol.asyncDispose]()
+    await this.#loads[Symbol.asyncDispose]()
+    await Promise.all([this.#ztunnel.drain(), this.#host[Symbol.asyncDispose]()])
+    await this.#scope.dispose()
+  }
+
+  async #obtainCredentials(): Promise<NodeCredentials> {
+    const { node, stateDir, tokenFile } = this.#config
+    const known = loadCredentials(stateDir, node)
+    if (known) return known
+    const text = await readToken(tokenFile, this.#components.stdin)
+    const { joinLab, parseJoinToken } = await import('./join.ts') // most starts are of nodes that joined before
+    const credentials = await joinLab(parseJoinToken(text), { node, version: VERSION }, this.#components)
+    storeCredentials(stateDir, credentials)
+    this.#log.info('joined', { api: credentials.api })
+    return credentials
+  }
+
+  async #listen(): Promise<AgentPorts> {
+    const { labDir, node, adminPort, metricsPort, readyPort } = this.#config
+    const processes = join(labDir, 'processes')
+    try {
+      await this.#ztunnel.start()
+      this.#scope.own(this.#ztunnel)
+      const ports = { admin: adminPort, metrics: metricsPort, ready: readyPort }
+      this.#admin = await AdminServers.listen(this.#adminSource(), { host: this.#config.workloadHost, ports })
+      this.#scope.own(this.#admin)
+    } catch (error) {
+      if (!CodedError.is(error, 'ADDRESS_IN_USE')) throw error
+      throw new CodedError(error.code, `${error.message}${describePortOwner(processes, error.where)}`, {
+        cause: error,
+        next: 'choose another port, or 0 for a free one',
+      })
+    }
+    const { hbone, underlay } = this.#ztunnel.addresses
+    const ports = { hbone: hbone.port, underlay: underlay.port, ...this.#admin.ports }
+    const startedAt = new Date(this.#startedAtMs).toISOString()
+    const record = writeProcessRecord(processes, { role: 'node-agent', name: node, startedAt, ports })
+    this.#scope.defer(() => removeProcessRecord(processes, record))
+    return ports
+  }
+
+  #connect(credentials: NodeCredentials, ports: AgentPorts): DiscoveryClient {
+    const { clock, random } = this.#components
+    const url = `${credentials.api.replace(/^http/, 'ws')}/discovery`
+    const tls = { ca: credentials.rootsPem, cert: credentials.certificatePem, key: credentials.keyPem }
+    return new DiscoveryClient({
+      clock,
+      random: random.fork('link'),
+      connect: (signal) => dialWsLink({ url, tls, clock, signal }),
+      handlers: {
+        hello: () => this.#hello(ports),
+        onWelcome: (welcome) => this.#welcomed(welcome),
+        apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
+        calls: {
+          traffic: async (query) => this.#ztunnel.traffic(query),
+          log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
+        },
+        onState: (state) => this.#linkState(state.connected ? undefined : state.reason),
+        onRefused: (reason) => this.#refused(reason),
+      },
+    })
+  }
+
+  #hello(ports: AgentPorts): Omit<Hello, 'type'> {
+    const { hbone, underlay } = this.#ztunnel.addresses
+    const { admin, metrics, ready } = ports
+    return {
+      node: this.#config.node,
+      version: VERSION,
+      pid: process.pid,
+      startedAtMs: this.#startedAtMs,
+      machine: hostname(),
+      hbone: { host: advertisedHost(hbone.host), port: hbone.port },
+      underlay: { host: advertisedHost(underlay.host), port: underlay.port },
+      ports: { admin, metrics, ready },
+    }
+  }
+
+  #welcomed(welcome: Welcome): void {
+    if (!this.#welcome) {
+      const message = `Node ${this.#config.node} joined with version ${VERSION}, pid ${process.pid}`
+      this.#client?.report({
+        events: [{ atMs: this.#components.clock.now(), severity: 'Normal', reason: 'Joined', message }],
+      })
+    }
+    this.#welcome = welcome
+    this.#readiness.joined()
+    this.#joined.resolve()
+  }
+
+  #apply(typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[]): Reject['errors'] {
+    this.#agentMetrics.pushed(typeUrl)
+    if (this.#stopping) return []
+    const resources = upserts.map(({ resource }) => resource)
+    if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
+    if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
+    if (typeUrl === LINK_FAULT_TYPE) return []
+    return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
+  }
+
+  #linkState(lost: CodedError | undefined): void {
+    const wasConnected = this.#connected
+    this.#connected = lost === undefined
+    if (!lost) {
+      this.#log.info('connected to the control plane')
+      return
+    }
+    this.#agentMetrics.linkLost(wasConnected)
+    if (wasConnected)
+      this.#log.warn('the control plane is gone; serving on from the last state', { error: lost.message })
+    else this.#log.debug('no connection to the control plane', { error: lost.message })
+    if (!this.#welcome && isIdentityRefused(lost)) {
+      const next = `remove ${this.#config.stateDir} and join again with a new token`
+      this.#refused(new CodedError('CERTIFICATE_REFUSED', lost.message, { cause: lost, next }))
+    }
+  }
+
+  #refused(reason: CodedError): void {
+    this.#log.error('refused by the control plane', { code: reason.code, error: reason.message })
+    this.#joined.reject(reason)
+    if (this.#welcome) this.#components.onEnd(reason)
+  }
+
+  async #tail(uid: string | undefined, linesMax: number): Promise<readonly string[]> {
+    if (uid === undefined) return this.#ownLog.tail(linesMax)
+    const lines = await this.#host.log(uid, linesMax)
+    if (!lines) throw new CodedError('NOT_FOUND', `${uid} does not run on node ${this.#config.node}`)
+    return lines
+  }
+
+  #sign(csrPem: string, ttlSeconds: number): ReturnType<DiscoveryClient['sign']> {
+    assert(this.#client, 'certificates are asked for by workloads, and those come over the link')
+    return this.#client.sign(csrPem, ttlSeconds)
+  }
+
+  #createZtunnel(): Ztunnel {
+    const { clock, random } = this.#components
+    const { node, host, workloadHost, hbonePort, underlayPort, drainDeadlineMs } = this.#config
+    const locals = this.#locals
+    const svids = this.#svids
+    const transport = new WsMtlsTransport({
+      clock,
+      svids: new LocalSvids({ locals, svids }),
+      log: this.#logging.logger('tunnel'),
+    })
+    return new Ztunnel({
+      node,
+      components: {
+        clock,
+        random: random.fork('ztunnel'),
+        transport,
+        dialer: new NodeNetwork({ clock }),
+        svids,
+        locals,
+        log: this.#logging.logger('ztunnel'),
+        metrics: this.#metrics,
+        accessLog: new AccessLog(this.#logging.logger(ACCESS_LOG_TARGET)),
+      },
+      init: { host, captureHost: workloadHost, hbonePort, underlayPort, drainDeadlineMs },
+    })
+  }
+
+  #createHost(): WorkloadHost {
+    const { clock, random, environment } = this.#components
+    const { node, workloadHost } = this.#config
+    const host = new WorkloadHost(
+      {
+        clock,
+        random: random.fork('host'),
+        mesh: this.#ztunnel,
+        simulated: this.#simulated,
+        check: checkTcp(clock),
+        environment,
+        certificateOf: (identity) => this.#certificateOf(identity),
+        onReport: (report) => this.#client?.report({ workloads: [report] }),
+        onEvent: (event) => this.#client?.report({ events: [event] }),
+        onIdentity: (identity, used) => this.#identityUsed(identity, used),
+      },
+      { node, host: workloadHost, trust: () => this.#trust() },
+    )
+    this.#scope.defer(this.#svids.onChange(({ id }) => host.certificateChanged(id)))
+    return host
+  }
+
+  #trust(): { readonly trustDomain: string } {
+    assert(this.#welcome, 'workloads are assigned after the welcome')
+    return this.#welcome
+  }
+
+  #certificateOf(
+    identity: SpiffeId,
+  ): { state: 'Initializing' | 'Available' | 'Unavailable'; notAfterMs: number; reason: string } | undefined {
+    const state = this.#svids.state(identity)
+    if (!state) return undefined
+    const notAfterMs = state.phase === 'Available' ? state.svid.notAfterMs : 0
+    return { state: state.phase, notAfterMs, reason: state.phase === 'Unavailable' ? state.reason : '' }
+  }
+
+  #identityUsed(identity: SpiffeId, used: boolean): void {
+    if (used) this.#svids.prefetch(identity)
+    // The ztunnel forgets with the workload; this is for one that stays and leaves the mesh.
+    else if (!this.#locals.hasIdentity(identity)) this.#svids.forget(identity)
+  }
+
+  #adminSource(): AdminSource {
+    const logging = this.#logging
+    const connections = () => this.#ztunnel.traffic({ edgesOnly: false })
+    return {
+      title: `ztunnel on node ${this.#config.node}`,
+      configDump: () =>
+        configDump({
+          version: VERSION,
+          config: this.#config,
+          state: this.#ztunnel.state.current,
+          svids: this.#svids,
+          hosted: this.#host.workloads,
+          connections: connections().connections,
+        }),
+      certificates: () => dumpCertificates(this.#svids),
+      connections,
+      metrics: () => this.#metrics.expose(),
+      pending: () => this.#readiness.pending(),
+      logLevel: {
+        current: () => logging.levels,
+        set: (levels) => setLevels(logging, levels),
+        reset: () => logging.reset(),
+      },
+      quit: () => this.#components.onEnd(undefined),
+    }
+  }
+
+  #writeLog(line: string): void {
+    this.#ownLog.write(line)
+    this.#components.logSink(line)
+  }
+}
+
+function setLevels(logging: Logging, levels: string): boolean {
+  try {
+    logging.setLevels(levels)
+    return true
+  } catch (error) {
+    if (CodedError.is(error, 'LOG_LEVEL_INVALID')) return false
+    throw error
+  }
+}
+
+function isIdentityRefused(reason: CodedError): boolean {
+  const { cause } = reason
+  const code = errorCode(cause) ?? ''
+  // ws tells the status of a refused upgrade in its text only.
+  return TLS_REFUSAL.test(code) || /Unexpected server response: 40[13]/.test(errorMessage(cause))
+}
