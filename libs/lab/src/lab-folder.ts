@@ -136,20 +136,23 @@ export function listLabFolders(home: string): LabFolder[] {
 
 /**
  * Which lab a command means: the one it names, else the only running one, else the running one that was brought up from
- * this folder (or one above it).
+ * this folder (or one above it). Where none runs, the same among those on disk.
  * @throws CodedError LAB_NOT_RUNNING, LAB_AMBIGUOUS
  */
 export function chooseLab(choice: { home: string; name?: string; cwd: string }): LabFolder {
   if (choice.name !== undefined) return namedLab(choice.home, choice.name)
-  const running = listLabFolders(choice.home).filter((folder) => folder.running)
-  if (running.length === 0) {
+  const onDisk = listLabFolders(choice.home)
+  const running = onDisk.filter((folder) => folder.running)
+  const candidates = running.length > 0 ? running : onDisk
+  if (candidates.length === 0) {
     throw new CodedError('LAB_NOT_RUNNING', 'no lab is running here', { next: 'ambient up demo' })
   }
-  if (running.length === 1) return running[0]!
-  const here = running.filter((folder) => isWithin(choice.cwd, folder.readOrigin()?.folder))
+  if (candidates.length === 1) return candidates[0]!
+  const here = candidates.filter((folder) => isWithin(choice.cwd, folder.readOrigin()?.folder))
   if (here.length === 1) return here[0]!
-  const names = running.map(({ name }) => name)
-  throw new CodedError('LAB_AMBIGUOUS', `${names.length} labs are running: ${names.join(', ')}`, {
+  const names = candidates.map(({ name }) => name)
+  const state = running.length > 0 ? 'running' : 'on disk'
+  throw new CodedError('LAB_AMBIGUOUS', `${names.length} labs are ${state}: ${names.join(', ')}`, {
     next: `name one: -L ${names[0]}`,
   })
 }

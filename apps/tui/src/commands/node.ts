@@ -1,50 +1,82 @@
-import { defineCommand } from '../cli/command.ts'
+import { type Command, defineCommand } from '../cli/command.ts'
 import { exitCode } from '../cli/exit-codes.ts'
+import { TIMEOUT_FLAG } from '../cli/global-flags.ts'
 
-const NODES = { group: '', version: 'v1', resource: 'nodes' }
+const add: Command = {
+  name: 'add',
+  summary: 'add nodes: each is a process of its own, started at once',
+  group: 'lab',
+  usage: 'NAME…',
+  takes: [1, 50],
+  flags: [
+    {
+      name: 'machine',
+      kind: 'text',
+      value: 'HOST',
+      summary: 'the joined machine that runs it; else where the control plane runs',
+    },
+    { name: 'wait', kind: 'boolean', summary: 'until they are ready' },
+    TIMEOUT_FLAG,
+  ],
+  examples: [
+    { line: 'ambient node add n4', says: 'a fourth node' },
+    { line: 'ambient node add n4 n5 --wait', says: 'two, and wait' },
+    { line: 'ambient node add n4 --machine laptop-b', says: 'on another machine of the lab' },
+  ],
+  exits: ['unavailable', 'cannot create', 'try later'],
+  async run(context) {
+    const [{ nodeObject }, { NODES }, { waitForNodes }] = await Promise.all([
+      import('@ambient-lab/lab'),
+      import('../tasks/resource-types.ts'),
+      import('../tasks/ready.ts'),
+    ])
+    const { args, flags, io, signal, clock } = context
+    const machine = flags.text('machine')
+    const client = await context.api()
+    for (const name of args) {
+      await client.create(NODES, nodeObject(machine === undefined ? { name } : { name, machine }), { signal })
+      io.answer(`node/${name} added\n`)
+    }
+    if (flags.boolean('wait'))
+      await waitForNodes(client, args, { clock, signal, timeoutMs: flags.durationMs('timeout') ?? 0 })
+    return exitCode('ok')
+  },
+}
+
+const remove: Command = {
+  name: 'remove',
+  aliases: ['rm'],
+  summary: 'remove nodes: their agents stop, their pods move',
+  group: 'lab',
+  usage: 'NAME…',
+  takes: [1, 50],
+  completes: ['node'],
+  flags: [],
+  examples: [
+    { line: 'ambient node remove n4', says: 'the agent drains and stops' },
+    { line: 'ambient node rm n4 n5', says: 'two' },
+    { line: 'ambient node remove n4 -L bookinfo', says: 'of another lab' },
+  ],
+  exits: ['nothing', 'unavailable'],
+  async run(context) {
+    const { NODES } = await import('../tasks/resource-types.ts')
+    const client = await context.api()
+    for (const name of context.args) {
+      await client.delete(NODES, { name }, { signal: context.signal })
+      context.io.answer(`node/${name} removed\n`)
+    }
+    return exitCode('ok')
+  },
+}
 
 export default defineCommand({
   name: 'node',
-  summary: 'add a node to the lab, or remove one',
+  summary: 'nodes of the lab',
   group: 'lab',
+  verbs: [add, remove],
   examples: [
-    { line: 'ambient node add n4', says: 'one more agent on this machine' },
-    { line: 'ambient node remove n4', says: 'stop it; its pods are made again elsewhere' },
-  ],
-  verbs: [
-    defineCommand({
-      name: 'add',
-      summary: 'create a Node; the supervisor starts its agent',
-      group: 'lab',
-      usage: 'NAME',
-      takes: [1, 1],
-      examples: [{ line: 'ambient node add n4', says: 'one more agent on this machine' }],
-      exits: ['cannot create', 'unavailable'],
-      async run(context) {
-        const name = context.args[0]!
-        using api = await context.api()
-        await api.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: {} })
-        context.io.answer(`node/${name} created\n`)
-        context.io.talk(`  next: ambient wait node/${name} --for=condition=Ready`)
-        return exitCode('ok')
-      },
-    }),
-    defineCommand({
-      name: 'remove',
-      summary: 'delete a Node; its agent stops and its pods move',
-      group: 'lab',
-      usage: 'NAME',
-      takes: [1, 1],
-      completes: ['node'],
-      examples: [{ line: 'ambient node remove n4', says: 'stop it' }],
-      exits: ['nothing', 'unavailable'],
-      async run(context) {
-        const name = context.args[0]!
-        using api = await context.api()
-        await api.delete(NODES, { name })
-        context.io.answer(`node/${name} deleted\n`)
-        return exitCode('ok')
-      },
-    }),
+    { line: 'ambient node add n4', says: 'one more' },
+    { line: 'ambient node remove n4', says: 'one less' },
+    { line: 'ambient get nodes -o wide', says: 'which there are' },
   ],
 })

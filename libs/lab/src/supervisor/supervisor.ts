@@ -27,6 +27,8 @@ export interface SupervisorInit {
   /** Host name, as Node objects' `spec.machine` has it. */
   readonly machine: string
   readonly programs: Programs
+  /** Port for the API when it has had none yet. @default any free one */
+  readonly port?: number
   /** Nodes to start ahead of their objects, so that agents boot while the control plane does. */
   readonly nodes: readonly string[]
   readonly components: { readonly clock: Clock; readonly random: Random; readonly log: (line: string) => void }
@@ -70,7 +72,7 @@ export class Supervisor implements ClusterOrders {
       name: 'main',
       folder: init.folder,
       command: init.programs.controlPlane,
-      args: () => ['--lab', init.folder.name, '--state-dir', init.folder.path],
+      args: () => controlPlaneArgs(init),
       clock: init.components.clock,
       onChange: () => this.#log(`control plane: ${this.#controlPlane.state}`),
     })
@@ -330,4 +332,9 @@ export class Supervisor implements ClusterOrders {
   #log(line: string): void {
     this.#init.components.log(line)
   }
+}
+
+function controlPlaneArgs({ folder, port }: SupervisorInit): string[] {
+  const args = ['--lab', folder.name, '--state-dir', folder.path]
+  return port === undefined ? args : [...args, '--port', String(port)]
 }

@@ -1,0 +1,56 @@
+import { errorCode } from '@ambient-lab/std'
+
+/** Where a command's words go. stdout is the answer, stderr is the talk. */
+export interface Io {
+  /** The answer, as it is; ends its own lines. */
+  answer(text: string): void
+  /** Talk, one line; silenced by -q. */
+  talk(line: string): void
+  /** `Warning: …` on stderr; silenced by -q. */
+  warn(text: string): void
+  /** Never silenced. */
+  error(text: string): void
+  readonly isTty: boolean
+  readonly columns: number
+  paint(style: Style, text: string): string
+  readStdin(): Promise<string>
+}
+
+export type Style = 'good' | 'warning' | 'bad' | 'dim' | 'bold'
+
+const SGR: Readonly<Record<Style, string>> = { good: '32', warning: '33', bad: '31', dim: '2', bold: '1' }
+
+/** Whether to colour, by flag, NO_COLOR, FORCE_COLOR, TERM and what stdout is. */
+export function wantsColor(when: string, env: Readonly<Record<string, string | undefined>>, isTty: boolean): boolean {
+  if (when !== 'auto') return when === 'always'
+  if (env.NO_COLOR) return false
+  if (env.FORCE_COLOR && env.FORCE_COLOR !== '0') return true
+  return isTty && env.TERM !== 'dumb'
+}
+
+/** The real one. A reader that leaves early (`| head`) ends the process quietly with 0. */
+export function processIo(options: { quiet: boolean; color: boolean }): Io {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (errorCode(error) === 'EPIPE') process.exit(0)
+      throw error
+    })
+  }
+  const say = (text: string) => process.stderr.write(`${text}\n`)
+  return {
+    answer: (text) => process.stdout.write(text),
+    talk: (line) => options.quiet || say(line),
+    warn: (text) => options.quiet || say(`Warning: ${text}`),
+    error: say,
+    isTty: process.stdout.isTTY === true,
+    columns: process.stdout.columns ?? 80,
+    paint: (style, text) => (options.color ? `\x1b[${SGR[style]}m${text}\x1b[0m` : text),
+    readStdin,
+  }
+}
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
