@@ -1,10 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { parseYaml } from '@ambient-lab/api'
 import { BODY_BYTES_MAX, BODY_DEPTH_MAX } from './limits.ts'
+import { decodeProtobuf, PROTOBUF_TYPE } from './protobuf/decode.ts'
 import { badRequest, bodyTooLarge, unsupportedMediaType } from './status-error.ts'
 
 export const JSON_TYPE = 'application/json'
 export const YAML_TYPE = 'application/yaml'
+
+/** What one whole object may come as. */
+export const OBJECT_TYPES = [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE] as const
 
 /** `application/json; charset=utf-8` → `application/json`; empty when there is none. */
 export function mediaTypeOf(contentType: string | undefined): string {
@@ -12,10 +16,10 @@ export function mediaTypeOf(contentType: string | undefined): string {
 }
 
 /**
- * The whole body as text.
+ * The whole body.
  * @throws StatusError 413 as soon as it is known to be too long; the rest is not read
  */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw bodyTooLarge(BODY_BYTES_MAX)
   const chunks: Buffer[] = []
   let length = 0
@@ -24,12 +28,12 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     if (length > BODY_BYTES_MAX) throw bodyTooLarge(BODY_BYTES_MAX)
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks, length).toString('utf8')
+  return Buffer.concat(chunks, length)
 }
 
 /**
  * @param accepted media types in the order in which the refusal names them; an absent type is taken for the first
- * @throws StatusError 415; a client that tried protobuf turns to JSON then
+ * @throws StatusError 415
  */
 export function checkMediaType(contentType: string | undefined, accepted: readonly string[]): string {
   const type = mediaTypeOf(contentType) || accepted[0]!
@@ -41,10 +45,16 @@ export function checkMediaType(contentType: string | undefined, accepted: readon
  * A body as a value that is safe to walk: bounded in depth, and without keys that JavaScript would take for a prototype.
  * @throws StatusError 400
  */
-export async function parseBody(text: string, mediaType: string): Promise<unknown> {
-  const value = mediaType.endsWith('yaml') ? await readYaml(text) : parseJson(text)
+export async function parseBody(body: Buffer, mediaType: string): Promise<unknown> {
+  const value = await decode(body, mediaType)
   checkShape(value)
   return value
+}
+
+function decode(body: Buffer, mediaType: string): unknown {
+  if (mediaType === PROTOBUF_TYPE) return decodeProtobuf(body)
+  const text = body.toString()
+  return mediaType.endsWith('yaml') ? readYaml(text) : parseJson(text)
 }
 
 function parseJson(text: string): unknown {

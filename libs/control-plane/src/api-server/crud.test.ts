@@ -59,14 +59,14 @@ describe('create', () => {
   it.each([
     ['twice', PODS, podBody('dup'), 409, 'AlreadyExists', 'pods "dup" already exists'],
     ['in no namespace', '/api/v1/namespaces/none/pods', podBody('a'), 404, 'NotFound', 'namespaces "none" not found'],
-    ['another kind', PODS, configMapBody('a'), 400, 'BadRequest', 'the kind in the data (ConfigMap)'],
+    ['another kind', PODS, configMapBody('a'), 400, 'BadRequest', 'the kind in the data ("ConfigMap")'],
     [
       'another version',
       PODS,
       { ...podBody('a'), apiVersion: 'v2' },
       400,
       'BadRequest',
-      'the API version in the data (v2)',
+      'the API version in the data ("v2")',
     ],
     [
       'another namespace',
@@ -359,6 +359,26 @@ describe('delete', () => {
     const { body } = await admin.delete(`${PODS}?labelSelector=app%3Dx`)
     expect(body.items).toHaveLength(2)
     expect((await admin.get(PODS)).body.items).toHaveLength(1)
+  })
+
+  it('cuts dependents loose on request, before anyone can delete them', async () => {
+    const { body: owner } = await admin.post(DEPLOYMENTS, deploymentBody('owner'))
+    const reference = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'owner', uid: owner.metadata.uid }
+    const other = { ...reference, name: 'other', uid: 'other' }
+    await admin.post(CONFIG_MAPS, {
+      ...configMapBody('owned'),
+      metadata: { name: 'owned', ownerReferences: [reference, other] },
+    })
+    const before = server.store.revision
+    const seen: string[] = []
+    const stop = server.store.watch({ after: before }, ({ operation, object }) =>
+      seen.push(`${operation} ${object.metadata.name}`),
+    )
+    await admin.delete(`${DEPLOYMENTS}/owner`, { propagationPolicy: 'Orphan' })
+    stop()
+    expect(seen).toEqual(['modified owned', 'deleted owner'])
+    expect((await admin.get(`${CONFIG_MAPS}/owned`)).body.metadata.ownerReferences).toEqual([other])
+    expect((await admin.delete(`${CONFIG_MAPS}/owned`, { propagationPolicy: 'Sideways' })).status).toBe(400)
   })
 
   it('does nothing in a dry run, wherever that is said', async () => {

@@ -9,10 +9,11 @@ import {
   validateSchema,
 } from '@ambient-lab/api'
 import type { ResourceRequest, Services } from './api-request.ts'
-import { isJsonObject } from './body.ts'
+import { isJsonObject, type JsonObject } from './body.ts'
 import { admitBuiltin } from './builtin-admission.ts'
 import type { AdmissionRequest } from './hooks.ts'
 import { creatableMetadata, isFinished, newUid, updatedMetadata, withGeneration } from './object-meta.ts'
+import type { ServedKind } from './served-kinds.ts'
 import { badRequest, conflict, invalid, modifiedMeanwhile } from './status-error.ts'
 
 /**
@@ -20,25 +21,18 @@ import { badRequest, conflict, invalid, modifiedMeanwhile } from './status-error
  * write, so that each sees the object that it replaces and nothing can come between.
  */
 
+/** Of metadata: what the server itself reads before anything is validated. */
+const TEXT_FIELDS = ['name', 'generateName', 'namespace', 'uid', 'resourceVersion']
+
 /**
  * An incoming value as an object of the request's kind, under the stored version.
  * @throws StatusError 400 when it is another kind, or not an object at all
  */
 export function toResource(value: unknown, { kind, route }: ResourceRequest): Resource {
   if (!isJsonObject(value)) throw badRequest('the object provided is not a JSON object')
-  const { definition, apiVersion } = kind
-  const metadata = isJsonObject(value.metadata) ? value.metadata : {}
-  if (value.metadata !== undefined && !isJsonObject(value.metadata)) throw badRequest('metadata is not an object')
-  if (value.kind !== undefined && value.kind !== definition.kind) {
-    throw badRequest(
-      `the kind in the data (${String(value.kind)}) does not match the expected kind (${definition.kind})`,
-    )
-  }
-  if (value.apiVersion !== undefined && value.apiVersion !== apiVersion) {
-    throw badRequest(
-      `the API version in the data (${String(value.apiVersion)}) does not match the expected API version (${apiVersion})`,
-    )
-  }
+  const { definition } = kind
+  checkIdentity(value, kind)
+  const metadata = (value.metadata ?? {}) as JsonObject
   const { apiVersion: _, kind: __, metadata: ___, ...rest } = value
   return {
     apiVersion: apiVersionOf(definition),
@@ -48,8 +42,21 @@ export function toResource(value: unknown, { kind, route }: ResourceRequest): Re
   }
 }
 
+function checkIdentity(value: JsonObject, { definition, apiVersion }: ServedKind): void {
+  const metadata = value.metadata ?? {}
+  if (!isJsonObject(metadata)) throw badRequest('metadata is not an object')
+  const wrong = TEXT_FIELDS.find((field) => (metadata[field] ?? '') !== '' && typeof metadata[field] !== 'string')
+  if (wrong !== undefined) throw badRequest(`metadata.${wrong} must be a string`)
+  const mismatch = (what: string, given: unknown, expected: string) =>
+    badRequest(`the ${what} in the data (${JSON.stringify(given)}) does not match the expected ${what} (${expected})`)
+  if (value.kind !== undefined && value.kind !== definition.kind) throw mismatch('kind', value.kind, definition.kind)
+  if (value.apiVersion !== undefined && value.apiVersion !== apiVersion) {
+    throw mismatch('API version', value.apiVersion, apiVersion)
+  }
+}
+
 /** The path decides; a body may repeat it. */
-function namespaceOf(metadata: Readonly<Record<string, unknown>>, namespace: string | undefined): object {
+function namespaceOf(metadata: JsonObject, namespace: string | undefined): object {
   const given = metadata.namespace || undefined
   if (given !== undefined && given !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')

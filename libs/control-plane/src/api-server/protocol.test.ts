@@ -213,9 +213,12 @@ describe('paths and methods', () => {
     expect(answer.status).toBe(status)
   })
 
-  it('refuses protobuf so that clients turn to JSON', async () => {
+  it('answers JSON to those who prefer protobuf, and reads of it what typed clients send', async () => {
     const protobuf = 'application/vnd.kubernetes.protobuf'
-    const body = await admin.call('POST', PODS, { body: 'k8s', headers: { 'Content-Type': protobuf } })
+    const body = await admin.call('POST', PODS, {
+      body: 'k8s\0\n\x0a\n\x02v1\x12\x04Node',
+      headers: { 'Content-Type': protobuf },
+    })
     expect(body.body).toMatchObject({ code: 415, reason: 'UnsupportedMediaType' })
     expect((await admin.get(PODS, { Accept: protobuf })).body).toMatchObject({ code: 406, reason: 'NotAcceptable' })
     expect((await admin.get(PODS, { Accept: `${protobuf},application/json` })).status).toBe(200)

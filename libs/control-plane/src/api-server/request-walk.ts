@@ -96,7 +96,7 @@ export class RequestWalk {
   async #answerPlain({ request, path, query, user }: Exchange): Promise<Reply | undefined> {
     const handler = this.#services.hooks.plainRoutes?.[`${request.method} ${path}` as PlainRouteName]
     if (!handler) return undefined
-    const body = request.method === 'GET' ? '' : await readBody(request)
+    const body = request.method === 'GET' ? '' : (await readBody(request)).toString()
     return handler({ query, body, user, remoteAddress: request.socket.remoteAddress ?? '' })
   }
 

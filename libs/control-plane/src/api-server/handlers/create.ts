@@ -1,6 +1,6 @@
 import { objectKey, type Resource } from '@ambient-lab/api'
 import type { Handler, ResourceRequest, Services } from '../api-request.ts'
-import { checkMediaType, JSON_TYPE, parseBody, readBody, YAML_TYPE } from '../body.ts'
+import { checkMediaType, OBJECT_TYPES, parseBody, readBody } from '../body.ts'
 import { GENERATE_NAME_ATTEMPTS_MAX } from '../limits.ts'
 import { generateName } from '../object-meta.ts'
 import { carryOut, isDryRun, prepareCreate, toResource } from '../object-write.ts'
@@ -32,9 +32,9 @@ function withPrefix(object: Resource): Resource {
   return { ...object, metadata: { ...rest, name, ...(!name && { generateName: prefix }) } }
 }
 
-/** A body that is one object: JSON, or YAML for those who write by hand. */
+/** A body that is one object: JSON, YAML for those who write by hand, protobuf for those who cannot be stopped. */
 export async function readObject({ http }: ResourceRequest): Promise<unknown> {
-  const mediaType = checkMediaType(http.headers['content-type'], [JSON_TYPE, YAML_TYPE])
+  const mediaType = checkMediaType(http.headers['content-type'], OBJECT_TYPES)
   return parseBody(await readBody(http), mediaType)
 }
 

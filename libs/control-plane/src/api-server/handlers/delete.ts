@@ -1,11 +1,18 @@
 import { objectKey, type Resource } from '@ambient-lab/api'
 import { type Handler, keyOf, type ResourceRequest, type Services } from '../api-request.ts'
-import { checkMediaType, isJsonObject, JSON_TYPE, type JsonObject, parseBody, readBody, YAML_TYPE } from '../body.ts'
-import { markDeleted, type PropagationPolicy } from '../deletion.ts'
+import { checkMediaType, isJsonObject, type JsonObject, OBJECT_TYPES, parseBody, readBody } from '../body.ts'
+import { markDeleted } from '../deletion.ts'
 import { admit, carryOut } from '../object-write.ts'
 import { badRequest, conflict, notFound, qualifiedName, StatusError } from '../status-error.ts'
 import { renderList, renderObject } from '../table/representation.ts'
+import { orphanDependents } from './orphan.ts'
 import { parseSelection } from './selection.ts'
+
+/**
+ * What happens to what the object owns. The garbage collector deletes it in the background; in the foreground we do the
+ * same, since it follows within milliseconds.
+ */
+type PropagationPolicy = 'Background' | 'Foreground' | 'Orphan'
 
 /** metav1.DeleteOptions, from the body or the query. */
 interface DeleteOptions {
@@ -52,6 +59,8 @@ async function deleteOne(
   services: Services,
 ): Promise<{ before: Resource; after: Resource | undefined }> {
   let before: Resource | undefined
+  if (options.propagationPolicy === 'Orphan')
+    orphanDependents(services.store.get(request.kind.type, key), request, services)
   const after = await carryOut(request, services, key, (current) => {
     if (!current) throw notFound(request.kind.named, key.slice(key.indexOf('/') + 1))
     before = current
@@ -60,7 +69,6 @@ async function deleteOne(
     return markDeleted(current, {
       nowMs: services.clock.now(),
       graceSeconds: graceOf(current, options, request, services),
-      propagationPolicy: options.propagationPolicy,
     })
   })
   return { before: before!, after }
@@ -91,10 +99,12 @@ function success({ metadata }: Resource, { kind }: ResourceRequest) {
 
 /** @throws StatusError 400 */
 async function readOptions(request: ResourceRequest): Promise<DeleteOptions> {
-  const text = await readBody(request.http)
-  const body = text.trim() === '' ? {} : await parseOptions(text, request)
+  const bytes = await readBody(request.http)
+  const body = bytes.length === 0 ? {} : await parseOptions(bytes, request)
   // kubectl says in the body what others say in the query.
-  if (Array.isArray(body.dryRun)) for (const value of body.dryRun) request.query.append('dryRun', String(value))
+  if (Array.isArray(body.dryRun))
+    for (const value of body.dryRun)
+      request.query.append('dryRun', typeof value === 'string' ? value : JSON.stringify(value))
   const preconditions = isJsonObject(body.preconditions) ? body.preconditions : {}
   return {
     graceSeconds: parseGrace(body.gracePeriodSeconds ?? request.query.get('gracePeriodSeconds') ?? undefined),
@@ -104,9 +114,9 @@ async function readOptions(request: ResourceRequest): Promise<DeleteOptions> {
   }
 }
 
-async function parseOptions(text: string, { http }: ResourceRequest): Promise<JsonObject> {
-  const mediaType = checkMediaType(http.headers['content-type'], [JSON_TYPE, YAML_TYPE])
-  const body = await parseBody(text, mediaType)
+async function parseOptions(bytes: Buffer, { http }: ResourceRequest): Promise<JsonObject> {
+  const mediaType = checkMediaType(http.headers['content-type'], OBJECT_TYPES)
+  const body = await parseBody(bytes, mediaType)
   if (!isJsonObject(body)) throw badRequest('the delete options are not a JSON object')
   return body
 }

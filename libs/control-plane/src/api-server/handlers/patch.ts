@@ -58,7 +58,9 @@ function named(body: unknown, name: string): unknown {
   if (!isJsonObject(body)) return body
   const metadata = isJsonObject(body.metadata) ? body.metadata : {}
   if (metadata.name !== undefined && metadata.name !== name) {
-    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
+    throw badRequest(
+      `the name of the object (${JSON.stringify(metadata.name)}) does not match the name on the URL (${name})`,
+    )
   }
   return { ...body, metadata: { ...metadata, name } }
 }
