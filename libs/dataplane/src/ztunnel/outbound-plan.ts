@@ -170,7 +170,8 @@ function noHealthyUpstream(destination: SocketAddress): Rejection {
 
 const PROXY_PORTS = [PORT_OUTBOUND_CAPTURE, PORT_INBOUND_PLAINTEXT, PORT_HBONE, PORT_SOCKS5]
 
-function isProxyItself({ address, port }: SocketAddress): boolean {
+/** Whether a tunnel to there would come back to where it started. */
+export function isProxyItself({ address, port }: SocketAddress): boolean {
   return PROXY_PORTS.includes(port) && isLoopback(address)
 }
 

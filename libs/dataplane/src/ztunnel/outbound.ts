@@ -18,6 +18,7 @@ import type { ConnectionTracker } from './connection-tracker.ts'
 import { formatForwarded, newTraceparent, traceIdOf } from './forwarded.ts'
 import {
   isLoopback,
+  isProxyItself,
   type OutboundPlan,
   type PlainPlan,
   planOutbound,
@@ -73,12 +74,16 @@ export class Outbound {
       cancelTimeout()
       this.#resolve(captured, source)
     })
-    cancelTimeout = this.#components.clock.schedule(SOURCE_WORKLOAD_WAIT_MS, () => {
-      stopWaiting()
-      const who = `${identity.serviceAccount}.${namespace} (${name})`
-      const text = `failed to fetch information about local workload: ${who}`
-      this.#refuse(captured, undefined, dataplaneError('SOURCE_UNKNOWN', text))
-    })
+    cancelTimeout = this.#components.clock.schedule(
+      SOURCE_WORKLOAD_WAIT_MS,
+      () => {
+        stopWaiting()
+        const who = `${identity.serviceAccount}.${namespace} (${name})`
+        const text = `failed to fetch information about local workload: ${who}`
+        this.#refuse(captured, undefined, dataplaneError('SOURCE_UNKNOWN', text))
+      },
+      { background: true },
+    )
   }
 
   #resolve(captured: CapturedConnection, source: Workload): void {
@@ -97,13 +102,13 @@ export class Outbound {
 
   #plan(captured: CapturedConnection, source: Workload, destination: SocketAddress): void {
     const { state, random } = this.#components
+    const isSelf = destination.address === captured.source.address || isLoopback(destination.address)
+    if (isSelf && !isProxyItself(destination)) return this.#callSelf(captured, destination.port)
     const request = { source, destination, random }
     const plan = captured.source.captured
       ? planOutbound(state.current, request)
       : planUncaptured(state.current, request)
     if (plan.kind === 'rejection') return this.#reject(captured, source, destination, plan)
-    const isSelf = destination.address === captured.source.address || isLoopback(destination.address)
-    if (isSelf) return this.#callSelf(captured, destination.port)
     const traceparent = newTraceparent(random)
     const opening = openingOf(captured, source, plan, traceIdOf(traceparent))
     const record = captured.source.captured ? this.#components.recorder.open(opening) : undefined
@@ -158,6 +163,7 @@ export class Outbound {
     this.#dial(captured, target, undefined, record)
   }
 
+  /** Never captured in a real pod, whose loopback the rules leave alone: no policy, no record. */
   #callSelf(captured: CapturedConnection, port: number): void {
     const target = captured.source.dialTarget(port)
     if (target) this.#dial(captured, target, undefined, undefined)
