@@ -45,7 +45,8 @@ export function sliceWorkloads(slice: EndpointSlice, view: TranslationView): Wor
         clusterId: mesh.clusterId,
         canonicalName: '',
         canonicalRevision: '',
-        workloadType: 'POD' as const,
+        // Nobody knows: istiod leaves the field at its zero value.
+        workloadType: 'DEPLOYMENT' as const,
         workloadName: '',
         nativeTunnel: false,
         authorizationPolicies: [],
