@@ -36,6 +36,7 @@ import type { AgentConfig } from './config.ts'
 import { configDump, dumpCertificates } from './config-dump.ts'
 import { loadCredentials, type NodeCredentials, storeCredentials } from './credentials.ts'
 import { LineLog } from './hosting/line-log.ts'
+import type { Mesh } from './hosting/mesh.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
 import { checkTcp } from './hosting/tcp-probe.ts'
 import { WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
@@ -316,7 +317,7 @@ export class Agent {
       {
         clock,
         random: random.fork('host'),
-        mesh: this.#ztunnel,
+        mesh: this.#countedMesh(),
         simulated: this.#simulated,
         check: checkTcp(clock),
         environment,
@@ -329,6 +330,19 @@ export class Agent {
     )
     this.#scope.defer(this.#svids.onChange(({ id }) => host.certificateChanged(id)))
     return host
+  }
+
+  #countedMesh(): Mesh {
+    return {
+      addWorkload: (workload) => {
+        this.#agentMetrics.started.inc()
+        return this.#ztunnel.addWorkload(workload)
+      },
+      removeWorkload: (uid) => {
+        this.#agentMetrics.stopped.inc()
+        return this.#ztunnel.removeWorkload(uid)
+      },
+    }
   }
 
   #trust(): { readonly trustDomain: string } {

@@ -8,6 +8,8 @@ export interface AppClientRequest {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
+  /** A connection of its own, closed afterwards: what programs without a connection pool do. @default false */
+  readonly newConnection?: boolean
   /** From the first byte of the dial to the last of the answer. */
   readonly timeoutMs: number
 }
@@ -27,10 +29,17 @@ export interface AppClient {
 /** An AppClient over a pool of connections. Asks again, once, when a pooled connection turned out to be dead. */
 export class AgentAppClient implements AppClient {
   readonly #agent: Agent
+  readonly #oneShot: Agent
   readonly #clock: Clock
 
-  constructor(components: { readonly agent: Agent; readonly clock: Clock }) {
+  constructor(components: {
+    readonly agent: Agent
+    /** For requests that want a connection of their own. @default agent */
+    readonly oneShot?: Agent
+    readonly clock: Clock
+  }) {
     this.#agent = components.agent
+    this.#oneShot = components.oneShot ?? components.agent
     this.#clock = components.clock
   }
 
@@ -40,7 +49,7 @@ export class AgentAppClient implements AppClient {
       timeout.abort(new CodedError('REQUEST_TIMEOUT', `${request.url}: no answer within ${request.timeoutMs} ms`)),
     )
     try {
-      return await exchange(this.#agent, request, timeout.signal, true)
+      return await exchange(request.newConnection ? this.#oneShot : this.#agent, request, timeout.signal, true)
     } finally {
       cancel()
     }

@@ -19,18 +19,18 @@ export class AppContainer {
   readonly log: LineLog
   readonly ports: Readonly<Record<string, HostPort>>
   readonly #listeners: readonly AppListener[]
-  readonly #agent: Socks5Agent
+  readonly #agents: readonly Socks5Agent[]
 
   private constructor(
     log: LineLog,
     ports: Readonly<Record<string, HostPort>>,
     listeners: readonly AppListener[],
-    agent: Socks5Agent,
+    agents: readonly Socks5Agent[],
   ) {
     this.log = log
     this.ports = ports
     this.#listeners = listeners
-    this.#agent = agent
+    this.#agents = agents
   }
 
   /** @throws CodedError UNKNOWN_IMAGE, and whatever listening or the app's own start throws */
@@ -39,24 +39,27 @@ export class AppContainer {
     const definition = findWorkload(container.image)
     if (!definition) throw new CodedError('UNKNOWN_IMAGE', `no app stands for image ${container.image}`)
     const log = new LineLog()
-    const agent = new Socks5Agent({ capture: init.capture, clock: components.clock })
+    const { capture } = init
+    const { clock } = components
+    const agent = new Socks5Agent({ capture, clock })
+    const oneShot = new Socks5Agent({ capture, clock, keepAlive: false })
     const app = definition.create({
       pod,
       container,
       env: { HOSTNAME: pod.name, ...container.env },
-      client: new AgentAppClient({ agent, clock: components.clock }),
-      clock: components.clock,
+      client: new AgentAppClient({ agent, oneShot, clock }),
+      clock,
       random: components.random.fork(`${pod.uid}/${container.name}`),
       log: (line) => log.push(line),
     })
     const wanted = container.ports.length > 0 ? container.ports : (definition.ports?.(container) ?? [])
-    const { ports, listeners } = await listen(app, wanted, init.host, log, components.clock)
-    return new AppContainer(log, ports, listeners, agent)
+    const { ports, listeners } = await listen(app, wanted, init.host, log, clock)
+    return new AppContainer(log, ports, listeners, [agent, oneShot])
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()))
-    this.#agent.destroy()
+    for (const agent of this.#agents) agent.destroy()
   }
 }
 

@@ -5,7 +5,7 @@ import { APP_CLIENT_IDLE_MS, APP_IDLE_CONNECTIONS_MAX } from '../limits.ts'
 import { connectSocks5 } from './socks5.ts'
 
 /**
- * node:http's keep-alive pool whose connections go through a workload's capture listener, so that an app's calls are
+ * node:http's pool whose connections go through a workload's capture listener, so that an app's calls are
  * connections in the mesh, with the workload's identity.
  */
 export class Socks5Agent extends Agent {
@@ -17,9 +17,11 @@ export class Socks5Agent extends Agent {
     readonly clock: Clock
     /** Sockets to one destination at most. @default unbounded */
     readonly socketsMax?: number
+    /** Whether a connection serves more than one request. @default true */
+    readonly keepAlive?: boolean
   }) {
     const options: AgentOptions = {
-      keepAlive: true,
+      keepAlive: init.keepAlive ?? true,
       maxFreeSockets: APP_IDLE_CONNECTIONS_MAX,
       timeout: APP_CLIENT_IDLE_MS,
       scheduling: 'lifo',

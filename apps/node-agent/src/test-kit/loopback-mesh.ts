@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { LocalWorkload } from '@ambient-lab/dataplane'
 import type { HostPort } from '../hosting/container.ts'
-import type { Mesh, MeshWorkload } from '../hosting/mesh.ts'
+import type { Mesh } from '../hosting/mesh.ts'
 
 /** How many bytes of a SOCKS5 request follow its address type; by address type. */
 const ADDRESS_DOMAIN = 3
@@ -11,7 +12,7 @@ const ADDRESS_DOMAIN = 3
  * tunnel, no policy; refusals are injected by name.
  */
 export class LoopbackMesh implements Mesh, AsyncDisposable {
-  readonly workloads = new Map<string, MeshWorkload>()
+  readonly workloads = new Map<string, LocalWorkload>()
   /** Name → SOCKS status, for destinations that are refused. */
   readonly refused = new Map<string, number>()
   /** `source>host:port`, one for each connection. */
@@ -20,7 +21,7 @@ export class LoopbackMesh implements Mesh, AsyncDisposable {
   readonly #sockets = new Set<Socket>()
   readonly #routes = new Map<string, (port: number) => HostPort | undefined>()
 
-  async addWorkload(workload: MeshWorkload): Promise<{ capture: HostPort }> {
+  async addWorkload(workload: LocalWorkload): Promise<{ capture: HostPort }> {
     this.workloads.set(workload.uid, workload)
     this.route(workload.name, (port) => workload.dialTarget(port))
     const server = createServer((socket) => this.#serve(socket, workload.name))

@@ -54,7 +54,11 @@ export interface Fetched {
   readonly value: unknown
 }
 
-/** GETs JSON; anything but a 200 with JSON comes back as a status, 500 when nobody answered. */
+/**
+ * GETs JSON over a connection of its own, as the originals do: that is why ztunnel, which balances connections, shows
+ * another version of reviews at each reload. Anything but a 200 with JSON comes back as a status, 500 when nobody
+ * answered.
+ */
 export async function fetchJson(
   context: WorkloadContext,
   url: string,
@@ -62,7 +66,7 @@ export async function fetchJson(
   timeoutMs: number,
 ): Promise<Fetched> {
   try {
-    const { status, body } = await context.client.fetch({ url, headers, timeoutMs })
+    const { status, body } = await context.client.fetch({ url, headers, timeoutMs, newConnection: true })
     if (status === 200) return { status, value: JSON.parse(body.toString('utf8')) }
     context.log(`Error: unable to contact ${url} got status of ${status}`)
     return { status, value: undefined }

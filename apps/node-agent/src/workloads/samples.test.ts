@@ -101,6 +101,14 @@ describe('lab apps', () => {
     expect(await (await app.fetch('/?delay=1ms')).json()).toMatchObject({ delay_ms: 1 })
   })
 
+  test('an app without that habit reuses its connections', async () => {
+    await bench.run('last', 'ambient-lab/chain')
+    const first = await bench.run('first', 'ambient-lab/chain', { env: { NEXT: 'http://last:8080/' } })
+    await (await first.fetch('/')).json()
+    await (await first.fetch('/')).json()
+    expect(bench.mesh.connections).toEqual(['first>last:8080'])
+  })
+
   test('chain tells the whole way, and where it broke', async () => {
     await bench.run('last', 'ambient-lab/chain')
     await bench.run('middle', 'ambient-lab/chain', { env: { NEXT: 'http://last:8080/' } })
