@@ -8,7 +8,7 @@ import { type Clock, CodedError, errorCode, type Random } from '@ambient-lab/std
 import type { Store } from '../store/store.ts'
 import { authenticate } from './authentication.ts'
 import type { ApiServerHooks } from './hooks.ts'
-import { CONNECTIONS_MAX, DRAIN_DEADLINE_MS, HEADER_BYTES_MAX, KEEP_ALIVE_MS } from './limits.ts'
+import { CONNECTIONS_MAX, DRAIN_DEADLINE_MS, HANDSHAKE_TIMEOUT_MS, HEADER_BYTES_MAX, KEEP_ALIVE_MS } from './limits.ts'
 import { findPortOwner } from './port-owner.ts'
 import type { RequestLogEntry } from './request-log.ts'
 import { RequestWalk } from './request-walk.ts'
@@ -82,7 +82,8 @@ export class ApiServer implements AsyncDisposable {
       this.#server.once('error', (error) => reject(listenError(error, host, port)))
       this.#server.listen(port, host, resolve)
     })
-    this.#server.removeAllListeners('error')
+    // A connection that could not be accepted (too many open files) is that caller's loss; the others are served on.
+    this.#server.removeAllListeners('error').on('error', () => {})
     const bound = (this.#server.address() as AddressInfo).port
     const urlHost = host.includes(':') ? `[${host}]` : host
     this.#address = { host, port: bound, url: `https://${urlHost}:${bound}` }
@@ -155,6 +156,7 @@ function serverOptions(tls: ApiServerTls): ServerOptions {
     requestCert: true,
     rejectUnauthorized: false,
     sessionIdContext: 'ambient-lab-api',
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     maxHeaderSize: HEADER_BYTES_MAX,
     noDelay: true,
   }

@@ -17,18 +17,25 @@ export function mediaTypeOf(contentType: string | undefined): string {
 
 /**
  * The whole body.
- * @throws StatusError 413 as soon as it is known to be too long; the rest is not read
+ * @throws StatusError 413 as soon as it is known to be too long; the rest is left unread
  */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw bodyTooLarge(BODY_BYTES_MAX)
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > BODY_BYTES_MAX) throw bodyTooLarge(BODY_BYTES_MAX)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, length)
+export function readBody(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = () => {
+      request.pause()
+      reject(bodyTooLarge(BODY_BYTES_MAX))
+    }
+    if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) return tooLarge()
+    const chunks: Buffer[] = []
+    let length = 0
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > BODY_BYTES_MAX) tooLarge()
+      else chunks.push(chunk)
+    })
+    request.once('end', () => resolve(Buffer.concat(chunks, length)))
+    request.once('error', reject)
+  })
 }
 
 /**

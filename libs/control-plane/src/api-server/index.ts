@@ -9,7 +9,8 @@
  *  4. `router.ts`          path and method → verb, type, name; pure
  *  5. `authorization.ts`   may this user do that
  *  6. `served-kinds.ts`    type → kind definition; what is not served is a 404
- *  7. `handlers/`          one file per verb; writes go through `object-write.ts`: meta data, admission, validation
+ *  7. `handlers/`          one file per verb. What a body may be is in `body.ts` (and `protobuf/`), what a patch does in
+ *                          `patch/`; every write goes through `object-write.ts`: defaults, metadata, validation, admission
  *  8. `table/`             what the caller accepts: the object, its metadata, or a table for people
  *  9. `reply.ts`           status, warnings, body, and the log line
  *

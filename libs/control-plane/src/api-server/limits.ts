@@ -15,6 +15,9 @@ export const WATCH_CHUNK_LENGTH = 64 * 1024
 /** How long a watcher may leave what it was sent unread before its connection is cut. */
 export const WATCH_STALL_MS = 60_000
 
+/** How long a caller may take to finish its TLS handshake. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000
+
 /** Watches open at once, over all callers. An agent holds none; kubectl and k9s a dozen. */
 export const WATCHES_MAX = 5_000
 
