@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { CAPTURE_EARLY_BYTES_MAX, CAPTURE_HANDSHAKE_TIMEOUT_MS } from '../limits.ts'
 import { memoryPair } from '../stream/memory-stream.ts'
 import type { LocalWorkload } from '../ztunnel/local-workload.ts'
-import { Program } from '../ztunnel/ztunnel.conformance.ts'
+import { Program } from '../ztunnel/two-nodes.conformance.ts'
 import { type CapturedConnection, CaptureHandshake } from './redirect.ts'
 
 const curl: LocalWorkload = {

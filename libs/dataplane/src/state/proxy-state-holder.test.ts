@@ -1,6 +1,6 @@
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, NODE_TYPE } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
-import { serviceOf, workloadOf } from '../ztunnel/ztunnel.conformance.ts'
+import { serviceOf, workloadOf } from '../ztunnel/two-nodes.conformance.ts'
 import { ProxyStateHolder } from './proxy-state-holder.ts'
 
 const KEY = 'default/echo.default.svc.cluster.local'

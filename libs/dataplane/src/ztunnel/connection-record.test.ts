@@ -7,8 +7,8 @@ import { ConnectRejectedError } from '../tunnel/errors.ts'
 import type { ConnectionOpening } from './connection-record.ts'
 import { ConnectionRecorder } from './connection-recorder.ts'
 import { errorCodeOf, OUTCOMES } from './response-flags.ts'
+import { workloadOf } from './two-nodes.conformance.ts'
 import { factsOf } from './workload-facts.ts'
-import { workloadOf } from './ztunnel.conformance.ts'
 
 const curl = workloadOf('curl', 'a', '10.244.1.4')
 const echo = workloadOf('echo', 'b', '10.244.2.5')

@@ -5,7 +5,7 @@ import type { SocketAddress } from '../address.ts'
 import { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import { planInbound } from './inbound-plan.ts'
 import { planOutbound, planUncaptured } from './outbound-plan.ts'
-import { serviceOf, workloadOf } from './ztunnel.conformance.ts'
+import { serviceOf, workloadOf } from './two-nodes.conformance.ts'
 
 const gateway = (service: string): GatewayAddress => ({
   hostname: { namespace: 'default', hostname: `${service}.default.svc.cluster.local` },

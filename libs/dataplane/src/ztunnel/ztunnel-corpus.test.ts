@@ -21,7 +21,7 @@ import { formatForwarded } from './forwarded.ts'
 import { planInbound } from './inbound-plan.ts'
 import { chooseEndpoint } from './load-balancing.ts'
 import { planOutbound } from './outbound-plan.ts'
-import { serviceOf, workloadOf } from './ztunnel.conformance.ts'
+import { serviceOf, workloadOf } from './two-nodes.conformance.ts'
 
 /** ztunnel's own unit tests as data: `shared/corpus/ztunnel` beside or above the repository, or AMBIENT_CORPUS. */
 interface Item {
