@@ -65,7 +65,7 @@ export interface Manifest {
   readonly warnings: readonly ManifestFinding[]
 }
 
-type Yaml = typeof import('yaml')
+type Yaml = typeof import('./yaml-library.ts')
 
 /** One object with the place it came from: a document, or an item of a List. */
 interface Source {
@@ -95,7 +95,7 @@ export async function loadManifest(text: string, options: ManifestOptions = {}):
  * @throws CodedError MANIFEST_TOO_LARGE when text, nesting, objects or alias expansion exceed limits.ts
  */
 export async function parseManifest(text: string, options: ManifestOptions = {}): Promise<Manifest> {
-  const yaml = await import('yaml')
+  const yaml = await import('./yaml-library.ts')
   const file = options.file ?? '<stdin>'
   const lines = new yaml.LineCounter()
   const sources = parseDocuments(yaml, text, file, lines).flatMap((document) => sourcesOf(yaml, document, file))
@@ -120,7 +120,7 @@ export function formatPosition({ file, line, column }: Position): string {
  * @throws CodedError as parseManifest; also when there are several documents
  */
 export async function parseYaml(text: string, file = '<body>'): Promise<unknown> {
-  const yaml = await import('yaml')
+  const yaml = await import('./yaml-library.ts')
   const documents = parseDocuments(yaml, text, file, new yaml.LineCounter())
   if (documents.length > 1) throw new CodedError('MANIFEST_SYNTAX', `${file}: more than one document`, { where: file })
   return documents[0] && toValue(documents[0], file)
@@ -128,7 +128,7 @@ export async function parseYaml(text: string, file = '<body>'): Promise<unknown>
 
 /** Objects as YAML documents that this reader takes back unchanged, `---` between them. */
 export async function stringifyYaml(objects: readonly unknown[]): Promise<string> {
-  const { stringify } = await import('yaml')
+  const { stringify } = await import('./yaml-library.ts')
   return objects.map((object) => stringify(object, { version: '1.1', aliasDuplicateObjects: false })).join('---\n')
 }
 

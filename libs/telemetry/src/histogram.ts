@@ -28,7 +28,7 @@ export interface EncodedLatency {
   readonly uncorrected: string
 }
 
-type HdrModule = typeof import('hdr-histogram-js')
+type HdrModule = typeof import('./hdr-library.ts')
 
 /**
  * Latency of an open-loop load. *Corrected* counts from the moment a request was due, so that a stall of the server shows
@@ -48,7 +48,7 @@ export class LatencyRecorder {
 
   /** Loads the library at first use: processes that measure nothing do not pay for it. */
   static async create(): Promise<LatencyRecorder> {
-    return new LatencyRecorder(await import('hdr-histogram-js'))
+    return new LatencyRecorder(await import('./hdr-library.ts'))
   }
 
   record({ intendedMs, startedMs, endedMs }: LatencySample): void {

@@ -88,6 +88,8 @@ export interface EdgeRow {
   readonly failedPerSecond: number | undefined
   readonly bytesPerSecond: number | undefined
   readonly opened: number
+  /** Something is open, or moved in the last minute. */
+  readonly live: boolean
   readonly note: string
 }
 
@@ -350,6 +352,9 @@ function edgeRows(snapshot: LabSnapshot, history: TrafficHistory): EdgeRow[] {
 function edgeRow(key: string, { spec }: EdgeObject, { connections }: LabSnapshot, history: TrafficHistory): EdgeRow {
   const rates = history.edgeRates(key)
   const denied = rates?.deniedPerSecond ?? 0
+  const open = connections.filter(
+    (connection) => connection.spec.state === 'open' && belongsTo(connection, spec),
+  ).length
   return {
     id: key,
     source: spec.sourceWorkload,
@@ -359,7 +364,8 @@ function edgeRow(key: string, { spec }: EdgeObject, { connections }: LabSnapshot
     service: spec.destinationService,
     secured: spec.connectionSecurityPolicy === 'mutual_tls' ? 'mTLS' : 'PLAIN',
     clientId: shortId(spec.sourcePrincipal),
-    open: connections.filter((connection) => connection.spec.state === 'open' && belongsTo(connection, spec)).length,
+    open,
+    live: open > 0 || history.moved(key),
     openedPerSecond: rates?.openedPerSecond,
     failedPerSecond: rates?.failedPerSecond,
     bytesPerSecond: rates?.bytesPerSecond,

@@ -70,6 +70,16 @@ export class TrafficHistory {
     }
   }
 
+  /** Whether the edge's counters changed in the time that is remembered; true while too little is. */
+  moved(key: string): boolean {
+    const first = this.#samples[0]
+    const last = this.#samples.at(-1)
+    if (first === last) return true
+    const before = first?.edges.get(key) ?? NOTHING
+    const after = last?.edges.get(key) ?? NOTHING
+    return before.opened !== after.opened || before.bytes !== after.bytes
+  }
+
   podBytesPerSecond(pod: string): number | undefined {
     const window = this.#window()
     if (!window) return undefined

@@ -46,8 +46,8 @@ export async function runTui(options: TuiOptions): Promise<number> {
   }
   await using source = new LabSource({ lab: options.lab, api: options.api, clock: systemClock })
   await source.start()
-  if (options.once) return printFrame(source, options, view.id)
-  return runScreen(source, options, view.id)
+  // Awaited here: the source is disposed when this function returns, not when its promise settles.
+  return await (options.once ? printFrame(source, options, view.id) : runScreen(source, options, view.id))
 }
 
 async function printFrame(source: LabSource, options: TuiOptions, view: string): Promise<number> {

@@ -115,11 +115,13 @@ export default defineView({
 
 function edgesShown(context: ViewContext): readonly EdgeRow[] {
   const filter = parseFilter(context.view.filter)
-  const rows = inNamespace(context.model.edges, context).filter((row) =>
-    filter.matches({
-      text: `${row.source} ${row.destination} ${row.secured} ${row.note}`,
-      value: (name) => columns.find(({ key }) => key === name)?.value(row),
-    }),
+  const rows = inNamespace(context.model.edges, context).filter(
+    (row) =>
+      row.live &&
+      filter.matches({
+        text: `${row.source} ${row.destination} ${row.secured} ${row.note}`,
+        value: (name) => columns.find(({ key }) => key === name)?.value(row),
+      }),
   )
   return sortRows(rows, columns, context.view.sort ?? DEFAULT_SORT)
 }
