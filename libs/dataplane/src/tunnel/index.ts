@@ -18,4 +18,4 @@ export {
   type TunnelServerComponents,
   type TunnelServerInit,
 } from './tunnel-server.ts'
-export { type RefusedPeer, WsMtlsTransport, type WsMtlsTransportComponents } from './ws-mtls-transport.ts'
+export { WsMtlsTransport, type WsMtlsTransportComponents } from './ws-mtls-transport.ts'

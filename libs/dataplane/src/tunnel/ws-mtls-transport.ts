@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
 import type { SpiffeId } from '@ambient-lab/pki'
 import { type CancelTimer, type Clock, CodedError, errorCode, errorMessage } from '@ambient-lab/std'
+import type { Logger } from '@ambient-lab/telemetry'
 import { ADDRESS_IN_USE, CONNECT_TIMEOUT } from '../stream/errors.ts'
 import { TCP_KEEPALIVE_IDLE_MS } from '../stream/limits.ts'
 import { dialSocket, NodeStream } from '../stream/node-stream.ts'
@@ -14,19 +15,12 @@ import { MuxSession } from './mux-session.ts'
 import type { DialTarget, ListenOptions, Transport, TransportListener, TunnelSession } from './transport.ts'
 import { acceptUpgrade, refuseUpgrade, requestUpgrade } from './upgrade.ts'
 
-/** A peer that was not let in: one call, one line in somebody's log. */
-export interface RefusedPeer {
-  readonly error: CodedError
-  readonly remoteAddress: string
-  /** SNI; empty when there was none or the handshake did not get that far. */
-  readonly serverName: string
-}
-
 export interface WsMtlsTransportComponents {
   readonly clock: Clock
   readonly svids: SvidLookup
   readonly links?: LinkConditions
-  readonly onRefused?: (refused: RefusedPeer) => void
+  /** Gets one line for each peer that is not let in. */
+  readonly log?: Pick<Logger, 'warn'>
 }
 
 /** The default: TCP, TLS 1.3 with both ends authenticated, one WebSocket, and the multiplexer on it. */
@@ -70,7 +64,7 @@ export class WsMtlsTransport implements Transport {
   }
 
   async listen(options: ListenOptions, onSession: (session: TunnelSession) => void): Promise<TransportListener> {
-    const { clock, svids, onRefused = ignore } = this.#components
+    const { clock, svids, log } = this.#components
     const server = createServer({
       SNICallback: (serverName, callback) => {
         svids.serverSvid(serverName).then(
@@ -95,7 +89,7 @@ export class WsMtlsTransport implements Transport {
       const { node } = await acceptUpgrade(secure)
       return this.#session(secure, 'server', local, remote, serverName, [options.node, node])
     }
-    const listener = new WsMtlsListener(server, { clock, accept, onSession, onRefused })
+    const listener = new WsMtlsListener(server, { clock, accept, onSession, log })
     await listener.bind(options)
     return listener
   }
@@ -145,7 +139,7 @@ interface ListenerInit {
   readonly clock: Clock
   readonly accept: (secure: TLSSocket) => Promise<MuxSession>
   readonly onSession: (session: TunnelSession) => void
-  readonly onRefused: (refused: RefusedPeer) => void
+  readonly log: Pick<Logger, 'warn'> | undefined
 }
 
 class WsMtlsListener implements TransportListener {
@@ -238,7 +232,8 @@ class WsMtlsListener implements TransportListener {
 
   #refuse(error: CodedError, socket: Socket | TLSSocket): void {
     const serverName = 'servername' in socket && typeof socket.servername === 'string' ? socket.servername : ''
-    this.#init.onRefused({ error, remoteAddress: peerAddress(socket), serverName })
+    const fields = { 'src.addr': peerAddress(socket), 'dst.sni': serverName, code: error.code, error: error.message }
+    this.#init.log?.warn('tunnel refused', fields)
   }
 }
 
