@@ -5,10 +5,16 @@ import type { Touched } from './translation.ts'
 import type { TranslationView } from './view.ts'
 
 /** A namespace's labels and annotations steer what is in it. */
-export function ofNamespace({ object, previous }: StoreEvent): Touched {
+export function ofNamespace(change: StoreEvent): Touched {
+  const { object, previous } = change
   const steering = (namespace: Resource | undefined) =>
     JSON.stringify([namespace?.metadata.labels, namespace?.metadata.annotations])
-  return steering(object) === steering(previous) ? { keys: [] } : { namespace: object.metadata.name }
+  return steering(after(change)) === steering(previous) ? { keys: [] } : { namespace: object.metadata.name }
+}
+
+/** What there is now: a deletion's event carries what there was. */
+function after({ operation, object }: StoreEvent): Resource | undefined {
+  return operation === 'deleted' ? undefined : object
 }
 
 type SelectorOf = (object: Resource) => Readonly<Record<string, string>> | undefined
@@ -49,10 +55,11 @@ export function namedBySlice({ object, previous }: StoreEvent): Touched {
 }
 
 /** Pods on a node whose topology labels changed; nothing else of a node is part of a workload. */
-export function placedOn({ object, previous }: StoreEvent, view: TranslationView): Touched {
+export function placedOn(change: StoreEvent, view: TranslationView): Touched {
+  const { object, previous } = change
   const topology = (node: Resource | undefined) =>
     Object.entries(node?.metadata.labels ?? {}).filter(([key]) => key.includes('topology'))
-  if (JSON.stringify(topology(object)) === JSON.stringify(topology(previous))) return { keys: [] }
+  if (JSON.stringify(topology(after(change))) === JSON.stringify(topology(previous))) return { keys: [] }
   const pods = view.list(PODS).filter(({ spec }) => spec?.nodeName === object.metadata.name)
   return { keys: pods.map(({ metadata }) => objectKey(metadata)) }
 }

@@ -44,7 +44,10 @@ interface Item {
 
 /** What this lab does not do yet, by what gives it away. Each goes when waypoints, networks and visibility come. */
 const NOT_YET: readonly [RegExp, string][] = [
-  [/^(GetCanaryWeight|GetUseWaypointCanary|MakeAllowedRoutes|ServiceOwningWaypoints)\//, 'waypoint selection comes with waypoints'],
+  [
+    /^(GetCanaryWeight|GetUseWaypointCanary|MakeAllowedRoutes|ServiceOwningWaypoints)\//,
+    'waypoint selection comes with waypoints',
+  ],
   [/^MatchServiceScope\//, 'service scopes come with multicluster'],
   [/^SelectWorkloadServices\//, 'visibility of ServiceEntries comes with multicluster'],
   [/^(WorkloadEntryConditions|ServiceConditions|ServiceEntryConditions)\//, 'WaypointBound comes with waypoints'],

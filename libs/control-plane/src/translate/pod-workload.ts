@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy, Pod, Service } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type Workload } from '@ambient-lab/xds'
+import type { StoreEvent } from '../store/store.ts'
 import {
   AUTHORIZATION_POLICIES,
   ENDPOINT_SLICES,
@@ -26,6 +27,12 @@ import {
   servicesOf,
 } from './workload-parts.ts'
 
+const bySelector = selectedBy(PODS, (service) => (service as Service).spec?.selector)
+
+function wasSelectorless({ object, previous }: StoreEvent): boolean {
+  return [object, previous].some((state) => state && !Object.keys((state as Service).spec?.selector ?? {}).length)
+}
+
 /** A pod with an address, until it has finished, is a workload; one that is not ready is an unhealthy one. */
 export default defineTranslation({
   name: 'pod-workload',
@@ -38,7 +45,10 @@ export default defineTranslation({
   dependencies: {
     [NAMESPACES]: ofNamespace,
     [NODES]: placedOn,
-    [SERVICES]: selectedBy(PODS, (service) => (service as Service).spec?.selector),
+    [SERVICES]: (change, view) =>
+      wasSelectorless(change)
+        ? { namespace: change.object.metadata.namespace } // its slices may name any pod
+        : bySelector(change, view),
     [SERVICE_ENTRIES]: selectedBy(PODS, (entry) => (entry as ServiceEntry).spec?.workloadSelector?.labels),
     [ENDPOINT_SLICES]: namedBySlice,
     [AUTHORIZATION_POLICIES]: selectedBy(PODS, (policy) => policySelector(policy as AuthorizationPolicy), {
