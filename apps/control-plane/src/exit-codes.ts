@@ -16,6 +16,8 @@ const BY_CODE: Readonly<Record<string, number>> = {
   STORE_IN_USE: EXIT.cannotCreate,
   EACCES: EXIT.cannotCreate,
   EROFS: EXIT.cannotCreate,
+  ENOTDIR: EXIT.cannotCreate,
+  EEXIST: EXIT.cannotCreate,
   STORE_OPEN_FAILED: EXIT.io,
   STORE_CORRUPT: EXIT.io,
   STORE_VERSION: EXIT.io,
@@ -34,6 +36,8 @@ const NEXT: Readonly<Record<string, string>> = {
   ENOSPC: 'free some space on that disk, then start again: nothing was lost',
   EDQUOT: 'free some space of your quota, then start again: nothing was lost',
   EACCES: 'make the folder yours (chown), or choose another with --state-dir',
+  ENOTDIR: 'choose another folder with --state-dir',
+  EEXIST: 'choose another folder with --state-dir',
   EROFS: 'choose a folder that can be written with --state-dir',
 }
 
