@@ -3,11 +3,11 @@ import authorizationPolicy from './authorization-policy.ts'
 import endpointSlice from './endpoint-slice.ts'
 import fault from './fault.ts'
 import load from './load.ts'
+import meshService from './mesh-service.ts'
 import node from './node.ts'
 import peerAuthentication from './peer-authentication.ts'
 import podAssignment from './pod-assignment.ts'
 import podWorkload from './pod-workload.ts'
-import service from './service.ts'
 import serviceEntry from './service-entry.ts'
 import workloadEntry from './workload-entry.ts'
 
@@ -16,11 +16,11 @@ export default [
   endpointSlice,
   fault,
   load,
+  meshService,
   node,
   peerAuthentication,
   podAssignment,
   podWorkload,
   serviceEntry,
-  service,
   workloadEntry,
 ] as const

@@ -11,7 +11,7 @@ import { ingressUseWaypoint } from './waypoint-labels.ts'
 
 /** A Service that has ports of its own; ExternalName is a matter of DNS. */
 export default defineTranslation({
-  name: 'service',
+  name: 'mesh-service',
   kind: SERVICES,
   typeUrl: ADDRESS_TYPE,
   translate(object, view) {
