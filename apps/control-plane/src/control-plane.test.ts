@@ -96,6 +96,9 @@ describe('a control plane', () => {
     await expect(
       dialWsLink({ url: `${api.replace('https', 'wss')}/discovery`, tls: admin as never, clock: systemClock }),
     ).rejects.toMatchObject({ code: 'CONTROL_PLANE_UNREACHABLE', message: expect.stringContaining('403') })
+    // An agent that is connected does not keep it from stopping.
+    await controlPlane[Symbol.asyncDispose]()
+    await eventually(() => !client.connected)
   })
 
   it('comes back on the port of the last time, with the authority and the objects of the last time', async () => {

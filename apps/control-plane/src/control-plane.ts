@@ -85,6 +85,8 @@ async function assemble(config: ControlPlaneConfig, scope: Scope): Promise<strin
       hooks: { ...controlPlane.apiHooks(), upgrades: { '/discovery': discoveryUpgrade(controlPlane) } },
     }),
   )
+  // Links to agents are connections of the API server too: it ends when they have ended.
+  scope.defer(() => controlPlane.discovery[Symbol.asyncDispose]())
   const { port } = await listen(api, config, files)
   await starting
   apiUrl = urlOf(advertisedHost(config.host), port)

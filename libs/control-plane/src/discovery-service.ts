@@ -82,6 +82,10 @@ export class DiscoveryService implements AsyncDisposable {
 
   /** Serves an agent. @param node as its certificate names it */
   accept(link: MessageLink<AgentMessage, ControlPlaneMessage>, node: string): void {
+    if (this.#stopped) {
+      link.close(discoveryError('SHUTTING_DOWN', 'the control plane stops'))
+      return
+    }
     const { clock } = this.#components.cluster
     const { resources } = this.#components
     const session: DiscoverySession = new DiscoverySession({

@@ -14,6 +14,8 @@ export const PING_PERIOD_MS = 1000
 export const LINK_DEAD_AFTER_MS = 3000
 /** An agent that says nothing for so long after connecting is no agent. */
 export const HELLO_TIMEOUT_MS = 5000
+/** What a peer gets to answer a close before the connection is cut. */
+export const CLOSE_DEADLINE_MS = 500
 export const DIAL_TIMEOUT_MS = 5000
 
 /** Changes within this time travel in one push. */

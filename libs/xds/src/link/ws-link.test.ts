@@ -6,6 +6,8 @@ import { eventually } from '@ambient-lab/testing'
 import { expect, it } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
 import { decodeAgentMessage, decodeControlPlaneMessage } from '../decode.ts'
+import { discoveryError } from '../errors.ts'
+import { CLOSE_DEADLINE_MS } from '../limits.ts'
 import type { AgentMessage, ControlPlaneMessage } from '../messages.ts'
 import { ACK, type LinkPair, messageLinkConformance, record } from './message-link.conformance.ts'
 import type { MessageLink } from './message-link.ts'
@@ -71,6 +73,27 @@ it('gives up a peer that is silent for three seconds', async () => {
   await clock.advance(1000)
   await eventually(() => heard.closed.length > 0)
   expect(heard.closed.map(({ code }) => code)).toEqual(['LINK_DEAD'])
+  for (const socket of frozen) socket.terminate()
+  server.close()
+})
+
+it('does not wait for a peer that does not answer its close', async () => {
+  const clock = new VirtualClock()
+  const server = createServer()
+  const wss = new WebSocketServer({ noServer: true })
+  const frozen: WebSocket[] = []
+  server.on('upgrade', (request, socket, head) => {
+    wss.handleUpgrade(request, socket, head, (accepted) => {
+      accepted.pause()
+      frozen.push(accepted)
+    })
+  })
+  const link = await dialWsLink({ url: `ws://127.0.0.1:${await listen(server)}/`, tls: NO_TLS, clock })
+  const heard = record(link)
+  link.close(discoveryError('SHUTTING_DOWN', 'bye'))
+  await clock.advance(CLOSE_DEADLINE_MS)
+  await eventually(() => heard.closed.length > 0)
+  expect(heard.closed.map(({ code }) => code)).toEqual(['SHUTTING_DOWN'])
   for (const socket of frozen) socket.terminate()
   server.close()
 })

@@ -5,6 +5,7 @@ import WebSocket, { type RawData, WebSocketServer } from 'ws'
 import { type Decode, decodeAgentMessage, decodeControlPlaneMessage } from '../decode.ts'
 import { discoveryError } from '../errors.ts'
 import {
+  CLOSE_DEADLINE_MS,
   DIAL_TIMEOUT_MS,
   LINK_DEAD_AFTER_MS,
   LINK_QUEUE_HIGH_BYTES,
@@ -45,6 +46,7 @@ export class WsLink<Incoming, Outgoing> implements MessageLink<Incoming, Outgoin
   /** Why this end closes, once it has decided to. */
   #reason: CodedError | undefined
   #closed = false
+  #cancelClose: CancelTimer | undefined
 
   constructor(socket: WebSocket, clock: Clock, decode: Decode<Incoming>, init: WsLinkInit = {}) {
     this.#socket = socket
@@ -83,6 +85,7 @@ export class WsLink<Incoming, Outgoing> implements MessageLink<Incoming, Outgoin
     this.#reason = reason
     this.#socket.resume() // a paused socket would not see the answer to the close frame
     this.#socket.close(CLOSE_CODED, truncate(`${reason.code}: ${reason.message}`, CLOSE_REASON_BYTES_MAX))
+    this.#cancelClose = this.#clock.schedule(CLOSE_DEADLINE_MS, () => this.#socket.terminate(), { background: true })
   }
 
   #abort(reason: CodedError): void {
@@ -133,6 +136,7 @@ export class WsLink<Incoming, Outgoing> implements MessageLink<Incoming, Outgoin
     if (this.#closed) return
     this.#closed = true
     this.#stopPings()
+    this.#cancelClose?.()
     this.#reason ??= parseCloseReason(code, text.toString())
     this.#handlers?.onClose(this.#reason)
   }
