@@ -24,7 +24,7 @@ export function createContext(parts: {
   let lab: Promise<LabFolder> | undefined
   let api: Promise<ApiClient> | undefined
   let client: ApiClient | undefined
-  return {
+  const context: CommandContext & Disposable = {
     command,
     flags,
     args,
@@ -37,15 +37,15 @@ export function createContext(parts: {
     cwd: init.cwd,
     signal: init.signal,
     commands: init.commands,
-    lab() {
+    lab: () => {
       lab ??= import('@ambient-lab/lab').then(({ chooseLab }) => {
         const name = flags.text('lab')
         return chooseLab({ home, cwd: init.cwd, ...(name === undefined ? {} : { name }) })
       })
       return lab
     },
-    api() {
-      api ??= openApi(this, flags.text('context')).then((opened) => {
+    api: () => {
+      api ??= openApi(context, flags.text('context')).then((opened) => {
         client = opened
         return opened
       })
@@ -53,6 +53,7 @@ export function createContext(parts: {
     },
     [Symbol.dispose]: () => client?.[Symbol.dispose](),
   }
+  return context
 }
 
 async function openApi(context: CommandContext, kubeconfig: string | undefined): Promise<ApiClient> {

@@ -14,7 +14,7 @@ export default defineCommand({
   exits: ['cannot create'],
   async run(context) {
     const [{ LabFolder, Supervisor }, { hostname }, { programs }] = await Promise.all([
-      import('@ambient-lab/lab'),
+      import('@ambient-lab/lab/supervisor'),
       import('node:os'),
       import('../tasks/programs.ts'),
     ])

@@ -6,7 +6,6 @@ import { formatDuration } from '@ambient-lab/std'
 import type { CommandContext } from '../cli/command.ts'
 import { demoFile, supervisorCommand } from './programs.ts'
 import { type Readiness, waitForLab } from './ready.ts'
-import { LABS } from './resource-types.ts'
 
 /** What to bring up: a lab file's lab, or one that is on disk already. */
 export type UpTarget =
@@ -88,6 +87,7 @@ export async function bringUp(
   const { folder, nodes, file } = target
   const startMs = clock.monotonic()
   const since = () => formatDuration(clock.monotonic() - startMs)
+  const isNew = !existsSync(join(folder.path, 'control-plane'))
   const onWarning = (text: string) => io.warn(text)
   const [started, topology] = await Promise.allSettled([
     up({
@@ -107,7 +107,7 @@ export async function bringUp(
   }
   io.talk(`control plane ${client.server} after ${since()}`)
   if (file?.path) folder.writeOrigin({ folder: dirname(resolve(file.path)), file: resolve(file.path) })
-  await applyTopology(context, client, topology.value, since)
+  await applyTopology(context, client, topology.value, { fresh: isNew, since })
   const readiness =
     options.waitMs === undefined
       ? undefined
@@ -124,14 +124,13 @@ async function applyTopology(
   context: CommandContext,
   client: ApiClient,
   topology: Topology,
-  since: () => string,
+  { fresh, since }: { fresh: boolean; since: () => string },
 ): Promise<void> {
   const { applyAll } = await import('@ambient-lab/lab')
   for (const warning of topology.warnings) context.io.warn(warning)
   if (topology.items.length === 0) return
   const { signal } = context
-  const before = await client.list(LABS, { signal })
-  const applied = await applyAll(client, topology.items, { fresh: before.items.length === 0, signal })
+  const applied = await applyAll(client, topology.items, { fresh, signal })
   const outcomes = (['created', 'changed', 'unchanged'] as const).flatMap((outcome) => {
     const number = applied.filter((entry) => entry.outcome === outcome).length
     return number > 0 ? [`${number} ${outcome}`] : []

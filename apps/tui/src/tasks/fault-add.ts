@@ -101,9 +101,12 @@ export async function printRadius({ io, signal }: CommandContext, client: ApiCli
     throw new CodedError('NOT_FOUND', `there is no node ${unknown}${didYouMean(nearest(unknown, known))}`, { next })
   }
   const workloads = pods.items.filter(({ spec }) => touched.includes(spec?.nodeName ?? ''))
-  const open = connections.items.filter(({ spec }) => spec?.state === 'open' && touched.includes(spec.node))
+  // Each connection is listed twice, by its source's ztunnel and by its destination's; one of them counts here.
+  const open = connections.items.filter(
+    ({ spec }) => spec?.state === 'open' && spec.direction === 'outbound' && touched.includes(spec.node),
+  )
   io.talk(
-    `touches ${count(touched.length, 'node')} of ${known.length}, ${count(workloads.length, 'workload')}, ${count(open.length, 'open connection half')}`,
+    `touches ${count(touched.length, 'node')} of ${known.length}, ${count(workloads.length, 'workload')}, ${count(open.length, 'open connection')}`,
   )
   return { nodes: touched.length, nodesTotal: known.length }
 }

@@ -6,6 +6,7 @@ import type { CommandContext } from '../cli/command.ts'
 import { exitCode } from '../cli/exit-codes.ts'
 import { usageError } from '../cli/usage-error.ts'
 import { type Cell, layoutColumns } from '../output/columns.ts'
+import { deploymentOf } from './pods.ts'
 import { isNodeReady } from './ready.ts'
 import { EDGES, NODES, PODS } from './resource-types.ts'
 
@@ -82,20 +83,24 @@ function cell(name: string, value: string | number | null | undefined): Cell {
 }
 
 /**
- * What workloads did in the interval, by what their own side's ztunnel counted: a source reports what it sends, a
- * destination what it receives, so nothing is counted twice.
+ * What workloads did in the interval, by what their own side's ztunnel counted: for each edge the source's report goes
+ * to the source and the destination's to the destination, so nothing is counted twice. Edges name the deployment.
  */
 function workloadRows(before: Sample, now: Sample): TopRow[] {
   const seconds = (now.atMs - before.atMs) / 1000
   const was = totals(before.edges)
   const is = totals(now.edges)
-  const rows = now.pods.map(({ metadata, spec }) => {
-    const key = `${metadata.namespace}/${metadata.name}`
+  const workloads = Map.groupBy(
+    now.pods,
+    (pod) => `${pod.metadata.namespace}/${deploymentOf(pod) ?? pod.metadata.name}`,
+  )
+  const rows = [...workloads].map(([key, pods]) => {
     const [old, total] = [was.get(key) ?? NOTHING, is.get(key) ?? NOTHING]
+    const [namespace = '', name = ''] = key.split('/')
     return {
-      name: metadata.name,
-      namespace: metadata.namespace ?? '',
-      node: spec?.nodeName ?? '-',
+      name,
+      namespace,
+      pods: pods.length,
       conn: total.open,
       'conn/s': (total.opened - old.opened) / seconds,
       'bytes/s': (total.bytes - old.bytes) / seconds,

@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { Agent, request } from 'node:https'
+import type { Agent } from 'node:https'
 import { CodedError, errorCode, errorMessage } from '@ambient-lab/std'
 import type { ApiAccess } from '../kubeconfig.ts'
 import { API_BODY_BYTES_MAX, API_CONNECTIONS_MAX } from '../limits.ts'
@@ -19,39 +19,50 @@ export interface RawResponse {
   readonly body: string
 }
 
-/** TLS connections to one API, kept alive and reused. Streams have their own, so that they never hold up a request. */
+/**
+ * TLS connections to one API, kept alive and reused, by streams too. Exchanges are bounded; streams are not counted, so
+ * that they never hold up an exchange.
+ */
 export class Connection implements Disposable {
   readonly server: URL
-  readonly #requests: Agent
-  readonly #streams: Agent
+  readonly #agent: Agent
+  readonly #waiting: (() => void)[] = []
+  #exchanging = 0
 
   constructor(access: ApiAccess) {
     this.server = new URL(access.server)
-    const tls = { ca: access.ca, cert: access.cert, key: access.key, keepAlive: true }
-    this.#requests = new Agent({ ...tls, maxSockets: API_CONNECTIONS_MAX })
-    this.#streams = new Agent(tls)
+    const { ca, cert, key } = access
+    this.#agent = new (https().Agent)({ ca, cert, key, keepAlive: true })
   }
 
   /** One exchange. @throws CodedError UNAVAILABLE, or the signal's reason; an answer of any status is an answer */
   async exchange(init: RawRequest): Promise<RawResponse> {
-    const response = await this.#send(init, this.#requests)
-    return { status: response.statusCode ?? 0, headers: response.headers, body: await readBody(response, init.signal) }
+    if (this.#exchanging >= API_CONNECTIONS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#exchanging += 1
+    try {
+      const response = await this.#send(init)
+      const body = await readBody(response, init.signal)
+      return { status: response.statusCode ?? 0, headers: response.headers, body }
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#exchanging -= 1
+    }
   }
 
   /** The answer as it comes. Whoever stops reading early destroys it. */
   async stream(init: RawRequest): Promise<IncomingMessage> {
-    return this.#send(init, this.#streams)
+    return this.#send(init)
   }
 
   [Symbol.dispose](): void {
-    this.#requests.destroy()
-    this.#streams.destroy()
+    this.#agent.destroy()
   }
 
-  async #send(init: RawRequest, agent: Agent, retried = false): Promise<IncomingMessage> {
+  async #send(init: RawRequest, retried = false): Promise<IncomingMessage> {
     init.signal?.throwIfAborted()
-    const outgoing = request(this.server, {
-      agent,
+    const outgoing = https().request(this.server, {
+      agent: this.#agent,
       method: init.method,
       path: init.path,
       headers: headersOf(init),
@@ -63,7 +74,7 @@ export class Connection implements Disposable {
       if (init.signal?.aborted) throw init.signal.reason
       // The server may close an idle connection just as we reuse it; nothing was answered, so asking again is safe
       // for everything but a second create, which then answers ALREADY_EXISTS.
-      if (outgoing.reusedSocket && !retried && errorCode(error) === 'ECONNRESET') return this.#send(init, agent, true)
+      if (outgoing.reusedSocket && !retried && errorCode(error) === 'ECONNRESET') return this.#send(init, true)
       throw new CodedError('UNAVAILABLE', `${this.server.origin} does not answer: ${errorMessage(error)}`, {
         origin: 'upstream',
         retry: 'yes',
@@ -72,6 +83,11 @@ export class Connection implements Disposable {
       })
     }
   }
+}
+
+/** Loaded at the first use: TLS and HTTP take longer to load than most commands take to run. */
+function https(): typeof import('node:https') {
+  return process.getBuiltinModule('node:https')
 }
 
 function headersOf(init: RawRequest): Record<string, string | number> {

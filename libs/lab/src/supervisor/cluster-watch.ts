@@ -31,14 +31,20 @@ export interface ClusterWatchInit {
 
 /** Follows Nodes and Faults until the signal. @throws what cannot heal: credentials refused */
 export async function watchCluster(init: ClusterWatchInit): Promise<void> {
-  await Promise.all([watchNodes(init), watchFaults(init)])
+  // Faults once the nodes are listed: they are about nodes, and the second connection resumes the first one's TLS session.
+  const listed = Promise.withResolvers<void>()
+  await Promise.all([watchNodes(init, listed.resolve), listed.promise.then(() => watchFaults(init))])
 }
 
-async function watchNodes({ client, machine, hasControlPlane, orders, signal }: ClusterWatchInit): Promise<void> {
+async function watchNodes(init: ClusterWatchInit, onListed: () => void): Promise<void> {
+  const { client, machine, hasControlPlane, orders, signal } = init
   const restartedAt = new Map<string, string | undefined>()
   const onState = (error: CodedError | undefined) => orders.apiState(error)
   for await (const event of client.watch<Node>(NODES, { signal, onState })) {
-    if (event.type === 'SYNCED') continue
+    if (event.type === 'SYNCED') {
+      onListed()
+      continue
+    }
     const { name, annotations } = event.object.metadata
     const owner = event.object.spec?.machine
     if (owner === undefined ? !hasControlPlane : owner !== machine) continue

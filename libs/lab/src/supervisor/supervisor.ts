@@ -285,8 +285,7 @@ export class Supervisor implements ClusterOrders {
   async #followCluster(): Promise<void> {
     const { folder, machine, components } = this.#init
     try {
-      await this.#controlPlane.whenReady()
-      const { ApiClient } = await import('../client/api-client.ts')
+      const [{ ApiClient }] = await Promise.all([import('../client/api-client.ts'), this.#controlPlane.whenReady()])
       this.#client = ApiClient.fromKubeconfig(folder.kubeconfig, { components })
       this.#expectNodeObjects()
       const signal = this.#watching.signal
