@@ -1,4 +1,5 @@
 export * from './errors.ts'
+export { LinkFaults } from './impairment.ts'
 export type { LinkConditions } from './link-conditions.ts'
 export { MemoryNetwork, MemoryTransport, type MemoryTransportComponents } from './memory-transport.ts'
 export type { SvidLookup } from './mtls.ts'

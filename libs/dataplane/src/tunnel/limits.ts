@@ -85,3 +85,9 @@ export const SECURE_CONTEXTS_MAX = 1024
 
 /** Bytes in flight on an impaired link; beyond it the sender waits. More than one session's windows allow. */
 export const LINK_QUEUE_BYTES_MAX = 64 * MiB
+
+/** TCP, TLS 1.3 and the upgrade to WebSocket: what a dial waits for. */
+export const HANDSHAKE_ROUND_TRIPS = 3
+
+/** How long a connection that was cut behind a partition is kept from telling its peer: longer than the peer's pings take. */
+export const CUT_CONNECTION_HOLD_MS = 60_000

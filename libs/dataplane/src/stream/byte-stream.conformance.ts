@@ -1,0 +1,229 @@
+import { BugError, CodedError, SeededRandom } from '@ambient-lab/std'
+import { eventually } from '@ambient-lab/testing'
+import { describe, expect, it } from 'vitest'
+import type { ByteSink, ByteStream } from './byte-stream.ts'
+
+export interface StreamPair {
+  readonly near: ByteStream
+  readonly far: ByteStream
+  dispose(): Promise<void> | void
+}
+
+/** Keeps everything that a stream tells, in order. */
+export class Recorder implements ByteSink {
+  readonly events: string[] = []
+  readonly #chunks: Uint8Array[] = []
+  bytes = 0
+  drains = 0
+  reason: CodedError | undefined
+  onBytes: (chunk: Uint8Array) => void = () => {}
+
+  onData(chunk: Uint8Array): void {
+    this.bytes += chunk.length
+    this.#chunks.push(chunk)
+    if (this.events.at(-1) !== 'data') this.events.push('data')
+    this.onBytes(chunk)
+  }
+
+  onEnd(): void {
+    this.events.push('end')
+  }
+
+  onDrain(): void {
+    this.drains += 1
+  }
+
+  onClose(reason: CodedError | undefined): void {
+    this.events.push('close')
+    this.reason = reason
+  }
+
+  get content(): Buffer {
+    return Buffer.concat(this.#chunks)
+  }
+
+  get isClosed(): boolean {
+    return this.events.includes('close')
+  }
+}
+
+const WHY = new CodedError('TEST_RESET', 'the test resets')
+
+/** The promises that every ByteStream keeps. */
+export function describeByteStream(name: string, open: () => Promise<StreamPair>): void {
+  describe(`${name} keeps the promises of ByteStream:`, () => {
+    const on = (work: (near: ByteStream, far: ByteStream) => Promise<void>) => async () => {
+      const pair = await open()
+      try {
+        await work(pair.near, pair.far)
+      } finally {
+        await pair.dispose()
+      }
+    }
+
+    it(
+      'delivers every byte in order, both ways at once, as the reader takes them',
+      on(async (near, far) => {
+        const [sentByNear, sentByFar] = [randomBytes(1, 3_000_000), randomBytes(2, 2_000_000)]
+        const [nearSink, farSink] = [new Recorder(), new Recorder()]
+        startWriting(near, nearSink, sentByNear)
+        startWriting(far, farSink, sentByFar)
+        await eventually(() => nearSink.isClosed && farSink.isClosed)
+        expect(farSink.content.equals(sentByNear)).toBe(true)
+        expect(nearSink.content.equals(sentByFar)).toBe(true)
+        expect(farSink.events).toEqual(['data', 'end', 'close'])
+        expect([nearSink.reason, farSink.reason]).toEqual([undefined, undefined])
+      }),
+    )
+
+    it(
+      'delivers nothing before start',
+      on(async (near, far) => {
+        near.start(new Recorder())
+        near.write(Buffer.from('early'))
+        const sink = new Recorder()
+        await turns()
+        expect(sink.events).toEqual([])
+        far.start(sink)
+        expect(sink.events).toEqual([])
+        await eventually(() => sink.content.toString() === 'early')
+      }),
+    )
+
+    it(
+      'ends each direction by itself',
+      on(async (near, far) => {
+        const [nearSink, farSink] = [new Recorder(), new Recorder()]
+        near.start(nearSink)
+        far.start(farSink)
+        near.end()
+        await eventually(() => farSink.events.includes('end'))
+        far.write(Buffer.from('still here'))
+        await eventually(() => nearSink.content.toString() === 'still here')
+        expect(nearSink.events).toEqual(['data'])
+        far.end()
+        await eventually(() => nearSink.isClosed && farSink.isClosed)
+        expect(nearSink.events).toEqual(['data', 'end', 'close'])
+        expect(farSink.events).toEqual(['end', 'close'])
+      }),
+    )
+
+    it(
+      'holds the writer back while the reader pauses, and goes on when it resumes',
+      on(async (near, far) => {
+        const [nearSink, farSink] = [new Recorder(), new Recorder()]
+        near.start(nearSink)
+        far.start(farSink)
+        far.pause()
+        const chunk = Buffer.alloc(65_536, 'p')
+        let written = 0
+        const limit = 64 * 1024 * 1024
+        for (let blocked = false; !blocked && written < limit; ) {
+          blocked = !near.write(Buffer.from(chunk))
+          written += chunk.length
+          await turns()
+          if (blocked && near.bufferedBytes === 0) blocked = false
+        }
+        expect(written).toBeLessThan(limit)
+        expect(farSink.bytes).toBe(0)
+        far.resume()
+        await eventually(() => farSink.bytes === written)
+        expect(nearSink.drains).toBeGreaterThan(0)
+      }),
+    )
+
+    it(
+      'delivers one chunk at most after a pause from inside onData',
+      on(async (near, far) => {
+        const sink = new Recorder()
+        sink.onBytes = () => far.pause()
+        near.start(new Recorder())
+        far.start(sink)
+        for (let index = 0; index < 20; index += 1) near.write(Buffer.alloc(100_000))
+        await eventually(() => sink.bytes > 0)
+        const { bytes } = sink
+        await turns()
+        expect(sink.bytes).toBe(bytes)
+      }),
+    )
+
+    it(
+      'tells both ends of a reset, once, and never from inside the call',
+      on(async (near, far) => {
+        const [nearSink, farSink] = [new Recorder(), new Recorder()]
+        near.start(nearSink)
+        far.start(farSink)
+        near.write(Buffer.from('x'))
+        await eventually(() => farSink.bytes === 1)
+        near.reset(WHY)
+        expect(nearSink.isClosed).toBe(false)
+        near.reset(new CodedError('TEST_SECOND', 'too late'))
+        await eventually(() => nearSink.isClosed && farSink.isClosed)
+        expect(nearSink.reason).toBe(WHY)
+        expect(farSink.reason).toBeInstanceOf(CodedError)
+        expect(nearSink.events.filter((event) => event === 'close')).toHaveLength(1)
+        near.write(Buffer.from('ignored'))
+        near.end()
+      }),
+    )
+
+    it(
+      'tells of a close that came before start',
+      on(async (near, far) => {
+        near.start(new Recorder())
+        near.reset(WHY)
+        await turns()
+        await turns()
+        const sink = new Recorder()
+        far.start(sink)
+        expect(sink.isClosed).toBe(false)
+        await eventually(() => sink.isClosed)
+        expect(sink.events).toEqual(['close'])
+      }),
+    )
+
+    it(
+      'calls a write after end a bug',
+      on(async (near, far) => {
+        near.start(new Recorder())
+        far.start(new Recorder())
+        near.end()
+        expect(() => near.write(Buffer.from('x'))).toThrow(BugError)
+      }),
+    )
+  })
+}
+
+/** Writes `content` in pieces of many sizes, stopping when told to, and half-closes. */
+export function startWriting(stream: ByteStream, sink: Recorder, content: Buffer): void {
+  const random = new SeededRandom(content.length)
+  let at = 0
+  const more = () => {
+    while (at < content.length) {
+      const bytes = 1 + random.integer(random.next() < 0.1 ? 200_000 : 2_000)
+      const piece = Buffer.from(content.subarray(at, at + bytes))
+      at += piece.length
+      if (!stream.write(piece)) return
+    }
+    stream.end()
+  }
+  sink.onDrain = () => {
+    sink.drains += 1
+    if (at < content.length) more()
+    else stream.end()
+  }
+  stream.start(sink)
+  more()
+}
+
+export function randomBytes(seed: number, bytes: number): Buffer {
+  const random = new SeededRandom(seed)
+  const content = Buffer.alloc(bytes)
+  for (let at = 0; at + 4 <= bytes; at += 4) content.writeUInt32LE(random.integer(2 ** 32), at)
+  return content
+}
+
+/** Lets everything that is under way in this process go on for a few turns of the event loop. */
+export async function turns(count = 20): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}

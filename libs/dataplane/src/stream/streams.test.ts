@@ -1,0 +1,72 @@
+import { createServer, type Socket } from 'node:net'
+import { SeededRandom, systemClock, VirtualClock } from '@ambient-lab/std'
+import { describe, expect, it } from 'vitest'
+import { describeByteStream, Recorder, type StreamPair } from './byte-stream.conformance.ts'
+import { memoryPair } from './memory-stream.ts'
+import { dialNodeStream, dialSocket, NodeStream } from './node-stream.ts'
+
+describeByteStream('NodeStream', () => openSocketPair(true))
+describeByteStream('NodeStream whose writer gathers by itself', () => openSocketPair(false))
+describeByteStream('MemoryStream', async () => openMemoryPair())
+describeByteStream('MemoryStream that cuts and delays', async () => openMemoryPair(new SeededRandom(7)))
+
+describe('dialSocket', () => {
+  it('gives a refusal and a timeout codes of their own', async () => {
+    await expect(dialSocket({ host: '127.0.0.1', port: 1 })).rejects.toMatchObject({
+      code: 'CONNECT_FAILED',
+      retry: 'yes',
+    })
+    const clock = new VirtualClock()
+    // TEST-NET-1 (RFC 5737) answers nobody; where there is no route at all, the refusal comes first.
+    const dialing = dialSocket({ host: '192.0.2.1', port: 80 }, { clock, timeoutMs: 1000 })
+    const failure = expect(dialing).rejects.toMatchObject({ code: expect.stringMatching(/^CONNECT_(TIMEOUT|FAILED)$/) })
+    await clock.advance(1000)
+    await failure
+  })
+
+  it('throws the reason of an aborted signal', async () => {
+    const reason = new Error('changed my mind')
+    await expect(dialSocket({ host: '127.0.0.1', port: 1 }, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  })
+})
+
+describe('MemoryStream', () => {
+  it('delivers after its latency, not before', async () => {
+    const clock = new VirtualClock()
+    const [near, far] = memoryPair({ clock, latencyMs: 50 })
+    const sink = new Recorder()
+    near.start(new Recorder())
+    far.start(sink)
+    near.write(Buffer.from('hello'))
+    await clock.advance(49)
+    expect(sink.bytes).toBe(0)
+    await clock.advance(1)
+    expect(sink.content.toString()).toBe('hello')
+  })
+})
+
+async function openSocketPair(gather: boolean): Promise<StreamPair> {
+  const accepted = Promise.withResolvers<Socket>()
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, accepted.resolve)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  const near = gather
+    ? await dialNodeStream({ host: '127.0.0.1', port })
+    : new NodeStream(await dialSocket({ host: '127.0.0.1', port }), { gather })
+  const socket = await accepted.promise
+  const far = new NodeStream(socket, { gather })
+  return {
+    near,
+    far,
+    dispose() {
+      socket.destroy()
+      server.close()
+    },
+  }
+}
+
+function openMemoryPair(random?: SeededRandom): StreamPair {
+  const slicing = random && { slicing: { random, bytesMax: 5000 }, latencyMs: 1 }
+  const [near, far] = memoryPair({ clock: systemClock, ...slicing })
+  return { near, far, dispose() {} }
+}
