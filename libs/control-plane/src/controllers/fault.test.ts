@@ -61,12 +61,12 @@ describe('a fault', () => {
 })
 
 describe('its status', () => {
-  const startedAt = '2026-01-01T00:00:00Z'
+  const startedAt = '2026-01-01T00:00:00.000Z'
   const startMs = Date.parse(startedAt)
   const active = (spec: Partial<FaultSpec>): Fault => ({ ...fault(spec), status: { phase: 'Active', startedAt } })
 
   it.each<[string, Fault, number, object]>([
-    ['starts', fault({ duration: '1m' }), startMs, { phase: 'Active', startedAt, endsAt: '2026-01-01T00:01:00Z' }],
+    ['starts', fault({ duration: '1m' }), startMs, { phase: 'Active', startedAt, endsAt: '2026-01-01T00:01:00.000Z' }],
     ['goes on', active({ duration: '1m' }), startMs + 59_999, { phase: 'Active' }],
     ['ends', active({ duration: '1m' }), startMs + 60_000, { phase: 'Ended', reason: 'Expired' }],
     ['never ends by itself', active({}), startMs + 1e12, { phase: 'Active' }],

@@ -1,4 +1,4 @@
-import { type Fault, timestamp } from '@ambient-lab/api'
+import type { Fault } from '@ambient-lab/api'
 import { LINK_FAULT_TYPE } from '@ambient-lab/xds'
 import { type Cluster, sameContent } from '../cluster.ts'
 import { durationEndsAtMs, faultEndsAtMs, leaseEndsAtMs } from '../fault-schedule.ts'
@@ -78,18 +78,23 @@ export class FaultController implements Controller, Disposable {
   }
 }
 
+/** RFC 3339 with milliseconds: a fault of one second must not lose half of it to rounding. */
+function toTime(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
 /** Pure: the status that a fault has at `nowMs`. Ended stays ended. */
 export function nextStatus(fault: Fault, nowMs: number): NonNullable<Fault['status']> {
   const { status } = fault
   if (status?.phase === 'Ended') return status
-  const startedAt = status?.startedAt ?? timestamp(nowMs)
+  const startedAt = status?.startedAt ?? toTime(nowMs)
   const started: Fault = { ...fault, status: { ...status, phase: 'Active', startedAt } }
   const durationEnd = durationEndsAtMs(started)
   const active = {
     ...status,
     phase: 'Active' as const,
     startedAt,
-    ...(durationEnd !== undefined && { endsAt: timestamp(durationEnd) }),
+    ...(durationEnd !== undefined && { endsAt: toTime(durationEnd) }),
   }
   if (durationEnd !== undefined && durationEnd <= nowMs)
     return { ...active, phase: 'Ended', reason: 'Expired', programmed: [] }
