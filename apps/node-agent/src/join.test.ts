@@ -1,83 +1,21 @@
-import { createHash } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CertificateAuthority, parseCsr } from '@ambient-lab/pki'
+import { parseCsr } from '@ambient-lab/pki'
 import { systemClock, VirtualClock } from '@ambient-lab/std'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { loadCredentials, storeCredentials } from './credentials.ts'
 import { exitCodeOf } from './exit-codes.ts'
-import { type JoinToken, joinLab, parseJoinToken } from './join.ts'
-
-interface Posted {
-  readonly secret: string
-  readonly node: string
-  readonly csrPem: string
-  readonly version: string
-}
-
-/** A control plane that knows /cacerts and /join only, and answers what the test wants. */
-class FakeControlPlane {
-  readonly authority: CertificateAuthority
-  /** What /cacerts shows. */
-  rootsPem: readonly string[]
-  readonly posted: Posted[] = []
-  answer: (posted: Posted) => { status: number; body: unknown }
-  readonly #server: Server
-
-  constructor(authority: CertificateAuthority) {
-    this.authority = authority
-    this.rootsPem = authority.rootsPem
-    this.answer = () => ({ status: 200, body: { certificatePem: 'LEAF', rootsPem: authority.rootsPem.join('') } })
-    const { chainPem, keyPem } = authority.issueServer({ commonName: 'fake', ipAddresses: ['127.0.0.1'] })
-    this.#server = createServer({ cert: chainPem.join(''), key: keyPem }, (request, response) => {
-      if (request.url === '/cacerts') return void response.end(this.rootsPem.join(''))
-      let text = ''
-      request.on('data', (chunk) => {
-        text += chunk
-      })
-      request.on('end', () => {
-        const posted = JSON.parse(text) as Posted
-        this.posted.push(posted)
-        const { status, body } = this.answer(posted)
-        response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body))
-      })
-    })
-  }
-
-  async listen(): Promise<this> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    return this
-  }
-
-  get url(): string {
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  token(change: Partial<JoinToken> = {}): JoinToken {
-    return { api: this.url, caPin: this.authority.rootFingerprint, secret: 's3cret', node: 'n1', ...change }
-  }
-
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#server.close(() => resolve())
-      this.#server.closeAllConnections()
-    })
-  }
-}
-
-function newAuthority(): CertificateAuthority {
-  return CertificateAuthority.create({ clock: systemClock })
-}
+import { joinLab, parseJoinToken } from './join.ts'
+import { FakeControlPlane } from './test-kit/fake-control-plane.ts'
 
 const WISH = { node: 'n1', version: '0.1.0' }
 const components = { clock: systemClock }
 
 let plane: FakeControlPlane
 beforeAll(async () => {
-  plane = await new FakeControlPlane(newAuthority()).listen()
+  plane = await new FakeControlPlane().listen()
 })
 afterAll(() => plane.close())
 beforeEach(() => {
@@ -86,7 +24,8 @@ beforeEach(() => {
 
 test('a token becomes credentials, with a key that never left', async () => {
   const credentials = await joinLab(plane.token(), WISH, components)
-  expect(credentials).toMatchObject({ api: plane.url, node: 'n1', certificatePem: 'LEAF' })
+  expect(credentials).toMatchObject({ api: plane.url, node: 'n1', rootsPem: plane.rootsPem.join('') })
+  expect(new X509Certificate(credentials.certificatePem).subject).toContain('CN=system:node:n1')
   const [posted] = plane.posted
   expect(posted).toMatchObject({ secret: 's3cret', node: 'n1', version: '0.1.0' })
   expect(parseCsr(posted!.csrPem).subject).toEqual({ commonName: 'system:node:n1', organizations: ['system:nodes'] })
@@ -101,7 +40,7 @@ test('a wrong pin ends it before the secret is said', async () => {
 })
 
 test('a server that shows the right root and has another’s certificate does not hear the secret', async () => {
-  const impostor = await new FakeControlPlane(newAuthority()).listen()
+  const impostor = await new FakeControlPlane().listen()
   impostor.rootsPem = plane.authority.rootsPem
   try {
     await expect(
@@ -115,7 +54,7 @@ test('a server that shows the right root and has another’s certificate does no
 
 describe('refusals', () => {
   afterEach(() => {
-    plane.answer = () => ({ status: 200, body: { certificatePem: 'LEAF', rootsPem: 'ROOT' } })
+    plane.answerJoin = (posted) => plane.sign(posted)
   })
 
   test.each([
@@ -127,7 +66,7 @@ describe('refusals', () => {
     [500, '<html>', 'JOIN_FAILED', 69, 'no JSON object'],
     [200, {}, 'JOIN_FAILED', 69, 'no certificate'],
   ])('%i %j → %s', async (status, body, code, exitCode, part) => {
-    plane.answer = () => ({ status, body })
+    plane.answerJoin = () => ({ status, body })
     const error = await joinLab(plane.token(), WISH, components).catch((reason) => reason)
     expect(error).toMatchObject({ code, message: expect.stringContaining(part) })
     expect(exitCodeOf(error)).toBe(exitCode)
@@ -141,7 +80,7 @@ describe('refusals', () => {
 
   test('nobody there: waits for a control plane that starts, and no longer', async () => {
     const clock = new VirtualClock()
-    const gone = await new FakeControlPlane(newAuthority()).listen()
+    const gone = await new FakeControlPlane().listen()
     const token = gone.token()
     await gone.close()
     const joining = joinLab(token, WISH, { clock }).catch((reason) => reason)
