@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { LocalSvids, LocalWorkloads, NodeNetwork, WsMtlsTransport, Ztunnel } from '@ambient-lab/dataplane'
+import { LinkFaults, LocalSvids, LocalWorkloads, NodeNetwork, WsMtlsTransport, Ztunnel } from '@ambient-lab/dataplane'
 import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
 import {
   assert,
@@ -23,6 +23,7 @@ import {
   dialWsLink,
   type Hello,
   LINK_FAULT_TYPE,
+  type LinkFault,
   LOAD_RUN_TYPE,
   type LoadRun,
   type Reject,
@@ -76,6 +77,8 @@ export class Agent {
   readonly #metrics = new MetricsRegistry()
   readonly #agentMetrics: AgentMetrics
   readonly #locals = new LocalWorkloads()
+  readonly #linkFaults: LinkFaults
+  readonly #faultsByName = new Map<string, LinkFault>()
   readonly #svids: SvidSource
   readonly #ztunnel: Ztunnel
   readonly #simulated: SimulatedWorkloads
@@ -102,6 +105,7 @@ export class Agent {
     this.#log = this.#logging.logger('agent')
     this.#readiness = new Readiness({ pendingTypes: () => this.#client?.pendingTypes ?? [] })
     this.#agentMetrics = new AgentMetrics(this.#metrics, () => this.#host.workloads.length)
+    this.#linkFaults = new LinkFaults({ clock: components.clock })
     this.#svids = new SvidSource({
       components: { clock, random: random.fork('svids'), signer: { sign: (csr, ttl) => this.#sign(csr, ttl) } },
       init: { ttlSeconds: config.certificateTtlSeconds },
@@ -244,8 +248,15 @@ export class Agent {
     const resources = upserts.map(({ resource }) => resource)
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
-    if (typeUrl === LINK_FAULT_TYPE) return []
+    if (typeUrl === LINK_FAULT_TYPE) return this.#applyLinkFaults(resources as LinkFault[], removed)
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
+  }
+
+  #applyLinkFaults(upserts: readonly LinkFault[], removed: readonly string[]): Reject['errors'] {
+    for (const name of removed) this.#faultsByName.delete(name)
+    for (const fault of upserts) this.#faultsByName.set(fault.name, fault)
+    this.#linkFaults.set([...this.#faultsByName.values()])
+    return []
   }
 
   #linkState(lost: CodedError | undefined): void {
@@ -291,6 +302,7 @@ export class Agent {
     const transport = new WsMtlsTransport({
       clock,
       svids: new LocalSvids({ locals, svids }),
+      links: this.#linkFaults,
       log: this.#logging.logger('tunnel'),
     })
     return new Ztunnel({

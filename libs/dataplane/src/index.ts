@@ -10,6 +10,7 @@ export * from './state/proxy-state-holder.ts'
 export * from './stream/index.ts'
 export {
   type LinkConditions,
+  LinkFaults,
   MemoryNetwork,
   MemoryTransport,
   type PoolTarget,

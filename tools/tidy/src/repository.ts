@@ -39,7 +39,12 @@ export function find(pattern: string): string[] {
 }
 
 export function isTest(path: string): boolean {
-  return /\.(test|conformance)\.tsx?$/.test(path) || path.startsWith('tests/') || path.includes('/bench/')
+  return (
+    /\.(test|conformance)\.tsx?$/.test(path) ||
+    path.startsWith('tests/') ||
+    path.includes('/bench/') ||
+    path.includes('/test-kit/')
+  )
 }
 
 /** The package folder that a file belongs to. */

@@ -5,7 +5,7 @@ import { renderFrame, type Size } from '../shell/frame.ts'
 import type { Shell } from '../shell/shell.ts'
 import type { Line } from '../shell/text.ts'
 import type { Theme } from '../shell/theme.ts'
-import { keyName } from './key-name.ts'
+import { feedKeys } from './feed-keys.ts'
 
 export interface AppProps {
   readonly shell: Shell
@@ -24,7 +24,7 @@ export function App({ shell, source, theme, ascii }: AppProps) {
   const ui = useLatest(shell.state, (listener) => shell.changed.on(listener))
   const live = useLatest(source.model, (listener) => source.changed.on(listener))
   const model = useFrozen(live, ui.frozen)
-  useInput((input, key) => shell.press(keyName(input, key), key.ctrl || key.meta ? '' : input))
+  useInput((input, key) => feedKeys(shell, input, key))
   useEffect(() => {
     if (ui.exit) exit()
   }, [ui.exit, exit])

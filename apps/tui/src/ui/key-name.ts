@@ -1,11 +1,23 @@
 import type { Key } from 'ink'
 
-/** Ink's idea of a key press as the key tables spell it: `j`, `G`, `ctrl-f`, `shift-left`, `enter`, `pagedown`. */
+/** Ink's idea of one key press as the key tables spell it: `j`, `G`, `ctrl-f`, `shift-left`, `enter`, `pagedown`. */
 export function keyName(input: string, key: Key): string {
   const special = specialName(key)
-  if (special) return key.shift && special.length > 1 && ARROWS.has(special) ? `shift-${special}` : special
+  if (special) return key.shift && ARROWS.has(special) ? `shift-${special}` : special
   if (key.ctrl) return `ctrl-${input.toLowerCase()}`
-  return input === ' ' ? 'space' : input
+  return input === ' ' ? 'space' : characterName(input)
+}
+
+/**
+ * The first key of a text that came in one piece, as it does when keys are struck faster than the screen reads.
+ * Control characters are keys of their own: 0x0b is `ctrl-k`.
+ */
+export function characterName(character: string): string {
+  const code = character.charCodeAt(0)
+  if (character.length !== 1 || code >= 0x20) return character === '\u007f' ? 'backspace' : character
+  if (character === '\r' || character === '\n') return 'enter'
+  if (character === '\t') return 'tab'
+  return code === 0x1b ? 'esc' : `ctrl-${String.fromCharCode(code + 0x60)}`
 }
 
 const ARROWS = new Set(['left', 'right', 'up', 'down'])

@@ -10,7 +10,7 @@ const source = (path: string) => /\.(ts|tsx)$/.test(path) && !path.startsWith('t
 
 const RULES: readonly TextRule[] = [
   {
-    pattern: /\b(Date\.now|setTimeout|setInterval|Math\.random)\b/,
+    pattern: /(?<!\.)\b(Date\.now|setTimeout|setInterval|Math\.random)\b/,
     what: 'time and chance come in as Clock and Random (libs/std)',
     applies: (path) => source(path) && !path.startsWith('libs/std/'),
   },
