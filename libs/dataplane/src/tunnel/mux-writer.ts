@@ -26,6 +26,9 @@ export class MuxWriter {
   #flushQueued = false
   /** The batch under way; its memory is the carrier's until that has nothing buffered. */
   #busy: Uint8Array | undefined
+  /** A batch is being filled and not written yet. */
+  #filling = false
+  #endsNext = false
   #ended = false
   controlBytes = 0
 
@@ -69,6 +72,11 @@ export class MuxWriter {
   /** Sends what is waiting, whether the carrier is ready for it or not, and then nothing more. */
   end(): void {
     if (this.#ended) return
+    // The FIN that ended the last stream of a draining session is still in our hands.
+    if (this.#filling) {
+      this.#endsNext = true
+      return
+    }
     this.#busy = undefined
     if (this.#control.length > 0) this.#carrier.write(this.#takeControl())
     this.#ended = true
@@ -96,7 +104,9 @@ export class MuxWriter {
   #flush(): void {
     while (!this.#busy && !this.#ended) {
       const batch = spareBatches.acquire()
+      this.#filling = true
       const bytes = this.#fill(batch)
+      this.#filling = false
       if (bytes === 0) {
         spareBatches.release(batch)
         return
@@ -104,6 +114,7 @@ export class MuxWriter {
       const isDone = this.#carrier.write(bytes === batch.length ? batch : batch.subarray(0, bytes))
       if (!isDone) this.#busy = batch
       else if (this.#carrier.bufferedBytes === 0) spareBatches.release(batch)
+      if (this.#endsNext) this.end()
     }
   }
 
