@@ -7,8 +7,6 @@ import {
   assert,
   type Clock,
   CodedError,
-  errorCode,
-  errorMessage,
   type Random,
   removeProcessRecord,
   Scope,
@@ -23,7 +21,6 @@ import {
   dialWsLink,
   type Hello,
   LINK_FAULT_TYPE,
-  type LinkFault,
   LOAD_RUN_TYPE,
   type LoadRun,
   type Reject,
@@ -31,20 +28,21 @@ import {
   type Welcome,
 } from '@ambient-lab/xds'
 import { AdminServers, type AdminSource } from './admin.ts'
+import { createAdminSource } from './admin-source.ts'
 import { advertisedHost } from './advertised-host.ts'
 import { AgentMetrics } from './agent-metrics.ts'
 import type { AgentConfig } from './config.ts'
-import { configDump, dumpCertificates } from './config-dump.ts'
-import { loadCredentials, type NodeCredentials, storeCredentials } from './credentials.ts'
+import type { NodeCredentials } from './credentials.ts'
+import { isIdentityRefused, obtainCredentials } from './enrolment.ts'
 import { LineLog } from './hosting/line-log.ts'
 import type { Mesh } from './hosting/mesh.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
 import { checkTcp } from './hosting/tcp-probe.ts'
 import { WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
+import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
 import { describePortOwner } from './port-owner.ts'
 import { Readiness } from './readiness.ts'
-import { readToken } from './token-source.ts'
 import { VERSION } from './version.ts'
 import { startWorkerThread } from './worker-thread.ts'
 import { WorkloadHost } from './workload-host.ts'
@@ -62,9 +60,6 @@ export interface AgentComponents {
 
 export type AgentPorts = Readonly<Record<'hbone' | 'underlay' | 'admin' | 'metrics' | 'ready', number>>
 
-/** How a TLS client learns that the other side's certificate, or its own, belongs to another life of the lab. */
-const TLS_REFUSAL = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALERT/
-
 /** Composition root: constructs every part of a node, connects them, and ends them in the right order. */
 export class Agent {
   readonly #config: AgentConfig
@@ -78,7 +73,7 @@ export class Agent {
   readonly #agentMetrics: AgentMetrics
   readonly #locals = new LocalWorkloads()
   readonly #linkFaults: LinkFaults
-  readonly #faultsByName = new Map<string, LinkFault>()
+  readonly #faultFeed: LinkFaultFeed
   readonly #svids: SvidSource
   readonly #ztunnel: Ztunnel
   readonly #simulated: SimulatedWorkloads
@@ -105,7 +100,8 @@ export class Agent {
     this.#log = this.#logging.logger('agent')
     this.#readiness = new Readiness({ pendingTypes: () => this.#client?.pendingTypes ?? [] })
     this.#agentMetrics = new AgentMetrics(this.#metrics, () => this.#host.workloads.length)
-    this.#linkFaults = new LinkFaults({ clock: components.clock })
+    this.#linkFaults = new LinkFaults({ clock })
+    this.#faultFeed = new LinkFaultFeed(this.#linkFaults)
     this.#svids = new SvidSource({
       components: { clock, random: random.fork('svids'), signer: { sign: (csr, ttl) => this.#sign(csr, ttl) } },
       init: { ttlSeconds: config.certificateTtlSeconds },
@@ -132,9 +128,13 @@ export class Agent {
    * @returns the real ports, once the control plane has welcomed this node
    */
   async start(): Promise<AgentPorts> {
-    this.#simulated.prestart()
+    this.#scope.own(this.#svids)
     this.#scope.own(this.#simulated)
-    const [credentials, ports] = await Promise.all([this.#obtainCredentials(), this.#listen()])
+    this.#simulated.prestart()
+    const [credentials, ports] = await Promise.all([
+      obtainCredentials(this.#config, this.#components, this.#log),
+      this.#listen(),
+    ])
     this.#client = this.#connect(credentials, ports)
     this.#scope.own(this.#client)
     this.#client.start()
@@ -155,18 +155,6 @@ export class Agent {
     await this.#loads[Symbol.asyncDispose]()
     await Promise.all([this.#ztunnel.drain(), this.#host[Symbol.asyncDispose]()])
     await this.#scope.dispose()
-  }
-
-  async #obtainCredentials(): Promise<NodeCredentials> {
-    const { node, stateDir, tokenFile } = this.#config
-    const known = loadCredentials(stateDir, node)
-    if (known) return known
-    const text = await readToken(tokenFile, this.#components.stdin)
-    const { joinLab, parseJoinToken } = await import('./join.ts') // most starts are of nodes that joined before
-    const credentials = await joinLab(parseJoinToken(text), { node, version: VERSION }, this.#components)
-    storeCredentials(stateDir, credentials)
-    this.#log.info('joined', { api: credentials.api })
-    return credentials
   }
 
   async #listen(): Promise<AgentPorts> {
@@ -248,15 +236,8 @@ export class Agent {
     const resources = upserts.map(({ resource }) => resource)
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
-    if (typeUrl === LINK_FAULT_TYPE) return this.#applyLinkFaults(resources as LinkFault[], removed)
+    if (typeUrl === LINK_FAULT_TYPE) return this.#faultFeed.apply(upserts, removed)
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
-  }
-
-  #applyLinkFaults(upserts: readonly LinkFault[], removed: readonly string[]): Reject['errors'] {
-    for (const name of removed) this.#faultsByName.delete(name)
-    for (const fault of upserts) this.#faultsByName.set(fault.name, fault)
-    this.#linkFaults.set([...this.#faultsByName.values()])
-    return []
   }
 
   #linkState(lost: CodedError | undefined): void {
@@ -378,51 +359,20 @@ export class Agent {
   }
 
   #adminSource(): AdminSource {
-    const logging = this.#logging
-    const connections = () => this.#ztunnel.traffic({ edgesOnly: false })
-    return {
-      title: `ztunnel on node ${this.#config.node}`,
-      configDump: () =>
-        configDump({
-          version: VERSION,
-          config: this.#config,
-          state: this.#ztunnel.state.current,
-          svids: this.#svids,
-          hosted: this.#host.workloads,
-          connections: connections().connections,
-        }),
-      certificates: () => dumpCertificates(this.#svids),
-      connections,
-      metrics: () => this.#metrics.expose(),
-      pending: () => this.#readiness.pending(),
-      logLevel: {
-        current: () => logging.levels,
-        set: (levels) => setLevels(logging, levels),
-        reset: () => logging.reset(),
-      },
+    return createAdminSource({
+      config: this.#config,
+      ztunnel: this.#ztunnel,
+      svids: this.#svids,
+      host: this.#host,
+      metrics: this.#metrics,
+      readiness: this.#readiness,
+      logging: this.#logging,
       quit: () => this.#components.onEnd(undefined),
-    }
+    })
   }
 
   #writeLog(line: string): void {
     this.#ownLog.write(line)
     this.#components.logSink(line)
   }
-}
-
-function setLevels(logging: Logging, levels: string): boolean {
-  try {
-    logging.setLevels(levels)
-    return true
-  } catch (error) {
-    if (CodedError.is(error, 'LOG_LEVEL_INVALID')) return false
-    throw error
-  }
-}
-
-function isIdentityRefused(reason: CodedError): boolean {
-  const { cause } = reason
-  const code = errorCode(cause) ?? ''
-  // ws tells the status of a refused upgrade in its text only.
-  return TLS_REFUSAL.test(code) || /Unexpected server response: 40[13]/.test(errorMessage(cause))
 }

@@ -29,7 +29,7 @@ const target = { host: 'reviews', port: 9080 }
 test('asks by name, in one segment, and hands over a socket that lost no byte', async () => {
   const asked: Buffer[] = []
   const address = await proxy((socket) => {
-    socket.once('data', (bytes) => {
+    socket.once('data', (bytes: Buffer) => {
       asked.push(bytes)
       socket.write(Buffer.concat([Buffer.from(GRANTED), Buffer.from('early')]))
     })
@@ -69,7 +69,7 @@ test.each([
 })
 
 test('hanging up, or not being there, is an answer too', async () => {
-  const address = await proxy((socket) => socket.end())
+  const address = await proxy((socket) => socket.resume().end())
   await expect(connectSocks5(address, target, { clock: systemClock })).rejects.toMatchObject({ code: 'UPSTREAM_RESET' })
   await new Promise((resolve) => server.close(resolve))
   await expect(connectSocks5(address, target, { clock: systemClock })).rejects.toMatchObject({
