@@ -120,6 +120,7 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
     terminal.type('/')
     terminal.type('details')
     terminal.press('Enter')
+    await shows(/\$ ambient get wl/)
     await shows(/details-v1-\S+ +n\d/)
     terminal.type('S')
     await shows(/scale deploy\/details-v1/)

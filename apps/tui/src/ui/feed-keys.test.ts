@@ -26,6 +26,7 @@ test.each([
   ['nodes', ['nodes']],
   ['nodes\r', ['nodes', 'enter']],
   ['3\r', ['3', 'enter']],
+  ['\rS', ['enter', 'S']],
   ['wl\nrm -rf', ['wl\nrm -rf']],
   ['wl\nrm\r', ['wl\nrm']],
 ])('a prompt takes %j as %j', (input, keys) => {

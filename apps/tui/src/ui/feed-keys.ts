@@ -15,10 +15,14 @@ export function feedKeys(shell: KeyTaker, input: string, key: Key): void {
     return shell.press(keyName(input, key), key.ctrl || key.meta ? '' : input)
   const characters = [...input]
   for (let index = 0; index < characters.length; index += 1) {
-    if (shell.state.prompt) return feedPrompt(shell, characters.slice(index).join(''))
     const character = characters[index]!
+    if (shell.state.prompt && !isLineEnd(character)) return feedPrompt(shell, characters.slice(index).join(''))
     shell.press(character === ' ' ? 'space' : characterName(character), character)
   }
+}
+
+function isLineEnd(character: string): boolean {
+  return character === '\r' || character === '\n'
 }
 
 function feedPrompt(shell: KeyTaker, text: string): void {

@@ -65,8 +65,9 @@ async function printFrame(source: LabSource, options: TuiOptions, view: string):
 }
 
 async function runScreen(source: LabSource, options: TuiOptions, view: string): Promise<number> {
+  const leaving = new AbortController()
   const shell = new Shell({
-    run: commandRunner(options.globalArgv ?? []),
+    run: commandRunner(options.globalArgv ?? [], leaving.signal),
     clock: systemClock,
     model: () => source.model,
     view,
@@ -83,6 +84,7 @@ async function runScreen(source: LabSource, options: TuiOptions, view: string): 
     maxFps: 30,
   })
   await screen.waitUntilExit()
+  leaving.abort()
   if (options.keepFaults) return 0
   const stuck = await shell.healOwnFaults()
   for (const name of stuck)
@@ -95,7 +97,7 @@ function asciiWanted({ ascii }: TuiOptions): boolean {
 }
 
 /** Commands run as processes of their own: what the screen does is what the shell would do, and a crash stays there. */
-function commandRunner(globalArgv: readonly string[]): RunCommand {
+function commandRunner(globalArgv: readonly string[], leaving: AbortSignal): RunCommand {
   return async (argv) => {
     const child = spawn(process.execPath, [process.argv[1]!, ...globalArgv, ...argv], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -109,6 +111,8 @@ function commandRunner(globalArgv: readonly string[]): RunCommand {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
     })
+    // What still runs when the person leaves is told as Ctrl-C would tell it; healing comes after, and is not stopped.
+    if (!leaving.aborted) leaving.addEventListener('abort', () => child.kill('SIGINT'), { once: true })
     const [code] = (await once(child, 'close')) as [number | null]
     return { code: code ?? 1, stdout, stderr }
   }

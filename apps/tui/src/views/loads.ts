@@ -89,6 +89,6 @@ function addLoad({ ui }: ViewContext) {
   const namespace = ui.namespace === 'all' ? 'default' : ui.namespace
   return {
     do: 'compose',
-    text: `load run http://productpage:9080/productpage --from deploy/curl -n ${namespace} --rate 50/s --for 30s --detach`,
+    text: `load run http://productpage:9080/productpage --from deploy/curl -n ${namespace} --rate 50/s --for 30s`,
   } as const
 }

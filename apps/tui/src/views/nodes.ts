@@ -123,7 +123,7 @@ export default defineTableView<Row>({
       hint: '<r>estart',
       help: 'start its agent again',
       danger: true,
-      act: (row) => ({ do: 'run', argv: ['restart', `node/${row.name}`] }),
+      act: restart,
     },
     {
       id: 'inject',
@@ -160,6 +160,12 @@ export default defineTableView<Row>({
 function addNode({ model }: ViewContext) {
   const numbers = model.nodes.flatMap(({ name }) => Number(/^n(\d+)$/.exec(name)?.[1] ?? 0))
   return { do: 'run', argv: ['node', 'add', `n${Math.max(0, ...numbers) + 1}`] } as const
+}
+
+/** A node that a fault holds down starts again when the fault is healed, and not before. */
+function restart(row: NodeRow, { model }: ViewContext) {
+  const holding = model.faults.find(({ id, type }) => type === 'node.kill' && row.faults.includes(id))
+  return { do: 'run', argv: holding ? ['fault', 'heal', holding.id] : ['restart', `node/${row.name}`] } as const
 }
 
 function peerOf(row: NodeRow, { model }: ViewContext): string {

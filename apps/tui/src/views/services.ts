@@ -114,5 +114,5 @@ export default defineTableView<ServiceRow>({
 })
 
 export function benchLine({ name, namespace, ports }: ServiceRow): string {
-  return `load run http://${name}.${namespace}:${ports.split(',')[0]}/ --from deploy/curl -n ${namespace} --rate 50/s --for 30s --detach`
+  return `load run http://${name}.${namespace}:${ports.split(',')[0]}/ --from deploy/curl -n ${namespace} --rate 50/s --for 30s`
 }

@@ -55,7 +55,7 @@ export const workloadKeys: readonly RowKey<WorkloadRow>[] = [
     danger: true,
     act: (row) => ({
       do: 'compose',
-      text: `load run http://productpage:9080/productpage --from ${row.name} -n ${row.namespace} --rate 50/s --for 30s --detach`,
+      text: `load run http://productpage:9080/productpage --from ${row.name} -n ${row.namespace} --rate 50/s --for 30s`,
     }),
   },
   {
