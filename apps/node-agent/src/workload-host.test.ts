@@ -151,10 +151,11 @@ test('enrolment and labels change without a restart', async () => {
   host.apply([wanted], [])
   await ready('hello')
   const { ports } = reports.get('hello')!
+  expect(reports.get('hello')).toMatchObject({ captured: false, capture: { host: '127.0.0.1' } })
   expect(reports.get('hello')).not.toHaveProperty('certificate')
   host.apply([{ ...wanted, captured: true, labels: { a: 'b' } }], [])
   await until(() => expect(mesh.workloads.get('hello')?.captured).toBe(true))
-  expect(reports.get('hello')).toMatchObject({ ports, certificate: { state: 'Available' } })
+  expect(reports.get('hello')).toMatchObject({ ports, captured: true, certificate: { state: 'Available' } })
   expect(identities).toEqual(['+sa'])
 })
 

@@ -185,7 +185,8 @@ export class BenchAgent {
 export function runningReport(assignment: Assignment): WorkloadReport {
   return {
     ...{ uid: assignment.uid, phase: 'Running', ready: true, reason: '', message: '', restarts: 0, startedAtMs: 1 },
-    ...(assignment.captured && { capture: { host: '127.0.0.1', port: 20_000 } }),
+    captured: assignment.captured,
+    capture: { host: '127.0.0.1', port: 20_000 },
     ports: {},
   }
 }

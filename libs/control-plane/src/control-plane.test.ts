@@ -235,7 +235,7 @@ describe('agents', () => {
     const [pod] = bench.pods('web')
     const uid = `Kubernetes//Pod/default/${pod!.metadata.name}`
     const broken = { phase: 'Pending', ready: false, reason: 'ErrImageNeverPull', message: 'no such image' } as const
-    agent.report({ uid, ...broken, restarts: 2, startedAtMs: 0, ports: {} })
+    agent.report({ uid, ...broken, restarts: 2, startedAtMs: 0, captured: false, ports: {} })
     await bench.settle()
     const { status } = bench.pods('web')[0]!
     expect(status?.containerStatuses).toMatchObject([

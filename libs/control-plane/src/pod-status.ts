@@ -13,7 +13,7 @@ import { sameContent } from './cluster.ts'
 
 /** The pod as its node's agent reports it; the same object when the report tells nothing new. */
 export function withReport(pod: Pod, report: WorkloadReport, host: string, clock: Pick<Clock, 'now'>): Pod {
-  const annotations = redirected(pod, report.capture !== undefined)
+  const annotations = redirected(pod, report.captured)
   const status = reportedStatus(pod, report, host, clock)
   if (sameContent(status, pod.status) && annotations === pod.metadata.annotations) return pod
   return { ...pod, metadata: { ...pod.metadata, ...(annotations && { annotations }) }, status }

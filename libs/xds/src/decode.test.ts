@@ -22,7 +22,12 @@ const AGENT_MESSAGES: readonly AgentMessage[] = [
     workloads: [
       {
         ...{ uid: 'u', phase: 'Running', ready: true, reason: '', message: '', restarts: 0, startedAtMs: 1 },
-        ...{ capture: PLACE, ports: { '9080': PLACE }, certificate: { state: 'Available', notAfterMs: 1, reason: '' } },
+        ...{
+          captured: true,
+          capture: PLACE,
+          ports: { '9080': PLACE },
+          certificate: { state: 'Available', notAfterMs: 1, reason: '' },
+        },
       },
     ],
     events: [{ atMs: 1, severity: 'Warning', reason: 'BackOff', message: 'no', uid: 'u' }],

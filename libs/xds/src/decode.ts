@@ -30,6 +30,7 @@ const workloadReport = object({
   message: string,
   restarts: number,
   startedAtMs: number,
+  captured: boolean,
   capture: optional(address),
   ports: record(address),
   pid: optional(number),

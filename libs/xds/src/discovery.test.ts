@@ -352,5 +352,5 @@ const NO_HANDLERS: DiscoverySessionHandlers = {
 
 function workload(uid: string, restarts: number): WorkloadReport {
   const state = { phase: 'Running', ready: true, reason: '', message: '' } as const
-  return { uid, ...state, restarts, startedAtMs: 0, ports: {} }
+  return { uid, ...state, restarts, startedAtMs: 0, captured: true, ports: {} }
 }

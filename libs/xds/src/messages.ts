@@ -97,7 +97,9 @@ export interface WorkloadReport {
   readonly message: string
   readonly restarts: number
   readonly startedAtMs: number
-  /** The capture listener of this workload, for programs outside the agent. */
+  /** Whether the mesh captures it: peers tunnel to it exactly while that is so. */
+  readonly captured: boolean
+  /** Its way out, for programs outside the agent; pods that nothing captures have one too. */
   readonly capture?: { readonly host: string; readonly port: number }
   /** Container port → where it really listens on the agent's machine. */
   readonly ports: Readonly<Record<string, { readonly host: string; readonly port: number }>>

@@ -114,6 +114,7 @@ export class HostedWorkload {
       message: this.#failure ?? speaking?.message ?? '',
       restarts: this.restarts,
       startedAtMs: this.#createdAtMs,
+      captured: this.#capture !== undefined && this.assignment.captured,
       ...(this.#capture ? { capture: this.#capture } : {}),
       ports: Object.assign({}, ...states.map(({ ports }) => ports)),
       ...(pid === undefined ? {} : { pid }),
