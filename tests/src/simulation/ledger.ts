@@ -91,6 +91,11 @@ export class Ledger {
   }
 }
 
+/** A pod that dials its own address stays inside itself: no policy, no record. */
+export function isSelfCall({ client, destination }: Connection): boolean {
+  return destination === client.place.address
+}
+
 export function describe(connection: Connection): string {
   const { id, client, destination, port } = connection
   return `connection ${id} ${client.place.name} → ${destination}:${port}`

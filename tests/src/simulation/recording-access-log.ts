@@ -20,10 +20,25 @@ export class AccessBook {
   readonly complete: AccessEntry[] = []
   readonly failed: FailedEntry[] = []
   readonly #bySource = new Map<string, AccessEntry[]>()
+  readonly #onLine: (node: string, line: string) => void
+
+  constructor(onLine: (node: string, line: string) => void) {
+    this.#onLine = onLine
+  }
+
+  addFailed(entry: FailedEntry): void {
+    this.failed.push(entry)
+    const { node, direction, sourceAddr, destinationAddr, error } = entry
+    this.#onLine(node, `${direction} ${sourceAddr} → ${destinationAddr} failed: ${error}`)
+  }
 
   add(entry: AccessEntry): void {
     this.complete.push(entry)
     const { addr } = entry.record.source
+    const { direction, destination } = entry.record
+    const { bytesSent, bytesReceived, error = 'in order' } = entry.outcome
+    const moved = `${bytesSent}/${bytesReceived} bytes`
+    this.#onLine(entry.node, `${direction} ${addr} → ${destination.addr} complete, ${moved}: ${error}`)
     const entries = this.#bySource.get(addr)
     if (entries) entries.push(entry)
     else this.#bySource.set(addr, [entry])
@@ -53,6 +68,6 @@ export class RecordingAccessLog extends AccessLog {
   }
 
   override failed(denied: Omit<FailedEntry, 'node'>): void {
-    if (this.#isAlive()) this.#book.failed.push({ node: this.#node, ...denied })
+    if (this.#isAlive()) this.#book.addFailed({ node: this.#node, ...denied })
   }
 }

@@ -92,7 +92,7 @@ export function drawClientPlan(random: Random, scenario: Scenario, addresses: Ad
     destination: byPod ?? byVip ?? `${server.name}.${server.namespace}`,
     port: byPod ? containerPort : servicePort,
     bytes,
-    chunkBytesMax: 1 + random.integer(random.integer(2) === 0 ? 64 : 8 * 1024),
+    chunkBytesMax: 1 + Math.floor(bytes / 100) + random.integer(random.integer(2) === 0 ? 64 : 8 * 1024),
     pauseMaxMs: random.integer(2) === 0 ? 0 : random.integer(60),
     impatient: random.integer(4) === 0,
     serverEndsAfter: random.integer(6) === 0 ? 1 + random.integer(bytes + 1) : 0,

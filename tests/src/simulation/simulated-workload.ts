@@ -84,6 +84,7 @@ export class SimulatedWorkload {
       message: '',
       restarts: 0,
       startedAtMs: this.#startedAtMs,
+      captured: this.#capture !== undefined && this.place.captured,
       ...(this.#capture && { capture: this.#capture }),
       ports: Object.fromEntries([...this.#listeners].map(([port, { address }]) => [port, address])),
       ...(certificate && { certificate }),

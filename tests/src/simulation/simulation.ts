@@ -52,7 +52,7 @@ export class Simulation implements Observer {
   readonly #random: Random
   readonly #history = new History(this.#clock)
   readonly #ledger = new Ledger()
-  readonly #book = new AccessBook()
+  readonly #book = new AccessBook((node, line) => this.#history.note(node, line))
   readonly #crashed = new Set<VirtualProcess>()
   readonly #scenario: Scenario
   readonly #lab: SimulatedLab

@@ -1,5 +1,5 @@
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, type VersionedResources } from '@ambient-lab/xds'
-import { type Connection, describe, type Ledger, type Place } from '../ledger.ts'
+import { type Connection, describe, isSelfCall, type Ledger, type Place } from '../ledger.ts'
 import { concerns, isDenied, type PolicyIntent } from '../policy.ts'
 import { SERVER_PORTS, SERVICE_PORTS } from '../scenario.ts'
 import type { SimulatedNode } from '../simulated-node.ts'
@@ -76,7 +76,7 @@ export class PolicyChecker {
   }
 
   #isForbidden(connection: Connection, place: Place): boolean {
-    if (!place.captured) return false
+    if (!place.captured || isSelfCall(connection)) return false
     const { revision, intents } = this.#enforced.get(place.node) ?? NOTHING
     const isOpen = this.#changes
       .slice(revision)

@@ -1,6 +1,6 @@
 import type { Ztunnel } from '@ambient-lab/dataplane'
 import { HEADER_BYTES } from '../byte-pattern.ts'
-import { type Connection, describe, type EndPoint, type Ledger } from '../ledger.ts'
+import { type Connection, describe, type EndPoint, isSelfCall, type Ledger } from '../ledger.ts'
 import type { AccessBook, AccessEntry } from '../recording-access-log.ts'
 import { SERVER_PORTS } from '../scenario.ts'
 import type { VirtualProcess } from '../virtual-process.ts'
@@ -34,7 +34,7 @@ export class RecordChecker {
   /** After a drain: everything has been written that will be. */
   checkAll(): void {
     for (const connection of this.#ledger.connections) {
-      if (connection.sourceAddress === '') continue
+      if (connection.sourceAddress === '' || isSelfCall(connection)) continue
       this.#checkSource(connection)
       this.#checkDestination(connection)
     }
