@@ -148,6 +148,7 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
     await eventually(async () => expect((await items(lab, 'loads', '-A')).length).toBeGreaterThan(1), {
       timeoutMs: 10_000,
     })
+    await lab.ok('load', 'stop', '--all')
   })
 
   test('quits and leaves terminal, faults and processes clean', async () => {
