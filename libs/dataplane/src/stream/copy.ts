@@ -23,6 +23,8 @@ export class Copy {
   readonly #upstream: Side
   #error: CodedError | undefined
   #open = 2
+  /** One side was cut; what the other tells after that is our own doing. */
+  #cut = false
 
   /** Starts at once; both streams must not have been started. */
   constructor(downstream: ByteStream, upstream: ByteStream) {
@@ -59,16 +61,19 @@ export class Copy {
   /** Cuts both streams. The reason becomes the result's error unless there was one before. */
   abort(reason: CodedError): void {
     if (this.#open === 0) return
+    this.#cut = true
     this.#error ??= reason
     this.#downstream.stream.reset(reason)
     this.#upstream.stream.reset(reason)
   }
 
   #onCut(side: Side, reason: CodedError): void {
+    if (this.#cut) return
+    this.#cut = true
     const other = side === this.#downstream ? this.#upstream : this.#downstream
     // A reset after everything was said is how many programs hang up; it took nothing from anybody.
     const tookNothing = reason.code === STREAM_RESET && other.ended && side.stream.bufferedBytes === 0
-    if (!tookNothing) this.#error ??= reason.code === STREAM_RESET ? this.#disconnected(side, reason) : reason
+    if (!tookNothing) this.#error = reason.code === STREAM_RESET ? this.#disconnected(side, reason) : reason
     other.stream.reset(reason)
   }
 

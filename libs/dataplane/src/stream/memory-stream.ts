@@ -26,7 +26,9 @@ type Delivery = { readonly dueMs: number } & ({ readonly chunk: Uint8Array } | {
 export class MemoryStream implements ByteStream {
   readonly #init: MemoryPairInit
   /** What the peer sent and our sink has not had. */
-  readonly #inbox: Delivery[] = []
+  #inbox: Delivery[] = []
+  /** How many of the inbox were delivered; they are dropped together, so that a long inbox stays cheap. */
+  #delivered = 0
   #inboxBytes = 0
   #peer!: MemoryStream
   #sink: ByteSink | undefined
@@ -128,17 +130,24 @@ export class MemoryStream implements ByteStream {
     const sink = this.#sink
     this.#wake?.()
     while (sink && !this.#closed && !this.#paused) {
-      const delivery = this.#inbox[0]
+      const delivery = this.#inbox[this.#delivered]
       if (!delivery) break
       const waitMs = delivery.dueMs - this.#init.clock.monotonic()
       if (waitMs > 0) {
         this.#wake = this.#init.clock.schedule(waitMs, () => this.#deliver())
         break
       }
-      this.#inbox.shift()
+      this.#forgetFirst()
       if ('chunk' in delivery) this.#deliverChunk(sink, delivery.chunk)
       else this.#deliverEnd(sink)
     }
+  }
+
+  #forgetFirst(): void {
+    this.#delivered += 1
+    if (this.#delivered < 1024 && this.#delivered < this.#inbox.length) return
+    this.#inbox = this.#inbox.slice(this.#delivered)
+    this.#delivered = 0
   }
 
   #deliverChunk(sink: ByteSink, chunk: Uint8Array): void {
@@ -165,7 +174,8 @@ export class MemoryStream implements ByteStream {
     if (this.#closed) return
     this.#closed = true
     this.#wake?.()
-    this.#inbox.length = 0
+    this.#inbox = []
+    this.#delivered = 0
     this.#inboxBytes = 0
     this.#reason = reason
     const sink = this.#sink

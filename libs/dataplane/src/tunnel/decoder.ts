@@ -89,7 +89,10 @@ export class Decoder {
     if (!(first & 0x80) || opcode === 0) throw malformed('message is fragmented')
     if (second >>> 7 !== (this.#masked ? 1 : 0))
       throw malformed(this.#masked ? 'message is not masked' : 'message is masked')
-    if (opcode === BINARY) return messageHead + FRAME_HEAD_BYTES
+    if (opcode === BINARY) {
+      if (shortLength < FRAME_HEAD_BYTES) throw malformed(`message of ${shortLength} bytes`)
+      return messageHead + FRAME_HEAD_BYTES
+    }
     if (opcode !== CLOSE && opcode !== PING && opcode !== PONG) throw malformed(`message of type ${opcode}`)
     if (shortLength > CONTROL_BYTES_MAX) throw malformed('control message is too long')
     return messageHead

@@ -114,7 +114,7 @@ export class MuxSession implements TunnelSession {
   }
 
   get openStreams(): number {
-    return this.#openedByUs + this.#openedByPeer
+    return this.#closed ? 0 : this.#openedByUs + this.#openedByPeer
   }
 
   get acceptsStreams(): boolean {
