@@ -1,10 +1,11 @@
 export * from './address.ts'
 export { type CapturedConnection, CaptureHandshake } from './capture/redirect.ts'
 export { type Resolution, type ResolveRequest, resolveHost } from './capture/resolver.ts'
+export { answerQuestion, type DnsAnswer, type DnsQuestion, type DnsRecord } from './dns/answer.ts'
 export * from './errors.ts'
 export * from './memory-plain-network.ts'
 export * from './plain-network.ts'
-export type { Endpoint, EndpointSet } from './state/endpoint-set.ts'
+export { type Endpoint, type EndpointSet, targetPortOf } from './state/endpoint-set.ts'
 export { ProxyState, serviceKeyOf } from './state/proxy-state.ts'
 export * from './state/proxy-state-holder.ts'
 export * from './stream/index.ts'
@@ -20,7 +21,9 @@ export {
   type TunnelSession,
   WsMtlsTransport,
 } from './tunnel/index.ts'
+export { formatForwarded } from './ztunnel/forwarded.ts'
 export { type InboundPlan, planInbound } from './ztunnel/inbound-plan.ts'
+export { chooseEndpoint } from './ztunnel/load-balancing.ts'
 export type { LocalWorkload } from './ztunnel/local-workload.ts'
 export * from './ztunnel/local-workloads.ts'
 export { type OutboundPlan, type OutboundRequest, planOutbound, planUncaptured } from './ztunnel/outbound-plan.ts'

@@ -104,6 +104,11 @@ export class ProxyState {
     return undefined
   }
 
+  /** All services of exactly this host name, visible or not. */
+  servicesNamed(hostname: string): readonly Service[] {
+    return this.indexes.servicesByHostname.get(hostname) ?? []
+  }
+
   #serviceByRange(network: string, address: string, clientNamespace: string | undefined): Service | undefined {
     const ip = parseIp(address)
     if (!ip) return undefined
@@ -117,18 +122,24 @@ export class ProxyState {
   }
 }
 
-/** Visible → same namespace → canonical → first. */
+/** Visible → same namespace → canonical → of the preferred namespace → first. */
 export function preferredService(
   candidates: readonly Service[],
   clientNamespace: string | undefined,
+  preferredNamespace?: string,
 ): Service | undefined {
   let best: Service | undefined
   for (const service of candidates) {
     if (!isVisible(service, clientNamespace)) continue
     if (service.namespace === clientNamespace) return service
-    if (!best || (service.canonical && !best.canonical)) best = service
+    if (!best || claim(service, preferredNamespace) > claim(best, preferredNamespace)) best = service
   }
   return best
+}
+
+function claim(service: Service, preferredNamespace: string | undefined): number {
+  if (service.canonical) return 2
+  return service.namespace === preferredNamespace ? 1 : 0
 }
 
 function isVisible(service: Service, clientNamespace: string | undefined): boolean {
