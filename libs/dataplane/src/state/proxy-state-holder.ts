@@ -48,6 +48,8 @@ export class ProxyStateHolder {
    */
   apply(typeUrl: TypeUrl, upserts: readonly Upsert[], removed: readonly string[]): readonly ResourceError[] {
     assert(ProxyStateHolder.holds(typeUrl), `${typeUrl} is no part of the proxy's state`)
+    // A control plane that came back confirms what is held: no news, and nothing to ask policy about again.
+    if (upserts.length === 0 && removed.length === 0) return []
     const errors: ResourceError[] = []
     const draft = new ProxyStateDraft(this.#current)
     const check = <T>(checkOne: (name: string, resource: unknown) => T): T[] =>

@@ -1,5 +1,6 @@
 import { type ConnectionFacts, evaluate } from '@ambient-lab/policy'
 import type { CancelTimer, Clock, CodedError } from '@ambient-lab/std'
+import type { Workload } from '@ambient-lab/xds'
 import { dataplaneError } from '../errors.ts'
 import type { ProxyState } from '../state/proxy-state.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
@@ -53,16 +54,19 @@ export class ConnectionTracker {
     return total
   }
 
-  /** Asks policy again about connections of one workload, or of all; cuts those it would not allow now. */
-  reevaluate(state: ProxyState, uid?: string): void {
-    for (const tracked of this.#some(uid)) {
-      if (!tracked.facts) continue
-      const workload = state.workload(tracked.uid)
-      // A workload that left the snapshot keeps its connections: its own drain ends them.
-      if (!workload) continue
-      if (evaluate(tracked.facts, state.policies.applicableTo(workload)).allowed) continue
-      this.#cut(tracked, dataplaneError('POLICY_CHANGED', 'connection closed due to policy change'))
-    }
+  /**
+   * Policies changed: asks about every connection again and cuts those that are not allowed now. What a workload that
+   * left the snapshot still drains is cut as well: nobody can say any more which policies are its own (ambient.md §4.3).
+   */
+  reevaluateAll(state: ProxyState): void {
+    for (const tracked of this.#some(undefined)) this.#judge(tracked, state, state.workload(tracked.uid))
+  }
+
+  /** One workload changed. That it left the snapshot ends none of its connections: its own drain does. */
+  reevaluate(state: ProxyState, uid: string): void {
+    const workload = state.workload(uid)
+    if (!workload) return
+    for (const tracked of this.#some(uid)) this.#judge(tracked, state, workload)
   }
 
   /** Waits until nothing of the workload (of any, without one) moves; what still does at the deadline is cut. */
@@ -83,6 +87,12 @@ export class ConnectionTracker {
 
   cutAll(reason: CodedError, uid?: string): void {
     for (const tracked of this.#some(uid)) this.#cut(tracked, reason)
+  }
+
+  #judge(tracked: Tracked, state: ProxyState, workload: Workload | undefined): void {
+    if (!tracked.facts) return
+    if (workload && evaluate(tracked.facts, state.policies.applicableTo(workload)).allowed) return
+    this.#cut(tracked, dataplaneError('POLICY_CHANGED', 'connection closed due to policy change'))
   }
 
   #cut(tracked: Tracked, reason: CodedError): void {

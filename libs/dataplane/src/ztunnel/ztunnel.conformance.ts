@@ -121,6 +121,19 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       await mesh.ground.until(() => program.closed && mesh.servers[0]!.closed)
     })
 
+    it('closes what a removed workload still drains when policies change, which nobody can ask about it', async () => {
+      const { program } = await mesh.dial('curl', 'echo', 80, 'hello')
+      await mesh.ground.until(() => program.text === 'HELLO')
+      const removed = mesh.b.ztunnel.removeWorkload('Kubernetes//Pod/default/echo')
+      mesh.b.ztunnel.state.apply(ADDRESS_TYPE, [], ['Kubernetes//Pod/default/echo'])
+      program.say(' still')
+      await mesh.ground.until(() => program.text === 'HELLO STILL')
+      mesh.policy('unrelated', { action: 'DENY', rules: [{ clauses: [{ matches: [{ destinationPorts: [1] }] }] }] })
+      await mesh.ground.until(() => program.closed && mesh.servers[0]!.closed)
+      await removed
+      expect(mesh.b.connections[0]!.error).toBe('connection closed due to policy change')
+    })
+
     it('answers unknown names, empty services and closed ports each in its own way', async () => {
       expect((await mesh.dial('curl', 'nobody', 80)).reply).toBe(4)
       expect((await mesh.dial('curl', 'empty', 80)).reply).toBe(4)

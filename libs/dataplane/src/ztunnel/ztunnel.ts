@@ -210,7 +210,7 @@ export class Ztunnel implements AsyncDisposable {
   /** A policy's news concern everybody; a workload's own (which policies are attached to it) only itself. */
   #onStateChange(typeUrl: TypeUrl): void {
     const state = this.state.current
-    if (typeUrl === AUTHORIZATION_TYPE) this.#tracker.reevaluate(state)
+    if (typeUrl === AUTHORIZATION_TYPE) this.#tracker.reevaluateAll(state)
     if (typeUrl !== ADDRESS_TYPE) return
     for (const [uid, judged] of this.#judged) {
       const workload = state.workload(uid)
