@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { type Clock, CodedError, isAlive, type ProcessRecord, removeProcessRecord, sleep } from '@ambient-lab/std'
 import { ApiClient, type ApiClientInit } from './client/api-client.ts'
 import { LabFolder, listLabFolders } from './lab-folder.ts'
 import { DOWN_LIMIT_MS, EXIT_POLL_MS, LOCK_LIMIT_MS, LOG_LINES_QUOTED, START_LIMIT_MS } from './limits.ts'
 import { Lock } from './lock.ts'
+import { lastLines } from './log-file.ts'
 import { portsInUse, type StoppedProcess, stopAll, waitForExit } from './processes.ts'
 import { askSupervisor, type ProcessTarget, type SupervisedProcess } from './supervisor/protocol.ts'
 
@@ -81,6 +82,7 @@ function startSupervisor({ folder, supervisor, clock }: UpInit): Promise<boolean
     const cancel = clock.schedule(START_LIMIT_MS, () => reject(late))
     const settle = (act: () => void) => {
       cancel()
+      child.removeAllListeners() // its end, hours later, is nobody's news here
       child.stdout!.destroy()
       child.unref()
       act()
@@ -96,7 +98,7 @@ function startSupervisor({ folder, supervisor, clock }: UpInit): Promise<boolean
 }
 
 function supervisorFailed(logFile: string, why: string): CodedError {
-  const said = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_LINES_QUOTED).join('\n  ')
+  const said = lastLines(logFile, LOG_LINES_QUOTED).join('\n  ')
   return new CodedError('START_FAILED', `the supervisor ended (${why})\n  ${said}`, { next: `read ${logFile}` })
 }
 

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, CodedError, kernelStartTime } from '@ambient-lab/std'
 import { LOG_LINES_QUOTED, START_LIMIT_MS } from '../limits.ts'
+import { lastLines } from '../log-file.ts'
 
 /** How to start each program: the command and its leading arguments. */
 export interface Programs {
@@ -107,13 +108,7 @@ function waitForReady(
 }
 
 function startError(init: { what: string; logFile: string; logOffset: number }, exitCode: number): StartError {
-  const said = readFileSync(init.logFile)
-    .subarray(init.logOffset)
-    .toString('utf8')
-    .trimEnd()
-    .split('\n')
-    .filter((line) => line !== '')
-    .slice(-LOG_LINES_QUOTED)
+  const said = lastLines(init.logFile, LOG_LINES_QUOTED, init.logOffset)
   const why = said.length > 0 ? `\n${said.map((line) => `  ${line}`).join('\n')}` : ', and said nothing'
   return new StartError(`${init.what} ended with exit code ${exitCode} before it was ready${why}`, {
     exitCode,

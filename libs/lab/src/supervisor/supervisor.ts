@@ -69,7 +69,7 @@ export class Supervisor implements ClusterOrders {
     this.#init = init
     this.#controlPlane = new ManagedProcess({
       role: 'control-plane',
-      name: 'main',
+      name: init.folder.name,
       folder: init.folder,
       command: init.programs.controlPlane,
       args: () => controlPlaneArgs(init),
