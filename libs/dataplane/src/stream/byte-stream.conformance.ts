@@ -133,6 +133,26 @@ export function describeByteStream(name: string, open: () => Promise<StreamPair>
     )
 
     it(
+      'tells of the drain also who wrote on after a stop',
+      on(async (near, far) => {
+        const [nearSink, farSink] = [new Recorder(), new Recorder()]
+        farSink.onBytes = () => far.pause()
+        near.start(nearSink)
+        far.start(farSink)
+        far.pause()
+        let written = 0
+        for (let stopped = false; !stopped; written += 10_000) stopped = !near.write(Buffer.alloc(10_000))
+        far.resume()
+        await turns()
+        near.write(Buffer.alloc(1))
+        farSink.onBytes = () => {}
+        far.resume()
+        await eventually(() => farSink.bytes === written + 1)
+        await eventually(() => nearSink.drains > 0)
+      }),
+    )
+
+    it(
       'delivers one chunk at most after a pause from inside onData',
       on(async (near, far) => {
         const sink = new Recorder()

@@ -16,8 +16,8 @@ export interface ByteStream {
   start(sink: ByteSink): void
   /**
    * Lends `chunk` to the stream: the caller must not touch it again until `bufferedBytes` is 0.
-   * @returns false when the high mark is reached; go on after `onDrain`. Writing on all the same is allowed, and bounded
-   * only by the caller.
+   * @returns false from the moment when the high mark is reached until `onDrain`. Writing on all the same is allowed,
+   * and bounded only by the caller.
    */
   write(chunk: Uint8Array): boolean
   /** No more bytes from us (TCP FIN). The peer may still send. */

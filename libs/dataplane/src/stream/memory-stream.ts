@@ -60,7 +60,8 @@ export class MemoryStream implements ByteStream {
     if (this.#closed) return true
     assert(!this.#ended, 'write after end')
     for (const piece of this.#slice(chunk)) this.#peer.#receive({ dueMs: this.#dueMs(), chunk: piece })
-    this.#starved = this.bufferedBytes >= MEMORY_STREAM_HIGH_MARK_BYTES
+    // Once said, a stop holds until onDrain, though the reader may have made a little room meanwhile.
+    if (this.bufferedBytes >= MEMORY_STREAM_HIGH_MARK_BYTES) this.#starved = true
     return !this.#starved
   }
 

@@ -182,7 +182,7 @@ class ImpairedStream implements ByteStream {
     const impairment = this.#link.impairment()
     if (this.#held.length === 0 && impairment === UNIMPAIRED) return this.#carrier.write(chunk)
     this.#hold(chunk.slice())
-    this.#starved = this.#heldBytes >= LINK_QUEUE_BYTES_MAX
+    if (this.#heldBytes >= LINK_QUEUE_BYTES_MAX) this.#starved = true
     return !this.#starved
   }
 

@@ -74,7 +74,8 @@ export class MuxStream implements ByteStream {
     this.#unsent ??= new ByteQueue()
     this.#unsent.push(chunk)
     if (this.sendWindow > 0) this.#owner.onSendable(this)
-    this.#starved = this.#unsent.bytes >= SEND_HIGH_MARK_BYTES
+    // Once said, a stop holds until onDrain, though a little may have left meanwhile.
+    if (this.#unsent.bytes >= SEND_HIGH_MARK_BYTES) this.#starved = true
     return !this.#starved
   }
 
