@@ -43,6 +43,7 @@ export class FaultDriver {
   readonly #components: FaultComponents
   /** What has yet to heal. */
   readonly #broken = new Map<string, () => void | Promise<void>>()
+  readonly #timers = new Set<() => void>()
   #backwardMs = 0
   #policies = 0
 
@@ -60,6 +61,7 @@ export class FaultDriver {
 
   /** Everything that is broken heals now. */
   async healAll(): Promise<void> {
+    for (const cancel of this.#timers) cancel()
     for (const [name, heal] of [...this.#broken]) {
       this.#broken.delete(name)
       this.#note(`healed: ${name}`)
@@ -208,12 +210,14 @@ export class FaultDriver {
     this.#note(name)
     this.#broken.set(name, heal)
     const durationMs = 100 + this.#random.integer(this.#random.integer(3) === 0 ? 12_000 : 3_000)
-    this.#components.clock.schedule(durationMs, () => {
+    const cancel = this.#components.clock.schedule(durationMs, () => {
+      this.#timers.delete(cancel)
       if (this.#broken.get(name) !== heal) return
       this.#broken.delete(name)
       this.#note(`healed: ${name}`)
       void heal()
     })
+    this.#timers.add(cancel)
   }
 
   #pair(): [string, string] {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Clock, Ring } from '@ambient-lab/std'
 
 /** Lines that a failure prints: the last ones before it. */
-const LINES_KEPT = 120
+const LINES_KEPT = Number(process.env.AMBIENT_HISTORY ?? 120)
 
 /** What happened in one run, in order: the end of it for people, the hash of all of it to compare two runs. */
 export class History {
