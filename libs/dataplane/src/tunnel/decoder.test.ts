@@ -41,7 +41,7 @@ class Collector implements FrameHandler {
   }
 }
 
-const frame = (type: FrameType, stream: number, payload = Buffer.alloc(0), masked = false) =>
+const frame = (type: FrameType, stream: number, payload: Uint8Array = Buffer.alloc(0), masked = false) =>
   Buffer.from(encodeFrame(masked, type, stream, payload))
 
 /** A whole WebSocket message with our head inside, every field free. */
