@@ -109,8 +109,9 @@ export function wholeBitString(value: Asn1 | undefined, what: string): Buffer {
   return bytes.subarray(1)
 }
 
-export function isBoolean(value: Asn1 | undefined): boolean {
-  return isUniversal(value, Type.BOOLEAN)
+/** A BOOLEAN that is set; FALSE may be left out, and is written by some all the same. */
+export function isTrue(value: Asn1 | undefined): value is Asn1 {
+  return isUniversal(value, Type.BOOLEAN) && content(value, 'BOOLEAN')[0] !== 0
 }
 
 /** The number of a context tag, or undefined when the value has none. */

@@ -5,6 +5,7 @@ export const PKI_ERRORS = {
   INVALID_SPIFFE_ID: 'a text is no SPIFFE id, or not of the form that Istio issues',
   INVALID_TRUST_DOMAIN: 'a text is no trust domain name',
   CERTIFICATE_MALFORMED: 'PEM or DER cannot be read, or breaks a rule of X509-SVID',
+  BUNDLE_MALFORMED: 'a text is no trust bundle in JWKS form',
   CSR_REFUSED: 'a certificate request is malformed, its signature is wrong, or it asks for what is not granted',
   CERTIFICATE_TTL_REFUSED: 'a lifetime beyond what the authority grants',
   NO_ROOT_CERTIFICATE: 'a signer answered without roots',

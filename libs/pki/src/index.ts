@@ -4,6 +4,7 @@ export { type CsrWish, createCsr, type ParsedCsr, parseCsr } from './csr.ts'
 export * from './errors.ts'
 export * from './keys.ts'
 export * from './limits.ts'
+export * from './spiffe-bundle.ts'
 export * from './spiffe-id.ts'
 export type { CertificateSigner, SignedCertificate } from './svid-request.ts'
 export * from './svid-source.ts'
@@ -11,10 +12,14 @@ export * from './trust-bundle.ts'
 export * from './trust-domain.ts'
 export {
   type CertificateFacts,
+  type CertificateTemplate,
+  createSigner,
   type DistinguishedName,
   parseCertificates,
   readCertificateFacts,
   readSubject,
+  type Signer,
   type SubjectAltName,
+  signCertificate,
 } from './x509.ts'
 export * from './x509-svid.ts'

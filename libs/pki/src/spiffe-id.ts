@@ -47,13 +47,25 @@ export function parseSpiffeUri(text: string): SpiffeUri {
   if (trustDomain === '') throw invalid(text, 'trust domain is missing')
   if (!isTrustDomain(trustDomain))
     throw invalid(text, 'trust domain has characters other than a-z, 0-9, dot, dash, underscore')
+  return { trustDomain, path: joinPath(segments, text) }
+}
+
+/**
+ * The path of a SPIFFE id: `/a/b` of `a`, `b`; empty of nothing.
+ * @throws CodedError INVALID_SPIFFE_ID for a segment that no path may have
+ */
+export function joinSpiffePath(segments: readonly string[]): string {
+  return joinPath(segments, segments.join('/'))
+}
+
+function joinPath(segments: readonly string[], text: string): string {
   for (const segment of segments) {
     if (segment === '') throw invalid(text, 'path has an empty segment or a trailing slash')
     if (segment === '.' || segment === '..') throw invalid(text, 'path has a dot segment')
     if (!PATH_SEGMENT.test(segment))
       throw invalid(text, 'path has characters other than letters, digits, dot, dash, underscore')
   }
-  return { trustDomain, path: segments.length > 0 ? `/${segments.join('/')}` : '' }
+  return segments.map((segment) => `/${segment}`).join('')
 }
 
 export function sameSpiffeId(a: SpiffeId, b: SpiffeId): boolean {

@@ -63,6 +63,9 @@ export class X509Svid {
   }
 }
 
+/** serverAuth and clientAuth, as X509Certificate names them. */
+const TLS_USES = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']
+
 /**
  * Whether a chain has the form of an X509-SVID; says nothing about trust or time.
  * @returns the leaf's id, in any form that SPIFFE allows
@@ -80,14 +83,42 @@ export function checkSvidForm(chain: readonly X509Certificate[]): SpiffeUri {
   if (!(usage & KEY_USAGE.digitalSignature)) throw malformed("leaf certificate must have key usage 'digitalSignature'")
   if (usage & KEY_USAGE.keyCertSign) throw malformed("leaf certificate must not have key usage 'keyCertSign'")
   if (usage & KEY_USAGE.crlSign) throw malformed("leaf certificate must not have key usage 'cRLSign'")
-  for (const signer of signers) {
-    const signerFacts = readCertificateFacts(signer)
-    if (!signerFacts.isAuthority) throw malformed('signing certificate must have the CA flag')
-    if (!((signerFacts.keyUsage ?? 0) & KEY_USAGE.keyCertSign)) {
-      throw malformed("signing certificate must have key usage 'keyCertSign'")
-    }
+  const extendedUsage = leaf.keyUsage as readonly string[] | undefined
+  if (extendedUsage && !TLS_USES.every((use) => extendedUsage.includes(use))) {
+    throw malformed('leaf certificate with extended key usage must have both serverAuth and clientAuth')
   }
-  return parseSpiffeUri(onlyUriName(facts.uriNames))
+  for (const signer of signers) checkSignerForm(signer)
+  const id = parseSpiffeUri(onlyUriName(facts.uriNames))
+  if (id.path === '') throw malformed('leaf certificate must have a SPIFFE id with a path')
+  return id
+}
+
+function checkSignerForm(signer: X509Certificate): void {
+  const { isAuthority, keyUsage, isKeyUsageCritical, uriNames } = readCertificateFacts(signer)
+  if (!isAuthority) throw malformed('signing certificate must have the CA flag')
+  if (keyUsage === undefined || !isKeyUsageCritical)
+    throw malformed('signing certificate must have a critical key usage')
+  if (!(keyUsage & KEY_USAGE.keyCertSign)) throw malformed("signing certificate must have key usage 'keyCertSign'")
+  if (uriNames.length > 0 && parseSpiffeUri(onlyUriName(uriNames)).path !== '') {
+    throw malformed('signing certificate must have a SPIFFE id without a path, or none')
+  }
+}
+
+/**
+ * Decides on a chain by everything that X509-SVID asks for: its form, and a path to a root of its own trust domain.
+ * @param bundles by trust domain
+ * @throws CodedError CERTIFICATE_MALFORMED, INVALID_SPIFFE_ID, PEER_WRONG_TRUST_DOMAIN, and those of verifyChain
+ */
+export function verifySvid(
+  chain: readonly X509Certificate[],
+  bundles: ReadonlyMap<string, TrustBundle>,
+  nowMs: number,
+): SpiffeUri {
+  const id = checkSvidForm(chain)
+  const bundle = bundles.get(id.trustDomain)
+  if (!bundle) throw pkiError('PEER_WRONG_TRUST_DOMAIN', `no trust bundle for trust domain ${id.trustDomain}`)
+  verifyChain(chain, bundle, nowMs)
+  return id
 }
 
 /**

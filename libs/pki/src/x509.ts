@@ -13,7 +13,7 @@ import {
   dottedObjectId,
   encodeDer,
   integer,
-  isBoolean,
+  isTrue,
   members,
   objectId,
   octetString,
@@ -196,7 +196,7 @@ export function readCertificateFacts(certificate: X509Certificate): CertificateF
   const [authority, pathLength] = constraints ? members(decodeDer(constraints.value), 'basic constraints') : []
   const keyUsage = readExtension(list, OID.keyUsage)
   return {
-    isAuthority: isBoolean(authority) && content(authority, 'cA')[0] !== 0,
+    isAuthority: isTrue(authority),
     pathLength: pathLength && content(pathLength, 'path length').readUIntBE(0, 1),
     keyUsage: keyUsage && (content(decodeDer(keyUsage.value), 'key usage')[1] ?? 0),
     isKeyUsageCritical: keyUsage?.isCritical ?? false,
@@ -249,7 +249,7 @@ function readExtension(list: readonly Asn1[], oid: string): { isCritical: boolea
   for (const item of list) {
     const fields = members(item, 'extension')
     if (dottedObjectId(fields[0], 'extension') !== oid) continue
-    return { isCritical: isBoolean(fields[1]), value: content(fields.at(-1), 'extension') }
+    return { isCritical: isTrue(fields[1]), value: content(fields.at(-1), 'extension') }
   }
   return undefined
 }
