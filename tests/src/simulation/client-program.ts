@@ -23,6 +23,9 @@ export interface ClientPlan {
   readonly lingerMs: number
 }
 
+/** How often a slow reader rests: bytes that come one by one would keep it for ever. */
+export const RESTS_MAX = 12
+
 const SOCKS_VERSION = 5
 const METHOD_ANSWER_BYTES = 2
 const REPLY_BYTES = 10
@@ -38,6 +41,7 @@ export class ClientProgram implements ByteSink {
   #handshake: Uint8Array | undefined = new Uint8Array(0)
   #sending = false
   #starved = false
+  #rests = 0
 
   constructor(
     stream: ByteStream,
@@ -117,7 +121,8 @@ export class ClientProgram implements ByteSink {
   #onAnswer(bytes: Uint8Array): void {
     const { client, key } = this.#connection
     this.#observer.onBytes(this.#connection, client, this.#connection.server, answerKey(key), bytes)
-    if (!this.#plan.slowReader || this.#random.integer(4) > 0) return
+    if (!this.#plan.slowReader || this.#rests === RESTS_MAX || this.#random.integer(4) > 0) return
+    this.#rests += 1
     this.#stream.pause()
     this.#after(this.#random.integer(400), () => this.#stream.resume())
   }

@@ -1,6 +1,7 @@
 import type { ByteSink, ByteStream } from '@ambient-lab/dataplane'
 import { CodedError, type Random } from '@ambient-lab/std'
 import { answerKey, decodeHeader, HEADER_BYTES, patternBytes, type StreamHeader } from './byte-pattern.ts'
+import { RESTS_MAX } from './client-program.ts'
 import type { Connection, EndPoint, Place } from './ledger.ts'
 import type { Observer } from './observer.ts'
 
@@ -16,6 +17,7 @@ export class ServerConnection implements ByteSink {
   #connection: Connection | undefined
   #end: EndPoint | undefined
   #starved = false
+  #rests = 0
   #gone = false
 
   constructor(
@@ -98,7 +100,8 @@ export class ServerConnection implements ByteSink {
 
   /** A reader that is slow now and then. */
   #rest(): void {
-    if (this.#starved || this.#random.integer(24) > 0) return
+    if (this.#starved || this.#rests === RESTS_MAX || this.#random.integer(24) > 0) return
+    this.#rests += 1
     this.#stream.pause()
     this.#place.process.clock.schedule(this.#random.integer(300), () => {
       if (!this.#starved) this.#stream.resume()

@@ -70,7 +70,7 @@ export class Simulation implements Observer {
     this.#random = random
     this.#scenario = init.scenario?.(drawn) ?? drawn
     this.#bytes = new ByteChecker(fail)
-    this.#policy = new PolicyChecker(fail, this.#ledger)
+    this.#policy = new PolicyChecker(fail, this.#ledger, this.#book)
     this.#records = new RecordChecker(fail, { ledger: this.#ledger, book: this.#book, crashed: this.#crashed })
     const note = (actor: string, event: string) => this.#history.note(actor, event)
     this.#lab = new SimulatedLab(
@@ -102,7 +102,7 @@ export class Simulation implements Observer {
     await this.#phase('heal', STOP_MAX_MS, () => this.#faults.healAll())
     await this.#until('every connection ends', SETTLE_MAX_MS, () => {
       const open = this.#ledger.connections.find((one) => isOpen(one.client) || isOpen(one.server))
-      return open && `${describe(open)} is still open`
+      return open && `${describe(open)} is still open: ${JSON.stringify([open.client, open.server].map((end) => end && { ...end, place: end.place.name }))}`
     })
     await this.#converge('convergence', CONVERGE_MAX_MS)
     await this.#probe()

@@ -1,6 +1,7 @@
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, type VersionedResources } from '@ambient-lab/xds'
 import { type Connection, describe, isSelfCall, type Ledger, type Place } from '../ledger.ts'
 import { concerns, isDenied, type PolicyIntent } from '../policy.ts'
+import type { AccessBook } from '../recording-access-log.ts'
 import { SERVER_PORTS, SERVICE_PORTS } from '../scenario.ts'
 import type { SimulatedNode } from '../simulated-node.ts'
 import type { Fail } from './fail.ts'
@@ -27,12 +28,14 @@ const NOTHING: Enforced = { revision: 0, intents: [] }
 export class PolicyChecker {
   readonly #fail: Fail
   readonly #ledger: Ledger
+  readonly #book: AccessBook
   readonly #enforced = new Map<string, Enforced>()
   readonly #changes: Change[] = []
   #intents: readonly PolicyIntent[] = []
 
-  constructor(fail: Fail, ledger: Ledger) {
+  constructor(fail: Fail, ledger: Ledger, book: AccessBook) {
     this.#fail = fail
+    this.#book = book
     this.#ledger = ledger
   }
 
@@ -77,6 +80,8 @@ export class PolicyChecker {
 
   #isForbidden(connection: Connection, place: Place): boolean {
     if (!place.captured || isSelfCall(connection)) return false
+    // What the proxy is done with is in the workload's own hands: it may read later what it has been given.
+    if (this.#book.of(connection.sourceAddress, 'inbound').length > 0) return false
     const { revision, intents } = this.#enforced.get(place.node) ?? NOTHING
     const isOpen = this.#changes
       .slice(revision)
