@@ -17,6 +17,8 @@ export type CompiledClause = readonly (readonly Predicate[])[]
 
 /** Watches an evaluation; absent members cost nothing. Given only where somebody asks why. */
 export interface EvaluationRecorder {
+  /** Policies that cannot match this caller need not be shown: evaluation stays as fast as without recorder. */
+  readonly matchesOnly?: boolean
   /** A predicate was asked; the ones behind the first that failed are not. */
   onPredicate?(policy: CompiledPolicy, place: RulePlace, predicate: Predicate, held: boolean): void
   /** A match without any field was met: it is false by definition. */

@@ -26,20 +26,18 @@ const verdicts = new WeakMap<CompiledPolicy, Verdict>()
 
 /**
  * Decides on one connection: a matching DENY denies; without ALLOW policies it is allowed; else an ALLOW must match.
- * Dry-run policies are asked, for the recorder's sake, and never decide.
+ * Dry-run policies are asked, for the recorder's sake, and never decide. A recorder is shown every policy, in order,
+ * unless it has use for matches only; policies that want another caller are not asked then, which changes no verdict.
  */
 export function evaluate(facts: ConnectionFacts, policies: ApplicablePolicies, recorder?: EvaluationRecorder): Verdict {
-  for (const policy of policies.deny) {
+  const isShownAll = recorder !== undefined && !recorder.matchesOnly
+  for (const policy of isShownAll ? policies.deny : policies.denyIndex.candidates(facts)) {
     if (policyMatches(policy, facts, recorder) && !policy.source.dryRun) return verdictOf(policy)
   }
-  let allowRequired = false
-  for (const policy of policies.allow) {
-    const matched = policyMatches(policy, facts, recorder)
-    if (policy.source.dryRun) continue
-    if (matched) return verdictOf(policy)
-    allowRequired = true
+  for (const policy of isShownAll ? policies.allow : policies.allowIndex.candidates(facts)) {
+    if (policyMatches(policy, facts, recorder) && !policy.source.dryRun) return verdictOf(policy)
   }
-  return allowRequired ? NONE_ALLOWED : ALLOWED_WITHOUT_POLICY
+  return policies.allowRequired ? NONE_ALLOWED : ALLOWED_WITHOUT_POLICY
 }
 
 function verdictOf(policy: CompiledPolicy): Verdict {

@@ -1,10 +1,15 @@
 import type { Authorization } from './authorization.ts'
 import { type CompiledPolicy, compilePolicy } from './compiled-policy.ts'
+import { IdentityIndex } from './identity-index.ts'
 
 /** The policies that apply to one workload, in the order in which they are asked. */
 export interface ApplicablePolicies {
   readonly deny: readonly CompiledPolicy[]
   readonly allow: readonly CompiledPolicy[]
+  readonly denyIndex: IdentityIndex
+  readonly allowIndex: IdentityIndex
+  /** Some ALLOW policy is enforced, so one of them has to match. */
+  readonly allowRequired: boolean
 }
 
 /** What decides which policies apply to a workload. */
@@ -14,7 +19,7 @@ export interface PolicySubject {
   readonly authorizationPolicies: readonly string[]
 }
 
-const NONE: ApplicablePolicies = { deny: [], allow: [] }
+const NONE = inOrder([], [])
 
 /**
  * Every policy a proxy knows, immutable. Indexed by where a policy applies, so that one that cannot match costs
@@ -96,8 +101,18 @@ export class PolicySet {
 
 function sortByAction(policies: readonly CompiledPolicy[]): ApplicablePolicies {
   if (policies.length === 0) return NONE
+  return inOrder(
+    policies.filter((policy) => policy.source.action === 'DENY'),
+    policies.filter((policy) => policy.source.action === 'ALLOW'),
+  )
+}
+
+function inOrder(deny: readonly CompiledPolicy[], allow: readonly CompiledPolicy[]): ApplicablePolicies {
   return {
-    deny: policies.filter((policy) => policy.source.action === 'DENY'),
-    allow: policies.filter((policy) => policy.source.action === 'ALLOW'),
+    deny,
+    allow,
+    denyIndex: new IdentityIndex(deny),
+    allowIndex: new IdentityIndex(allow),
+    allowRequired: allow.some((policy) => !policy.source.dryRun),
   }
 }

@@ -13,6 +13,7 @@ export class InboundGuard {
   constructor({ state, log }: { readonly state: ProxyStateHolder; readonly log: Logger }) {
     this.#state = state
     this.#recorder = {
+      matchesOnly: true,
       onPolicy: ({ key, source }, matched) => {
         const isDryRun = matched && source.dryRun && source.action === 'DENY'
         if (isDryRun) log.info('dry-run: deny policy match', { policy: key })
