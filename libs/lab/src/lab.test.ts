@@ -66,7 +66,7 @@ async function bringUp(): Promise<UpResult> {
 const allRunning = () =>
   eventually(() => {
     const alive = inspectProcesses(folder).filter((entry) => entry.alive)
-    return alive.length === 3 && existsSync(join(folder.agent('n1'), 'join.json')) && alive
+    return alive.length === 3 && existsSync(join(folder.agent('n1'), 'join.json')) ? alive : undefined
   })
 
 function killAll(role?: string): void {
@@ -158,7 +158,7 @@ describe('down', () => {
     await Promise.all([down(folder, { clock }), bringUp()])
     const alive = await eventually(() => {
       const found = inspectProcesses(folder).filter((entry) => entry.alive)
-      return (found.length === 0 || found.length === 3) && { count: found.length }
+      return found.length === 0 || found.length === 3 ? { count: found.length } : undefined
     })
     expect(alive.count === 0).toBe(Lock.holder(folder.lock) === undefined)
   })

@@ -45,7 +45,11 @@ export async function up(init: UpInit): Promise<UpResult> {
       const processes = await askSupervisor(folder.socket, { op: 'start', nodes })
       return { client: ApiClient.fromKubeconfig(folder.kubeconfig, init.client), processes, started }
     } catch (error) {
-      if (!CodedError.is(error, 'UNAVAILABLE') && !CodedError.is(error, 'SHUTTING_DOWN')) throw error
+      if (!CodedError.is(error, 'UNAVAILABLE') && !CodedError.is(error, 'SHUTTING_DOWN')) {
+        // What was started for a control plane that does not come has nothing to do; its log stays to be read.
+        if (started) await down(folder, { clock, keepState: true })
+        throw error
+      }
       if (clock.monotonic() >= untilMs) throw lockedOr(folder, error)
     }
     if (Lock.holder(folder.lock)) await sleep(clock, EXIT_POLL_MS)

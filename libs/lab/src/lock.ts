@@ -44,7 +44,8 @@ export class Lock implements Disposable {
     for (;;) {
       if (tryLink(path, owner)) return new Lock(path, owner)
       const holder = readOwner(path)
-      if (!holder || !isAlive(holder)) {
+      if (!holder) continue // let go between the two looks
+      if (!isAlive(holder)) {
         if (removeStale(path, clock)) continue
       } else if (clock.monotonic() >= untilMs) {
         throw lockedError(holder)
@@ -89,15 +90,24 @@ function tryLink(path: string, owner: LockOwner): boolean {
   }
 }
 
+/** undefined: nobody holds it. A file that names nobody counts as held by a dead process. */
 function readOwner(path: string): LockOwner | undefined {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as LockOwner
-  } catch {
-    return undefined
+  } catch (error) {
+    return errorCode(error) === 'ENOENT' ? undefined : NOBODY
   }
 }
 
-/** @returns false while somebody else is at it */
+/** No process has this pid. */
+const NOBODY: LockOwner = { pid: 2 ** 30, startTime: '-', what: 'unknown', since: '' }
+
+/**
+ * Removes a lock whose owner is dead. Safe because such a file can go only through here: its owner cannot remove it any
+ * more, nobody replaces what is there, and the takeover folder lets in one at a time. A lock that was let go meanwhile
+ * is not touched: somebody alive may be taking it right now.
+ * @returns false while somebody else is at it
+ */
 function removeStale(path: string, clock: Clock): boolean {
   const takeover = `${path}.takeover`
   try {
@@ -108,7 +118,7 @@ function removeStale(path: string, clock: Clock): boolean {
   }
   try {
     const holder = readOwner(path)
-    if (!holder || !isAlive(holder)) rmSync(path, { force: true })
+    if (holder && !isAlive(holder)) rmSync(path, { force: true })
     return true
   } finally {
     rmdirSync(takeover)

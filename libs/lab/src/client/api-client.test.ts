@@ -8,7 +8,7 @@ import type { WatchEvent } from './watch.ts'
 
 const { authority } = new TestCertificates()
 const server = authority.issueServer({ ipAddresses: ['127.0.0.1'], commonName: 'api' })
-const admin = authority.issueClient({ commonName: 'ambient-admin', organization: 'system:masters' })
+const admin = authority.issueClient({ commonName: 'ambient-admin', organizations: ['system:masters'] })
 const tls: FakeApiTls = {
   ca: authority.rootsPem.join(''),
   server: { cert: server.chainPem.join(''), key: server.keyPem },
