@@ -47,20 +47,36 @@ function flood(socket: Socket): void {
   more()
 }
 
-/** Bytes per second from clients to the sink; of the time after the warm-up. */
-export async function upload(port: number, sink: Backend, streams: number, seconds: number): Promise<number> {
+/** Bytes moved, and what it took; of the time after the warm-up. */
+export interface Moved {
+  readonly count: number
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
+/** A clock of wall time and one of the proxies' processor time. */
+export type CpuClock = () => number
+
+/** From clients to the sink. */
+export async function upload(
+  port: number,
+  sink: Backend,
+  streams: number,
+  seconds: number,
+  cpu: CpuClock,
+): Promise<Moved> {
   const sockets = await Promise.all(Array.from({ length: streams }, () => open(port)))
   for (const socket of sockets) {
     socket.on('error', () => {})
     flood(socket)
   }
-  const rate = await measureRate(() => sink.bytes, seconds)
+  const moved = await measure(() => sink.bytes, seconds, cpu)
   for (const socket of sockets) socket.destroy()
-  return rate
+  return moved
 }
 
-/** Bytes per second from backends that flood to clients. */
-export async function download(port: number, streams: number, seconds: number): Promise<number> {
+/** From backends that flood to clients. */
+export async function download(port: number, streams: number, seconds: number, cpu: CpuClock): Promise<Moved> {
   let bytes = 0
   const sockets = await Promise.all(Array.from({ length: streams }, () => open(port)))
   for (const socket of sockets) {
@@ -69,16 +85,20 @@ export async function download(port: number, streams: number, seconds: number): 
       bytes += chunk.length
     })
   }
-  const rate = await measureRate(() => bytes, seconds)
+  const moved = await measure(() => bytes, seconds, cpu)
   for (const socket of sockets) socket.destroy()
-  return rate
+  return moved
 }
 
-async function measureRate(counter: () => number, seconds: number): Promise<number> {
+async function measure(counter: () => number, seconds: number, cpu: CpuClock): Promise<Moved> {
   await wait(0.5)
-  const [startBytes, start] = [counter(), performance.now()]
+  const [startCount, start, startCpu] = [counter(), performance.now(), cpu()]
   await wait(seconds)
-  return (counter() - startBytes) / ((performance.now() - start) / 1000)
+  return {
+    count: counter() - startCount,
+    seconds: (performance.now() - start) / 1000,
+    cpuSeconds: cpu() - startCpu,
+  }
 }
 
 /** Round-trip times in ms of one message at a time over one connection, sorted. */
@@ -109,8 +129,8 @@ export async function pingPong(port: number, bytes: number, count: number): Prom
   return times.slice(count >> 3).sort((a, b) => a - b)
 }
 
-/** Connections per second: open, one byte there and back, close; `concurrency` at a time. */
-export async function connectionRate(port: number, concurrency: number, seconds: number): Promise<number> {
+/** Connections: open, one byte there and back, close; `concurrency` at a time. */
+export async function connections(port: number, concurrency: number, seconds: number, cpu: CpuClock): Promise<Moved> {
   let done = 0
   let stop = false
   const one = async () => {
@@ -126,10 +146,10 @@ export async function connectionRate(port: number, concurrency: number, seconds:
   const workers = Array.from({ length: concurrency }, async () => {
     while (!stop) await one()
   })
-  const rate = await measureRate(() => done, seconds)
+  const moved = await measure(() => done, seconds, cpu)
   stop = true
   await Promise.allSettled(workers)
-  return rate
+  return moved
 }
 
 /** Keeps `count` connections open that have said one byte each. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,8 @@ export interface Pair {
   readonly port: number
   /** Resident bytes of both, now. */
   memory(): Promise<number>
+  /** Seconds of processor time that both have used so far: tells their cost also where others keep the core busy. */
+  cpuSeconds(): number
   stop(): void
 }
 
@@ -50,6 +52,7 @@ export async function ambientPair(
     async memory() {
       return Number(await source.ask()) + Number(await destination.ask())
     },
+    cpuSeconds: () => cpuSeconds(source.child) + cpuSeconds(destination.child),
     stop() {
       source.child.kill('SIGINT')
       destination.child.kill('SIGINT')
@@ -92,6 +95,7 @@ listen proxy
     name: 'haproxy',
     port: sourcePort,
     memory: async () => residentBytes(source) + residentBytes(destination),
+    cpuSeconds: () => cpuSeconds(source) + cpuSeconds(destination),
     stop() {
       source.kill('SIGKILL')
       destination.kill('SIGKILL')
@@ -124,6 +128,15 @@ function startProxy(role: string, folder: string, port: number, nodeFlags: reado
 function residentBytes(child: ChildProcess): number {
   const pages = Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1])
   return pages * 4096
+}
+
+/** Of all threads: what the scheduler counted, in ns. */
+function cpuSeconds(child: ChildProcess): number {
+  const tasks = `/proc/${child.pid}/task`
+  return readdirSync(tasks).reduce(
+    (sum, task) => sum + Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]) / 1e9,
+    0,
+  )
 }
 
 function freePort(): Promise<number> {

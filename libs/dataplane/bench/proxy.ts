@@ -21,6 +21,7 @@ const target = { host: '127.0.0.1', port: Number(targetPort) }
 
 if (role === 'source') await runSource()
 else await runDestination()
+process.on('SIGINT', () => process.exit(0)) // a CPU profile is written at an exit, not at a kill
 process.stdin.on('data', () => {
   globalThis.gc?.()
   console.log(process.memoryUsage().rss)

@@ -58,7 +58,8 @@ export class NodeStream implements ByteStream {
       socket.cork()
       atTurnEnd(this.#release)
     }
-    return socket.write(chunk)
+    socket.write(chunk)
+    return !socket.writableNeedDrain
   }
 
   end(): void {
