@@ -26,6 +26,7 @@ export class LinkStream implements ByteStream, ByteSink {
   readonly #link: Link | undefined
   readonly #clock: Clock
   readonly #onGone: (stream: LinkStream) => void
+  readonly #isCarrier: boolean
   #parcels: Parcel[] = []
   #queuedBytes = 0
   #lastDueMs = 0
@@ -45,12 +46,15 @@ export class LinkStream implements ByteStream, ByteSink {
       readonly link: Link | undefined
       readonly clock: Clock
       readonly onGone: (stream: LinkStream) => void
+      /** Whether a multiplexer writes to it. @default false */
+      readonly isCarrier?: boolean
     },
   ) {
     this.#inner = inner
     this.#link = init.link
     this.#clock = init.clock
     this.#onGone = init.onGone
+    this.#isCarrier = init.isCarrier ?? false
   }
 
   start(sink: ByteSink): void {
@@ -66,7 +70,7 @@ export class LinkStream implements ByteStream, ByteSink {
     assert(!this.#ended, 'write after end')
     if (this.#link) {
       this.#queuedBytes += chunk.length
-      this.#send({ dueMs: this.#dueMs(), chunk })
+      this.#send({ dueMs: this.#dueMs(), chunk: this.#isCarrier ? chunk.slice() : chunk })
     } else if (!this.#inner.write(chunk)) {
       this.#innerStarved = true
     }
@@ -103,8 +107,9 @@ export class LinkStream implements ByteStream, ByteSink {
     if (!this.#closed) this.#cutOff(new CodedError(STREAM_RESET, 'the process died'))
   }
 
+  /** Of a carrier always 0: what it holds is a copy, so that its writer may use its large buffer again. */
   get bufferedBytes(): number {
-    return this.#closed ? 0 : this.#queuedBytes + this.#inner.bufferedBytes
+    return this.#closed || this.#isCarrier ? 0 : this.#queuedBytes + this.#inner.bufferedBytes
   }
 
   /** The link changed: what waited may go. */

@@ -102,7 +102,10 @@ export class Simulation implements Observer {
     await this.#phase('heal', STOP_MAX_MS, () => this.#faults.healAll())
     await this.#until('every connection ends', SETTLE_MAX_MS, () => {
       const open = this.#ledger.connections.find((one) => isOpen(one.client) || isOpen(one.server))
-      return open && `${describe(open)} is still open: ${JSON.stringify([open.client, open.server].map((end) => end && { ...end, place: end.place.name }))}`
+      return (
+        open &&
+        `${describe(open)} is still open: ${JSON.stringify([open.client, open.server].map((end) => end && { ...end, place: end.place.name }))}`
+      )
     })
     await this.#converge('convergence', CONVERGE_MAX_MS)
     await this.#probe()

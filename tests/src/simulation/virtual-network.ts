@@ -107,7 +107,7 @@ export class VirtualNetwork {
   conditionsFor(process: VirtualProcess): LinkConditions {
     return {
       passHandshake: (from, to, signal) => this.passHandshake(process, from, to, signal),
-      shape: (carrier, from, to) => this.#own(process, carrier, from === to ? undefined : this.link(from, to)),
+      shape: (carrier, from, to) => this.#own(process, carrier, from === to ? undefined : this.link(from, to), true),
     }
   }
 
@@ -134,9 +134,9 @@ export class VirtualNetwork {
 
   readonly #crossing = new WeakSet<LinkStream>()
 
-  #own(process: VirtualProcess, inner: ByteStream, link: Link | undefined): LinkStream {
+  #own(process: VirtualProcess, inner: ByteStream, link: Link | undefined, isCarrier = false): LinkStream {
     const onGone = (gone: LinkStream) => void this.#streams.delete(gone)
-    const stream = new LinkStream(inner, { link, clock: this.#clock, onGone })
+    const stream = new LinkStream(inner, { link, clock: this.#clock, onGone, isCarrier })
     this.#streams.set(stream, process)
     if (link) this.#crossing.add(stream)
     return stream
@@ -195,7 +195,7 @@ export class VirtualNetwork {
   /** Half of the connections arrive in pieces that nobody wrote. */
   #slicing(): { slicing?: { random: Random; bytesMax: number } } {
     if (this.#random.integer(2) === 0) return {}
-    return { slicing: { random: this.#random, bytesMax: 1 + this.#random.integer(4096) } }
+    return { slicing: { random: this.#random, bytesMax: 16 + this.#random.integer(4096) } }
   }
 
   #linkChange(signal: AbortSignal): Promise<void> {
