@@ -44,6 +44,11 @@ class Terminal {
     return this.#tmux(['display-message', '-p', '#{alternate_on}']).trim() === '1'
   }
 
+  /** Whether the shell has the terminal again: until then what is typed is the program's. */
+  get shellWaits(): boolean {
+    return this.#tmux(['display-message', '-p', '#{pane_current_command}']).trim() === 'sh'
+  }
+
   close(): void {
     this.#tmux(['kill-server'])
   }
@@ -153,7 +158,8 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
 
   test('quits and leaves terminal, faults and processes clean', async () => {
     terminal.press('C-c')
-    await eventually(() => expect(terminal.alternate).toBe(false), { timeoutMs: 10_000 })
+    await eventually(() => expect(terminal.shellWaits).toBe(true), { timeoutMs: 10_000 })
+    expect(terminal.alternate).toBe(false)
     terminal.run('echo still "here"')
     await shows(/still here/)
     expect((await items(lab, 'faults')).filter(({ status }) => status?.phase === 'Active')).toEqual([])

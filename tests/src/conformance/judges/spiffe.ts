@@ -12,7 +12,7 @@ import { type CorpusCase, defineJudge, failed, type JudgeContext, PASSED, skippe
 import { judgeRule } from '../spiffe/rules.ts'
 import { judgeSituation } from '../spiffe/situations.ts'
 
-interface SpiffeCase extends CorpusCase {
+export interface SpiffeCase extends CorpusCase {
   readonly kind: string
   readonly input?: string
   readonly segments?: readonly string[]
