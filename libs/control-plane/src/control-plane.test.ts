@@ -2,9 +2,9 @@ import { isConditionTrue } from '@ambient-lab/api'
 import { createCsr, generateKeyPair } from '@ambient-lab/pki'
 import { VirtualClock } from '@ambient-lab/std'
 import { temporaryFolder } from '@ambient-lab/testing'
-import { ADDRESS_TYPE, ASSIGNMENT_TYPE, NODE_TYPE } from '@ambient-lab/xds'
+import { ADDRESS_TYPE, ASSIGNMENT_TYPE, type Assignment, NODE_TYPE } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
-import { ControlPlaneBench, deployment, service } from './control-plane.conformance.ts'
+import { ControlPlaneBench, deployment, runningReport, service } from './control-plane.conformance.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import {
   DEPLOYMENTS,
@@ -226,6 +226,30 @@ describe('agents', () => {
     await bench.settle(1500)
     expect(seen()).toMatchObject({ workload: { status: 'HEALTHY' } })
     expect(isConditionTrue(bench.get(NODES, 'n1'), 'Ready')).toBe(true)
+  })
+
+  it('find their pods not ready when they are another process than before, until they report them', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.join('n1')
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    expect(bench.readyPods('web')).toHaveLength(2)
+    // Nobody saw the first one die: its link still counts as open.
+    const restarted = await bench.join('n1', { pid: 2, reportOf: () => undefined })
+    expect(bench.pods('web').map(({ status }) => status?.conditions)).toEqual(
+      Array.from({ length: 2 }, () =>
+        expect.arrayContaining([
+          expect.objectContaining({
+            ...{ type: 'Ready', status: 'False', reason: 'AgentRestarted' },
+            message: 'the agent of node n1 was restarted',
+          }),
+        ]),
+      ),
+    )
+    for (const assignment of restarted.held.get(ASSIGNMENT_TYPE)!.values()) {
+      restarted.report(runningReport(assignment as Assignment))
+    }
+    await bench.settle()
+    expect(bench.readyPods('web')).toHaveLength(2)
   })
 
   it('show what is wrong with a workload in the words of Kubernetes', async () => {

@@ -21,7 +21,7 @@ import type { EventRecorder } from './events.ts'
 import type { ControlPlaneLog } from './log.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import type { NodeInventory } from './nodes.ts'
-import { withoutNode, withReport } from './pod-status.ts'
+import { withoutAgent, withReport } from './pod-status.ts'
 import { NODES, PODS } from './stored-kinds.ts'
 import { compatible } from './version.ts'
 
@@ -140,18 +140,35 @@ export class DiscoveryService implements AsyncDisposable {
     const replaced = this.#sessions.get(node)
     this.#sessions.set(node, session)
     replaced?.close(discoveryError('REPLACED', `another agent joined as node ${node}`))
-    this.#save(
-      node,
-      this.#components.cluster.update(NODES, node, (current) => this.#joined(current, hello)),
-    )
+    this.#saveJoin(node, hello)
     this.#components.log.info('agent joined', { node, pid: hello.pid })
     const { trustDomain, clusterId, clusterDomain, network } = mesh
     return { type: 'welcome', version, trustDomain, clusterId, clusterDomain, network }
   }
 
+  /**
+   * The node, and its pods when it is another process than the one that told of them: what that process ran is gone,
+   * even if nobody saw it die.
+   */
+  #saveJoin(node: string, hello: Hello): void {
+    const { cluster, inventory } = this.#components
+    const before = cluster.get(NODES, node)?.status?.agent
+    const now = agentStatus(hello)
+    const isRestart = before && (before.pid !== now.pid || before.startedAt !== now.startedAt)
+    const pods = isRestart ? inventory.podsOn(node) : []
+    this.#save(
+      node,
+      cluster.update(NODES, node, (current) => this.#joined(current, hello)),
+      ...[...pods].map((pod) =>
+        cluster.update(PODS, objectKey(pod.metadata), (current) =>
+          current.spec?.nodeName === node ? withoutAgent(current, 'AgentRestarted', cluster.clock) : current,
+        ),
+      ),
+    )
+  }
+
   #joined(node: Node, hello: Hello): Node {
-    const { type: _, node: __, startedAtMs, ...agent } = hello
-    const status = { ...agent, startedAt: timestamp(startedAtMs) }
+    const status = agentStatus(hello)
     const ready = { type: 'Ready', status: 'True', reason: 'AgentReady', message: 'the agent is connected' } as const
     const conditions = setCondition(node.status?.conditions ?? [], ready, this.#components.cluster.clock)
     const same = JSON.stringify(status) === JSON.stringify(node.status?.agent)
@@ -188,7 +205,7 @@ export class DiscoveryService implements AsyncDisposable {
       cluster.update(PODS, objectKey(pod.metadata), (current) => {
         // Its agent may have come back, and the pod moved, by the time this is carried out.
         return current.spec?.nodeName === node && !this.#sessions.has(node)
-          ? withoutNode(current, cluster.clock)
+          ? withoutAgent(current, 'AgentGone', cluster.clock)
           : current
       }),
     )
@@ -229,6 +246,11 @@ export class DiscoveryService implements AsyncDisposable {
       })
     }
   }
+}
+
+/** What the node's status says about its agent. */
+function agentStatus({ type: _, node: __, startedAtMs, ...agent }: Hello) {
+  return { ...agent, startedAt: timestamp(startedAtMs) }
 }
 
 /** `<cluster>//Pod/<namespace>/<name>` → `namespace/name` */
