@@ -5,6 +5,7 @@ import { temporaryFolder } from '@ambient-lab/testing'
 import { ADDRESS_TYPE, ASSIGNMENT_TYPE, type Assignment, NODE_TYPE } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import { ControlPlaneBench, deployment, runningReport, service } from './control-plane.conformance.ts'
+import { MemoryStore } from './store/memory-store.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import {
   DEPLOYMENTS,
@@ -336,6 +337,47 @@ describe('agents', () => {
   })
 })
 
+describe('a store that is full', () => {
+  it('makes nothing forgotten that agents told: it is written when there is room', async () => {
+    const store = new MemoryStore()
+    await using bench = await ControlPlaneBench.start({ store })
+    const dying = await bench.join('n1')
+    const restarting = await bench.join('n2', { reportOf: () => undefined })
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    expect(bench.readyPods('web')).toHaveLength(1)
+    store.isFull = true
+    const { revision } = store
+    dying.kill()
+    for (const assignment of restarting.held.get(ASSIGNMENT_TYPE)!.values()) {
+      restarting.report(runningReport(assignment as Assignment))
+    }
+    await bench.settle(3000)
+    expect(store.revision).toBe(revision)
+    expect(bench.controlPlane.idle).toBe(false)
+    expect(bench.warnings).toContainEqual(expect.stringContaining('no space left'))
+    store.isFull = false
+    await bench.settle(6000)
+    expect(bench.controlPlane.idle).toBe(true)
+    expect(bench.readyPods('web').map(({ spec }) => spec?.nodeName)).toEqual(['n2'])
+    expect(bench.get(NODES, 'n1').status?.conditions).toMatchObject([{ type: 'Ready', status: 'False' }])
+  })
+
+  it('leaves a pod whose time has come where it is, until there is room', async () => {
+    const store = new MemoryStore()
+    await using bench = await ControlPlaneBench.start({ store })
+    await bench.join('n1')
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    await scale(bench, 1, 50)
+    expect(bench.pods('web')).toHaveLength(2)
+    store.isFull = true
+    await bench.settle(500)
+    expect(bench.pods('web')).toHaveLength(2)
+    store.isFull = false
+    await bench.settle(1500)
+    expect(bench.pods('web')).toHaveLength(1)
+  })
+})
+
 describe('a control plane that was restarted', () => {
   it('finds its objects, and its agents resume with nothing to be told', async () => {
     await using folder = await temporaryFolder()
@@ -382,12 +424,12 @@ describe('a control plane that was restarted', () => {
   })
 })
 
-async function scale(bench: ControlPlaneBench, replicas: number): Promise<void> {
+async function scale(bench: ControlPlaneBench, replicas: number, settleMs = 500): Promise<void> {
   await bench.controlPlane.cluster.update(DEPLOYMENTS, 'default/web', (current) => ({
     ...current,
     spec: { ...current.spec!, replicas },
   }))
-  await bench.settle(500)
+  await bench.settle(settleMs)
 }
 
 async function restart(bench: ControlPlaneBench): Promise<void> {
