@@ -60,6 +60,8 @@ export class DiscoveryService implements AsyncDisposable {
   readonly #components: DiscoveryServiceComponents
   readonly #init: DiscoveryServiceInit
   readonly #sessions = new Map<string, DiscoverySession>()
+  /** Links whose agent has not said hello yet. */
+  readonly #strangers = new Set<DiscoverySession>()
   /** A full disk must not end the process, nor what is known be lost: it is written when there is room. */
   readonly #writes: LatestWrites
   readonly #stopWatch: () => void
@@ -118,6 +120,7 @@ export class DiscoveryService implements AsyncDisposable {
         onClose: (reason) => this.#closed(session, node, reason),
       },
     })
+    this.#strangers.add(session)
   }
 
   /** Nodes whose agents hold the current form of a resource. Sorted. */
@@ -135,7 +138,7 @@ export class DiscoveryService implements AsyncDisposable {
     this.#stopped = true
     this.#stopWatch()
     this.#cancelGrace()
-    for (const session of this.#sessions.values()) {
+    for (const session of [...this.#strangers, ...this.#sessions.values()]) {
       session.close(discoveryError('SHUTTING_DOWN', 'the control plane stops'))
     }
     this.#sessions.clear()
@@ -144,6 +147,7 @@ export class DiscoveryService implements AsyncDisposable {
 
   #admit(session: DiscoverySession, node: string, hello: Hello): Welcome {
     const { mesh, version } = this.#init
+    this.#strangers.delete(session)
     if (hello.node !== node) {
       throw discoveryError('NODE_MISMATCH', `the certificate is that of node ${node}, not of ${hello.node}`)
     }
@@ -190,6 +194,7 @@ export class DiscoveryService implements AsyncDisposable {
   }
 
   #closed(session: DiscoverySession, node: string, reason: CodedError): void {
+    this.#strangers.delete(session)
     if (this.#stopped || this.#sessions.get(node) !== session) return
     this.#sessions.delete(node)
     this.#components.log.warn('agent gone', { node, code: reason.code, reason: reason.message })
