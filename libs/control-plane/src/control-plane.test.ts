@@ -408,6 +408,21 @@ describe('a control plane that was restarted', () => {
     await agent.client[Symbol.asyncDispose]()
   })
 
+  it('gives the address of a pod that goes to no pod that comes, however short its memory is', async () => {
+    const clock = new VirtualClock()
+    const first = await ControlPlaneBench.start({ clock })
+    const agent = await first.join('n1')
+    await first.create(DEPLOYMENTS, deployment('web', 1))
+    agent.target = undefined
+    await first.controlPlane[Symbol.asyncDispose]()
+    await using second = await ControlPlaneBench.start({ clock, store: first.store })
+    const [before] = second.pods('web')
+    await second.controlPlane.cluster.remove(PODS, `default/${before!.metadata.name}`)
+    await second.settle()
+    expect([before, ...second.pods('web')].map((pod) => pod!.status?.podIP)).toEqual(['10.244.1.2', '10.244.1.3'])
+    await agent.client[Symbol.asyncDispose]()
+  })
+
   it('gives agents five seconds to come back before their pods count as gone', async () => {
     const clock = new VirtualClock()
     const first = await ControlPlaneBench.start({ clock })
