@@ -34,7 +34,7 @@ describe.each([
   ['sqlite', Number(process.env.AMBIENT_SEEDS ?? 4), sqliteGround],
 ] as const)('an API server over a %s store', (_, seeds, makeGround) => {
   it(`answers as if one after the other, and its watchers miss nothing (${seeds} seeds)`, {
-    timeout: 120_000,
+    timeout: SEED_TIMEOUT_MS * seeds,
   }, async () => {
     for (let seed = SEED_FIRST; seed < SEED_FIRST + seeds; seed += 1) {
       await using folder = await temporaryFolder()
