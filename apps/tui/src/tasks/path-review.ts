@@ -44,25 +44,21 @@ export function parseTarget(
     const kind = type.startsWith('s') ? 'Service' : 'Pod'
     return { target: { kind, name, namespace, ...(port !== undefined && { port }) }, request: {} }
   }
-  const url = parseUrl(text)
-  if (!url) throw usageError(`"${text}" is no target`, 'svc/NAME, pod/NAME, HOST:PORT or http://HOST:PORT/PATH')
-  const ofScheme = text.startsWith('https://') ? 443 : text.startsWith('http://') ? 80 : undefined
-  const wanted = port ?? (url.port === '' ? ofScheme : Number(url.port))
-  if (wanted === undefined && !url.hostname.includes('.')) {
-    return { target: { kind: 'Service', name: url.hostname, namespace }, request: {} }
+  const place = PLACE.exec(text)?.groups
+  if (!place) throw usageError(`"${text}" is no target`, 'svc/NAME, pod/NAME, HOST:PORT or http://HOST:PORT/PATH')
+  const host = place.v6 ?? place.host ?? ''
+  const ofScheme = place.scheme === undefined ? undefined : place.scheme === 'https' ? 443 : 80
+  const wanted = port ?? (place.port === undefined ? ofScheme : Number(place.port))
+  if (wanted === undefined && /^[^.:]+$/.test(host)) {
+    return { target: { kind: 'Service', name: host, namespace }, request: {} }
   }
   if (wanted === undefined) throw usageError(`"${text}" has no port`, `${text}:PORT, or --port PORT`)
-  const path = url.pathname + url.search
-  return {
-    target: { host: url.hostname.replace(/^\[|\]$/g, ''), port: wanted },
-    request: path === '/' ? {} : { path },
-  }
+  return { target: { host, port: wanted }, request: place.path === undefined ? {} : { path: place.path } }
 }
 
-function parseUrl(text: string): URL | undefined {
-  const url = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`)
-  return url && url.hostname !== '' ? url : undefined
-}
+/** `[scheme://]host[:port][/path]`; by hand, since URL forgets a port that is its scheme's default. */
+const PLACE =
+  /^(?:(?<scheme>https?):\/\/)?(?:\[(?<v6>[0-9a-f:.]+)\]|(?<host>[a-z0-9_.-]+))(?::(?<port>[0-9]{1,5}))?(?<path>\/.*)?$/i
 
 function headersOf(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
