@@ -178,6 +178,7 @@ function agentOf(url: string, tls: { ca: string; cert: string; key: string }): D
       calls: {
         traffic: async () => ({ atMs: 0, connections: [], lost: 0, edges: [] }),
         log: async () => ({ lines: [] }),
+        review: async () => ({ checkpoints: [] }),
       },
       onRefused: () => {},
     },

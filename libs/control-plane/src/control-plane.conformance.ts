@@ -10,6 +10,8 @@ import {
   type DiscoveryClientHandlers,
   type MemoryLinkPair,
   type ResourceTypes,
+  type ReviewAnswer,
+  type ReviewQuery,
   type TypeUrl,
   type WorkloadReport,
 } from '@ambient-lab/xds'
@@ -125,6 +127,8 @@ export class BenchAgent {
   readonly links: MemoryLinkPair[] = []
   /** The control plane that answers its connects; undefined: none does. */
   target: ControlPlane | undefined
+  readonly reviews: ReviewQuery[] = []
+  review: (query: ReviewQuery) => ReviewAnswer = () => ({ checkpoints: [] })
 
   constructor(name: string, bench: ControlPlaneBench, init: Partial<BenchAgentInit>) {
     const { reportOf = runningReport, version = VERSION, certificateName = name } = init
@@ -151,6 +155,10 @@ export class BenchAgent {
       calls: {
         traffic: async () => ({ atMs: 0, connections: [], edges: [], lost: 2 }),
         log: async ({ uid }) => ({ lines: [`log of ${uid}`] }),
+        review: async (query) => {
+          this.reviews.push(query)
+          return this.review(query)
+        },
       },
       onRefused: (reason) => this.refusals.push(reason),
     }

@@ -30,6 +30,7 @@ import { JoinService } from './join.ts'
 import { type ControlPlaneLog, SILENT_LOG } from './log.ts'
 import { MESH_CONFIG_DEFAULT, type MeshConfig } from './mesh-config.ts'
 import { NodeInventory } from './nodes.ts'
+import { PathReviewService } from './path-review.ts'
 import { deservesGrace } from './pod-termination.ts'
 import { ServiceAddresses } from './service-addresses.ts'
 import { serviceAdmission } from './service-admission.ts'
@@ -72,6 +73,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #scope = new Scope('control plane')
   readonly #addresses: ServiceAddresses
   readonly #traffic: TrafficService
+  readonly #reviews: PathReviewService
   readonly #runner: ControllerRunner
 
   constructor(components: ControlPlaneComponents, init: ControlPlaneInit) {
@@ -107,7 +109,9 @@ export class ControlPlane implements AsyncDisposable {
     )
     const apiUrl = init.apiUrl ?? (() => '')
     this.join = new JoinService({ cluster, ca: this.ca, mesh, apiUrl }, init)
-    this.#traffic = new TrafficService({ sessions: () => this.discovery.sessions, mesh })
+    const sessions = () => this.discovery.sessions
+    this.#traffic = new TrafficService({ sessions, mesh })
+    this.#reviews = new PathReviewService({ cluster, mesh, sessions })
   }
 
   /** Writes what every lab has, and begins to work. */
@@ -130,7 +134,10 @@ export class ControlPlane implements AsyncDisposable {
   apiHooks(): ApiServerHooks {
     return {
       virtual: { 'ambient.lab/connections': this.#traffic.connections, 'ambient.lab/edges': this.#traffic.edges },
-      createOnly: { 'ambient.lab/jointokens': this.join.createToken },
+      createOnly: {
+        'ambient.lab/jointokens': this.join.createToken,
+        'ambient.lab/pathreviews': this.#reviews.create,
+      },
       subresources: { '/pods/log': this.#traffic.podLog },
       plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },
       admission: [serviceAdmission(this.#addresses)],

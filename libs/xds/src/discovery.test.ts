@@ -51,6 +51,7 @@ class Bench {
         calls: {
           traffic: async () => ({ atMs: this.clock.now(), connections: [], lost: 7, edges: [] }),
           log: async () => Promise.reject(discoveryError('NODE_UNKNOWN', 'no such workload')),
+          review: async () => ({ checkpoints: [] }),
         },
         onRefused: (reason) => this.refusals.push(reason),
         onState: (state) => {

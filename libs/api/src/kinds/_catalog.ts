@@ -19,6 +19,7 @@ import lab from './lab.ts'
 import load from './load.ts'
 import namespace from './namespace.ts'
 import node from './node.ts'
+import pathReview from './path-review.ts'
 import peerAuthentication from './peer-authentication.ts'
 import pod from './pod.ts'
 import proxyConfig from './proxy-config.ts'
@@ -59,6 +60,7 @@ export default [
   load,
   namespace,
   node,
+  pathReview,
   peerAuthentication,
   pod,
   proxyConfig,

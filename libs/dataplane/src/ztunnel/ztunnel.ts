@@ -5,6 +5,8 @@ import type { AccessLog, Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
+  type ReviewAnswer,
+  type ReviewQuery,
   type Traffic,
   type TrafficQuery,
   type TypeUrl,
@@ -15,6 +17,8 @@ import { listenForWorkload } from '../capture/capture-listener.ts'
 import { dataplaneError } from '../errors.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainListener, PlainNetwork } from '../plain-network.ts'
+import { reviewDestination } from '../review/destination-review.ts'
+import { reviewSource } from '../review/source-review.ts'
 import { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
@@ -60,6 +64,7 @@ export interface ZtunnelInit {
 
 const LAB_RANGES = ['10.244.0.0/16', '10.96.0.0/16', '240.240.0.0/16']
 const LOOPBACK = '127.0.0.1'
+const CLUSTER_DOMAIN = 'cluster.local'
 
 /** The L4 proxy of one node: both ends of every connection of its workloads. */
 export class Ztunnel implements AsyncDisposable {
@@ -98,7 +103,7 @@ export class Ztunnel implements AsyncDisposable {
     this.#pool = new TunnelPool({ transport, clock })
     this.outbound = new Outbound({
       components: { clock, random, state, tunnels: this.#pool, network, recorder, tracker, signal },
-      init: { node, clusterDomain: init.clusterDomain ?? 'cluster.local', labRanges: parseRanges(init.labRanges) },
+      init: { node, clusterDomain: init.clusterDomain ?? CLUSTER_DOMAIN, labRanges: parseRanges(init.labRanges) },
     })
     const inbound = new Inbound({ state, locals, network, guard, recorder, tracker })
     this.#passthrough = new InboundPassthrough({ clock, state, locals, network, guard, recorder, tracker, signal })
@@ -180,6 +185,15 @@ export class Ztunnel implements AsyncDisposable {
       lost: this.#recorder.lost,
       edges: this.#recorder.edges(),
     }
+  }
+
+  /** What the control plane's `review` call answers: the decisions on a connection that nobody has made yet. */
+  review(query: ReviewQuery): ReviewAnswer {
+    const { locals, svids } = this.#components
+    const local = locals.get(query.uid)
+    const asked = { state: this.state.current, node: this.node, local, svid: local && svids.state(local.identity) }
+    if (query.at === 'destination') return reviewDestination(asked, query)
+    return reviewSource({ ...asked, clusterDomain: this.#init.clusterDomain ?? CLUSTER_DOMAIN }, query)
   }
 
   /** Stops accepting, lets connections end until the deadline, cuts what is left. */
