@@ -204,6 +204,7 @@ export class Agent {
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
           review: async (query) => this.#ztunnel.review(query),
+          replay: async (query) => this.#ztunnel.replay(query),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
         onState: (state) => this.#linkState(state.connected ? undefined : state.reason),

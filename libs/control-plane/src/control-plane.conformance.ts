@@ -9,6 +9,8 @@ import {
   DiscoveryClient,
   type DiscoveryClientHandlers,
   type MemoryLinkPair,
+  type ReplayAnswer,
+  type ReplayQuery,
   type ResourceTypes,
   type ReviewAnswer,
   type ReviewQuery,
@@ -129,6 +131,8 @@ export class BenchAgent {
   target: ControlPlane | undefined
   readonly reviews: ReviewQuery[] = []
   review: (query: ReviewQuery) => ReviewAnswer = () => ({ checkpoints: [] })
+  readonly replays: ReplayQuery[] = []
+  replay: (query: ReplayQuery) => ReplayAnswer = () => ({ decisions: 0, flips: [], refused: [] })
 
   constructor(name: string, bench: ControlPlaneBench, init: Partial<BenchAgentInit>) {
     const { reportOf = runningReport, version = VERSION, certificateName = name } = init
@@ -158,6 +162,10 @@ export class BenchAgent {
         review: async (query) => {
           this.reviews.push(query)
           return this.review(query)
+        },
+        replay: async (query) => {
+          this.replays.push(query)
+          return this.replay(query)
         },
       },
       onRefused: (reason) => this.refusals.push(reason),

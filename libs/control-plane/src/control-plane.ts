@@ -32,6 +32,7 @@ import { MESH_CONFIG_DEFAULT, type MeshConfig } from './mesh-config.ts'
 import { NodeInventory } from './nodes.ts'
 import { PathReviewService } from './path-review.ts'
 import { deservesGrace } from './pod-termination.ts'
+import { PolicyReplayService } from './policy-replay.ts'
 import { ServiceAddresses } from './service-addresses.ts'
 import { serviceAdmission } from './service-admission.ts'
 import type { Store } from './store/store.ts'
@@ -74,6 +75,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #addresses: ServiceAddresses
   readonly #traffic: TrafficService
   readonly #reviews: PathReviewService
+  readonly #replays: PolicyReplayService
   readonly #runner: ControllerRunner
 
   constructor(components: ControlPlaneComponents, init: ControlPlaneInit) {
@@ -112,6 +114,7 @@ export class ControlPlane implements AsyncDisposable {
     const sessions = () => this.discovery.sessions
     this.#traffic = new TrafficService({ sessions, mesh })
     this.#reviews = new PathReviewService({ cluster, mesh, sessions })
+    this.#replays = new PolicyReplayService({ cluster, mesh, resources: this.resources, sessions })
   }
 
   /** Writes what every lab has, and begins to work. */
@@ -137,6 +140,7 @@ export class ControlPlane implements AsyncDisposable {
       createOnly: {
         'ambient.lab/jointokens': this.join.createToken,
         'ambient.lab/pathreviews': this.#reviews.create,
+        'ambient.lab/policyreplays': this.#replays.create,
       },
       subresources: { '/pods/log': this.#traffic.podLog },
       plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },

@@ -1,3 +1,4 @@
+import type { ReplayAnswer, ReplayQuery } from './replay.ts'
 import type { LoadProgress, TypeUrl } from './resources/index.ts'
 import type { ReviewAnswer, ReviewQuery } from './review.ts'
 
@@ -154,6 +155,8 @@ export interface CallMethods {
   log: { params: { uid?: string; tailLines: number }; result: { lines: readonly string[] } }
   /** What one proxy of this node would decide, and why. */
   review: { params: ReviewQuery; result: ReviewAnswer }
+  /** What it would have decided lately under other policies. */
+  replay: { params: ReplayQuery; result: ReplayAnswer }
 }
 
 export type CallMethod = keyof CallMethods

@@ -201,6 +201,7 @@ export class SimulatedNode {
         calls: {
           traffic: async (query) => agent().ztunnel.traffic(query),
           review: async (query) => agent().ztunnel.review(query),
+          replay: async (query) => agent().ztunnel.replay(query),
           log: async () => ({ lines: [] }),
         },
         onState: (state) => {

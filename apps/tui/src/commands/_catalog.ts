@@ -8,6 +8,7 @@ import config from './config.ts'
 import deleteEntry from './delete.ts'
 import demo from './demo.ts'
 import describe from './describe.ts'
+import diff from './diff.ts'
 import down from './down.ts'
 import exec from './exec.ts'
 import fault from './fault.ts'
@@ -38,6 +39,7 @@ export default [
   deleteEntry,
   demo,
   describe,
+  diff,
   down,
   exec,
   fault,

@@ -22,6 +22,7 @@ import node from './node.ts'
 import pathReview from './path-review.ts'
 import peerAuthentication from './peer-authentication.ts'
 import pod from './pod.ts'
+import policyReplay from './policy-replay.ts'
 import proxyConfig from './proxy-config.ts'
 import referenceGrant from './reference-grant.ts'
 import replicaSet from './replica-set.ts'
@@ -63,6 +64,7 @@ export default [
   pathReview,
   peerAuthentication,
   pod,
+  policyReplay,
   proxyConfig,
   referenceGrant,
   replicaSet,

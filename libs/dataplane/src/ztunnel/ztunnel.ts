@@ -5,6 +5,8 @@ import type { AccessLog, Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
+  type ReplayAnswer,
+  type ReplayQuery,
   type ReviewAnswer,
   type ReviewQuery,
   type Traffic,
@@ -18,6 +20,7 @@ import { dataplaneError } from '../errors.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainListener, PlainNetwork } from '../plain-network.ts'
 import { reviewDestination } from '../review/destination-review.ts'
+import { replay } from '../review/replay.ts'
 import { reviewSource } from '../review/source-review.ts'
 import { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
@@ -25,6 +28,7 @@ import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { ConnectionRecorder } from './connection-recorder.ts'
 import { ConnectionTracker } from './connection-tracker.ts'
+import { DecisionLog } from './decision-log.ts'
 import { Inbound } from './inbound.ts'
 import { InboundGuard } from './inbound-guard.ts'
 import { InboundPassthrough } from './inbound-passthrough.ts'
@@ -74,6 +78,7 @@ export class Ztunnel implements AsyncDisposable {
   readonly #components: ZtunnelComponents
   readonly #init: ZtunnelInit
   readonly #recorder: ConnectionRecorder
+  readonly #decisions: DecisionLog
   readonly #tracker: ConnectionTracker
   readonly #pool: TunnelPool
   readonly #server: TunnelServer
@@ -96,7 +101,8 @@ export class Ztunnel implements AsyncDisposable {
     this.#scope = new Scope(`ztunnel ${node}`)
     const recorder = new ConnectionRecorder({ node, components })
     const tracker = new ConnectionTracker({ clock })
-    const guard = new InboundGuard({ state, log })
+    this.#decisions = new DecisionLog({ clock })
+    const guard = new InboundGuard({ state, decisions: this.#decisions, log })
     const signal = this.#gone.signal
     this.#recorder = recorder
     this.#tracker = tracker
@@ -194,6 +200,11 @@ export class Ztunnel implements AsyncDisposable {
     const asked = { state: this.state.current, node: this.node, local, svid: local && svids.state(local.identity) }
     if (query.at === 'destination') return reviewDestination(asked, query)
     return reviewSource({ ...asked, clusterDomain: this.#init.clusterDomain ?? CLUSTER_DOMAIN }, query)
+  }
+
+  /** What the control plane's `replay` call answers: late decisions under other policies. */
+  replay(query: ReplayQuery): ReplayAnswer {
+    return replay({ state: this.state.current, node: this.node, decisions: this.#decisions }, query)
   }
 
   /** Stops accepting, lets connections end until the deadline, cuts what is left. */
