@@ -256,6 +256,7 @@ export class Agent {
     this.#connected = lost === undefined
     if (!lost) {
       this.#log.info('connected to the control plane')
+      this.#svids.retryFailed()
       return
     }
     this.#agentMetrics.linkLost(wasConnected)

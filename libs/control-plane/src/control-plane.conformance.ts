@@ -116,6 +116,7 @@ export interface BenchAgentInit {
   /** What it reports of a pod; undefined: nothing. */
   readonly reportOf: (assignment: Assignment) => WorkloadReport | undefined
   readonly version: string
+  readonly pid: number
   /** As its certificate says, if it lies in its hello. */
   readonly certificateName: string
 }
@@ -135,11 +136,11 @@ export class BenchAgent {
   replay: (query: ReplayQuery) => ReplayAnswer = () => ({ decisions: 0, flips: [], refused: [] })
 
   constructor(name: string, bench: ControlPlaneBench, init: Partial<BenchAgentInit>) {
-    const { reportOf = runningReport, version = VERSION, certificateName = name } = init
+    const { reportOf = runningReport, version = VERSION, pid = 1, certificateName = name } = init
     this.target = bench.controlPlane
     const handlers: DiscoveryClientHandlers = {
       hello: () => ({
-        ...{ node: name, version, pid: 1, startedAtMs: 0, machine: 'here' },
+        ...{ node: name, version, pid, startedAtMs: 0, machine: 'here' },
         ...{ hbone: { host: '127.0.0.1', port: 15008 }, underlay: { host: '127.0.0.1', port: 15001 } },
         ports: { admin: 15000, metrics: 15020, ready: 15021 },
       }),

@@ -98,7 +98,7 @@ export class ControlPlane implements AsyncDisposable {
     this.discovery = this.#scope.own(
       new DiscoveryService(
         {
-          ...{ cluster, resources: this.resources, inventory, ca: this.ca, events, log },
+          ...{ cluster, random, resources: this.resources, inventory, ca: this.ca, events, log },
           handlers: {
             onLoadProgress: (node, progress) => loads.progress(node, progress),
             onAcknowledge: (typeUrl) => {
@@ -128,9 +128,9 @@ export class ControlPlane implements AsyncDisposable {
     this.discovery.accept(link, node)
   }
 
-  /** No controller has anything to do: a simulation may look. */
+  /** Nothing is to be done or written: a simulation may look. */
   get idle(): boolean {
-    return this.#runner.idle
+    return this.#runner.idle && this.discovery.idle
   }
 
   /** What this control plane plugs into an API server; whoever listens adds the upgrade to /discovery. */

@@ -205,6 +205,7 @@ export class SimulatedNode {
           log: async () => ({ lines: [] }),
         },
         onState: (state) => {
+          if (state.connected) agent().svids.retryFailed()
           if (process.alive) onEvent(this.name, state.connected ? 'joined' : `no control plane: ${state.reason.code}`)
         },
         onRefused: (reason) => {

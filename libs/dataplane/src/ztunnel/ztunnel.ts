@@ -175,6 +175,7 @@ export class Ztunnel implements AsyncDisposable {
     this.#captures.delete(uid)
     this.#judged.delete(uid)
     const local = locals.remove(uid)
+    for (const session of this.#server.sessions) if (!locals.behind(session)) session.drain()
     await listener?.[Symbol.asyncDispose]()
     await this.#tracker.drain(this.#drainDeadlineMs, uid)
     if (!local?.captured || locals.hasIdentity(local.identity)) return
