@@ -1,3 +1,4 @@
+import { parseDuration } from '@ambient-lab/std'
 import type { Condition } from './condition.ts'
 import type { JsonSchema } from './kind.ts'
 import { array, integer, LABEL_SELECTOR, map, object, oneOf, PORT, string, withRules } from './schema.ts'
@@ -21,8 +22,9 @@ export const HOSTNAME = string({ minLength: 1, maxLength: 253, pattern: `^(\\*\\
 export const PRECISE_HOSTNAME = string({ minLength: 1, maxLength: 253, pattern: `^${SUBDOMAIN}$` })
 export const HEADER_NAME = string({ minLength: 1, maxLength: 256, pattern: "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$" })
 export const HEADER_VALUE = string({ minLength: 1, maxLength: 4096, pattern: '^[!-~]+([\\t ]?[!-~]+)*$' })
+const DURATION = '^([0-9]{1,5}(h|m|s|ms)){1,4}$'
 /** GEP-2257: whole numbers of hours, minutes, seconds and milliseconds, each at most five digits. */
-export const GATEWAY_DURATION = string({ pattern: '^([0-9]{1,5}(h|m|s|ms)){1,4}$' })
+export const GATEWAY_DURATION = string({ pattern: DURATION })
 /** Implementation-specific settings. */
 export const OPTIONS: JsonSchema = { ...map(string({ maxLength: 4096 })), maxProperties: 16 }
 export const CONTROLLER_NAME = string({
@@ -33,12 +35,9 @@ export const CONTROLLER_NAME = string({
 /** Whether Gateways that are marked as default take the route too. */
 export const USE_DEFAULT_GATEWAYS = oneOf('All', 'None')
 
-const MS_PER_UNIT: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
-
-/** @returns milliseconds of a duration that fits GATEWAY_DURATION */
-export function gatewayDurationMs(text: string): number {
-  const parts = text.matchAll(/([0-9]+)(ms|h|m|s)/g)
-  return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * MS_PER_UNIT[unit!]!, 0)
+/** @returns milliseconds, or undefined when the text is no duration of the Gateway API (GEP-2257) */
+export function parseGatewayDuration(text: string): number | undefined {
+  return new RegExp(DURATION).test(text) ? parseDuration(text) : undefined
 }
 
 /** What a route attaches to: a Gateway, a ListenerSet, or, in a mesh, a Service (its parent then has group `''`). */

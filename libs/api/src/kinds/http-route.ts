@@ -4,12 +4,12 @@ import {
   type BackendRef,
   backendRefs,
   GATEWAY_DURATION,
-  gatewayDurationMs,
   HEADER_NAME,
   HEADER_VALUE,
   HOSTNAME,
   PARENT_REFS,
   type ParentReference,
+  parseGatewayDuration,
   type RouteStatus,
   SECTION_NAME,
   SESSION_PERSISTENCE,
@@ -145,8 +145,10 @@ const MATCHES = array(
 )
 
 const TIMEOUTS = withRules<HttpRouteTimeouts>(object({ backendRequest: GATEWAY_DURATION, request: GATEWAY_DURATION }), {
-  'backendRequest timeout cannot be longer than request timeout': ({ request = '0s', backendRequest = '0s' }) =>
-    gatewayDurationMs(request) === 0 || gatewayDurationMs(backendRequest) <= gatewayDurationMs(request),
+  'backendRequest timeout cannot be longer than request timeout': ({ request = '0s', backendRequest = '0s' }) => {
+    const requestMs = parseGatewayDuration(request) ?? 0
+    return requestMs === 0 || (parseGatewayDuration(backendRequest) ?? 0) <= requestMs
+  },
 })
 
 const RETRY = object({

@@ -1,8 +1,8 @@
 import {
   GATEWAY_DURATION,
-  gatewayDurationMs,
   LOCAL_OBJECT_REF,
   type LocalObjectReference,
+  parseGatewayDuration,
   SESSION_PERSISTENCE,
   type SessionPersistence,
 } from '../gateway-api.ts'
@@ -27,17 +27,20 @@ export type XBackendTrafficPolicy = Resource<XBackendTrafficPolicySpec, PolicySt
 const SECOND_MS = 1000
 const HOUR_MS = 3_600_000
 
+function isBetween(least: number, value: number | undefined, most: number): boolean {
+  return value !== undefined && value >= least && value <= most
+}
+
 const BUDGET_INTERVAL = withRules<string>(
   { ...GATEWAY_DURATION, default: '10s' },
   {
     'interval cannot be greater than one hour or less than one second': (text) =>
-      gatewayDurationMs(text) >= SECOND_MS && gatewayDurationMs(text) <= HOUR_MS,
+      isBetween(SECOND_MS, parseGatewayDuration(text), HOUR_MS),
   },
 )
 
 const RATE_INTERVAL = withRules<string>(GATEWAY_DURATION, {
-  'interval cannot be greater than one hour': (text) =>
-    gatewayDurationMs(text) > 0 && gatewayDurationMs(text) <= HOUR_MS,
+  'interval cannot be greater than one hour': (text) => isBetween(1, parseGatewayDuration(text), HOUR_MS),
 })
 
 /** Experimental in the Gateway API: retry budgets and sticky sessions of a service. */
