@@ -2,7 +2,7 @@ import { canonicalizePath, mergeSlashes, normalizePath, removeQueryAndFragment }
 import { allOf, same } from '../expectation.ts'
 import { type CorpusCase, defineJudge, skipped } from '../judge.ts'
 
-interface PathCase extends CorpusCase {
+export interface PathCase extends CorpusCase {
   readonly kind: string
   readonly input: string
   readonly expected: { readonly path?: string; readonly rejected?: boolean }
