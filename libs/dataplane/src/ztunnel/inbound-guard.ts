@@ -1,4 +1,4 @@
-import { type ConnectionFacts, type EvaluationRecorder, evaluate, type Verdict } from '@ambient-lab/policy'
+import { type ConnectionFacts, evaluate, type Verdict } from '@ambient-lab/policy'
 import type { CodedError } from '@ambient-lab/std'
 import type { Logger } from '@ambient-lab/telemetry'
 import type { Workload } from '@ambient-lab/xds'
@@ -8,22 +8,19 @@ import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 /** Asks L4 policy before anything is dialled for a connection. */
 export class InboundGuard {
   readonly #state: ProxyStateHolder
-  readonly #recorder: EvaluationRecorder
+  readonly #log: Logger
 
   constructor({ state, log }: { readonly state: ProxyStateHolder; readonly log: Logger }) {
     this.#state = state
-    this.#recorder = {
-      matchesOnly: true,
-      onPolicy: ({ key, source }, matched) => {
-        const isDryRun = matched && source.dryRun && source.action === 'DENY'
-        if (isDryRun) log.info('dry-run: deny policy match', { policy: key })
-      },
-    }
+    this.#log = log
   }
 
   /** @returns undefined when the connection may go on, else the error with ztunnel's words */
   check(workload: Workload, facts: ConnectionFacts): CodedError | undefined {
-    return denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload), this.#recorder))
+    const policies = this.#state.current.policies.applicableTo(workload)
+    const dryRun = policies.deny.dryRunMatch(facts)
+    if (dryRun) this.#log.info('dry-run: deny policy match', { policy: dryRun.policy.key })
+    return denialOf(evaluate(facts, policies))
   }
 
   /** The same question once more, after time was spent on dialling: policy may have come in between. */
