@@ -1,5 +1,5 @@
 import { parseSpiffeId, type SvidState } from '@ambient-lab/pki'
-import { ConnectionFacts } from '@ambient-lab/policy'
+import { ConnectionFacts, explain } from '@ambient-lab/policy'
 import type { Checkpoint, DestinationReviewQuery, PolicyReview, ReviewAnswer, Workload } from '@ambient-lab/xds'
 import { parseAuthority, type SocketAddress } from '../address.ts'
 import { type Rejection, rejection } from '../errors.ts'
@@ -8,7 +8,7 @@ import { planInbound } from '../ztunnel/inbound-plan.ts'
 import type { LocalWorkload } from '../ztunnel/local-workload.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import { CheckpointWriter } from './checkpoint.ts'
-import { reviewPolicies } from './policy-review.ts'
+import { policyReview } from './policy-review.ts'
 
 export interface DestinationReviewInit {
   readonly state: ProxyState
@@ -65,8 +65,8 @@ function policyCheckpoints(
     destinationPort: target.port,
     identity: identity === '' ? undefined : parseSpiffeId(identity),
   })
-  const applicable = state.policies.applicableTo(workload)
-  const { verdict, policies } = reviewPolicies(facts, applicable)
+  const { verdict, policies: explanations } = explain(facts, state.policies.applicableTo(workload))
+  const policies = explanations.map(policyReview)
   const saw = identity === '' ? 'plaintext, no identity' : identity
   const deny = policies.filter(({ action }) => action === 'DENY')
   const allow = policies.filter(({ action }) => action === 'ALLOW')

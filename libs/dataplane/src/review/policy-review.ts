@@ -1,46 +1,20 @@
-import {
-  type ApplicablePolicies,
-  type CompiledPolicy,
-  type ConnectionFacts,
-  type EvaluationRecorder,
-  evaluate,
-  type Verdict,
-} from '@ambient-lab/policy'
+import type { PolicyExplanation, PolicyStep } from '@ambient-lab/policy'
 import type { FieldReview, PolicyReview } from '@ambient-lab/xds'
 
-export interface PoliciesReview {
-  readonly verdict: Verdict
-  /** In the order in which they were asked; policies behind the one that decided were not. */
-  readonly policies: readonly PolicyReview[]
+/** An explanation in the words of the YAML. */
+export function policyReview({ policy, action, dryRun, matched, steps }: PolicyExplanation): PolicyReview {
+  return { policy, action, dryRun, matched, fields: steps.map(fieldReview) }
 }
 
-/** The decision of the data path, with everything it looked at: `evaluate` itself, run with a recorder. */
-export function reviewPolicies(facts: ConnectionFacts, applicable: ApplicablePolicies): PoliciesReview {
-  const policies: PolicyReview[] = []
-  let fields: FieldReview[] = []
-  const recorder: EvaluationRecorder = {
-    onPredicate: (_policy, { rule }, predicate, held) => {
-      const got = predicate.actual(facts)
-      fields.push({ rule, field: YAML_FIELDS[predicate.field], wanted: predicate.values, got, held })
-    },
-    onEmptyMatch: (_policy, { rule }) => {
-      fields.push({ rule, field: '', wanted: ['attributes of requests'], got: 'a connection', held: false })
-    },
-    onPolicy: (policy, matched) => {
-      policies.push({ ...describe(policy), matched, fields })
-      fields = []
-    },
-  }
-  const verdict = evaluate(facts, applicable, recorder)
-  return { verdict, policies }
+function fieldReview({ rule, part, field, wanted, got, held }: PolicyStep): FieldReview {
+  if (field === undefined) return { rule, field: '', wanted: ['attributes of requests'], got: 'a connection', held }
+  return { rule, field: L4_FIELDS[field] ?? PARTS[part ?? 'when'] + field, wanted, got, held }
 }
 
-function describe({ key, source }: CompiledPolicy): Pick<PolicyReview, 'policy' | 'action' | 'dryRun'> {
-  return { policy: key, action: source.action, dryRun: source.dryRun }
-}
+const PARTS = { from: 'from.source.', to: 'to.operation.', when: 'when.' } as const
 
-/** The wire's field → what an AuthorizationPolicy calls it. */
-const YAML_FIELDS = {
+/** An L4 policy does not say which part of the rule a field came from; each comes from one only. */
+const L4_FIELDS: Readonly<Record<string, string>> = {
   namespaces: 'from.source.namespaces',
   notNamespaces: 'from.source.notNamespaces',
   principals: 'from.source.principals',
@@ -53,4 +27,4 @@ const YAML_FIELDS = {
   notDestinationIps: 'when[destination.ip].notValues',
   destinationPorts: 'to.operation.ports',
   notDestinationPorts: 'to.operation.notPorts',
-} as const satisfies Readonly<Record<string, string>>
+}

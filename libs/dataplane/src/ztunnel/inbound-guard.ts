@@ -1,4 +1,4 @@
-import { type ConnectionFacts, type EvaluationRecorder, evaluate, type Verdict } from '@ambient-lab/policy'
+import { type ConnectionFacts, evaluate, type Verdict } from '@ambient-lab/policy'
 import type { CodedError } from '@ambient-lab/std'
 import type { Logger } from '@ambient-lab/telemetry'
 import type { Workload } from '@ambient-lab/xds'
@@ -16,24 +16,21 @@ export interface InboundGuardComponents {
 export class InboundGuard {
   readonly #state: ProxyStateHolder
   readonly #decisions: DecisionLog
-  readonly #recorder: EvaluationRecorder
+  readonly #log: Logger
 
   constructor({ state, decisions, log }: InboundGuardComponents) {
     this.#state = state
     this.#decisions = decisions
-    this.#recorder = {
-      matchesOnly: true,
-      onPolicy: ({ key, source }, matched) => {
-        const isDryRun = matched && source.dryRun && source.action === 'DENY'
-        if (isDryRun) log.info('dry-run: deny policy match', { policy: key })
-      },
-    }
+    this.#log = log
   }
 
   /** @returns undefined when the connection may go on, else the error with ztunnel's words */
   check(workload: Workload, facts: ConnectionFacts): CodedError | undefined {
     this.#decisions.add(workload.uid, facts)
-    return denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload), this.#recorder))
+    const policies = this.#state.current.policies.applicableTo(workload)
+    const dryRun = policies.deny.dryRunMatch(facts)
+    if (dryRun) this.#log.info('dry-run: deny policy match', { policy: dryRun.policy.key })
+    return denialOf(evaluate(facts, policies))
   }
 
   /** The same question once more, after time was spent on dialling: policy may have come in between. */
