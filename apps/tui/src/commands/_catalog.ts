@@ -25,6 +25,8 @@ import tui from './tui.ts'
 import up from './up.ts'
 import version from './version.ts'
 import wait from './wait.ts'
+import waypoint from './waypoint.ts'
+import zc from './zc.ts'
 
 export default [
   apply,
@@ -53,4 +55,6 @@ export default [
   up,
   version,
   wait,
+  waypoint,
+  zc,
 ] as const
