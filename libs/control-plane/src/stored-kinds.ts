@@ -4,6 +4,7 @@ import type {
   EndpointSlice,
   Event,
   Fault,
+  Gateway,
   JoinToken,
   Lab,
   Load,
@@ -32,6 +33,8 @@ export interface StoredKinds {
   'discovery.k8s.io/endpointslices': EndpointSlice
   'security.istio.io/authorizationpolicies': AuthorizationPolicy
   'security.istio.io/peerauthentications': PeerAuthentication
+  'gateway.networking.k8s.io/gateways': Gateway
+  'gateway.networking.k8s.io/gatewayclasses': GatewayClass
   'networking.istio.io/serviceentries': ServiceEntry
   'networking.istio.io/workloadentries': WorkloadEntry
   'ambient.lab/faults': Fault
@@ -53,6 +56,8 @@ export const REPLICA_SETS = 'apps/replicasets'
 export const ENDPOINT_SLICES = 'discovery.k8s.io/endpointslices'
 export const AUTHORIZATION_POLICIES = 'security.istio.io/authorizationpolicies'
 export const PEER_AUTHENTICATIONS = 'security.istio.io/peerauthentications'
+export const GATEWAYS = 'gateway.networking.k8s.io/gateways'
+export const GATEWAY_CLASSES = 'gateway.networking.k8s.io/gatewayclasses'
 export const SERVICE_ENTRIES = 'networking.istio.io/serviceentries'
 export const WORKLOAD_ENTRIES = 'networking.istio.io/workloadentries'
 export const FAULTS = 'ambient.lab/faults'
@@ -68,3 +73,6 @@ export type {
   WorkloadEntry,
   WorkloadEntrySpec,
 } from '@ambient-lab/api'
+
+/** What the mesh reads of a GatewayClass. */
+export type GatewayClass = Resource<{ readonly controllerName?: string }>

@@ -10,6 +10,11 @@ export const SERVICES = core('services')
 export const EVENTS = core('events')
 export const NAMESPACES = core('namespaces')
 export const DEPLOYMENTS: GroupVersionResource = { group: 'apps', version: 'v1', resource: 'deployments' }
+export const GATEWAYS: GroupVersionResource = {
+  group: 'gateway.networking.k8s.io',
+  version: 'v1',
+  resource: 'gateways',
+}
 export const FAULTS = lab('faults')
 export const LOADS = lab('loads')
 export const LABS = lab('labs')
