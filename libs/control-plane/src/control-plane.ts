@@ -24,7 +24,10 @@ import { PolicyStatusController } from './controllers/policy-status.ts'
 import { ReplicaSetController } from './controllers/replica-set.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
+import { ServiceEntryController } from './controllers/service-entry.ts'
+import { WaypointStatusController } from './controllers/waypoint-status.ts'
 import { DiscoveryService } from './discovery-service.ts'
+import { EntryAddresses } from './entry-addresses.ts'
 import { EventRecorder } from './events.ts'
 import { JoinService } from './join.ts'
 import { type ControlPlaneLog, SILENT_LOG } from './log.ts'
@@ -154,6 +157,7 @@ export class ControlPlane implements AsyncDisposable {
       new NodeController(components),
       new NamespaceController(components),
       new ServiceController({ ...components, addresses: this.#addresses }),
+      new ServiceEntryController({ ...components, addresses: this.#scope.own(new EntryAddresses(components.cluster)) }),
       new DeploymentController(components),
       new ReplicaSetController(components),
       new SchedulingController(components),
@@ -161,6 +165,7 @@ export class ControlPlane implements AsyncDisposable {
       new EndpointSliceController(components),
       new GarbageCollector(components),
       new PolicyStatusController(components, mesh),
+      new WaypointStatusController(components, mesh),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]

@@ -4,6 +4,7 @@ import type {
   EndpointSlice,
   Event,
   Fault,
+  Gateway,
   JoinToken,
   Lab,
   Load,
@@ -30,6 +31,8 @@ export interface StoredKinds {
   'discovery.k8s.io/endpointslices': EndpointSlice
   'security.istio.io/authorizationpolicies': AuthorizationPolicy
   'security.istio.io/peerauthentications': PeerAuthentication
+  'gateway.networking.k8s.io/gateways': Gateway
+  'gateway.networking.k8s.io/gatewayclasses': GatewayClass
   'networking.istio.io/serviceentries': ServiceEntry
   'networking.istio.io/workloadentries': WorkloadEntry
   'ambient.lab/faults': Fault
@@ -51,12 +54,17 @@ export const REPLICA_SETS = 'apps/replicasets'
 export const ENDPOINT_SLICES = 'discovery.k8s.io/endpointslices'
 export const AUTHORIZATION_POLICIES = 'security.istio.io/authorizationpolicies'
 export const PEER_AUTHENTICATIONS = 'security.istio.io/peerauthentications'
+export const GATEWAYS = 'gateway.networking.k8s.io/gateways'
+export const GATEWAY_CLASSES = 'gateway.networking.k8s.io/gatewayclasses'
 export const SERVICE_ENTRIES = 'networking.istio.io/serviceentries'
 export const WORKLOAD_ENTRIES = 'networking.istio.io/workloadentries'
 export const FAULTS = 'ambient.lab/faults'
 export const LOADS = 'ambient.lab/loads'
 export const LABS = 'ambient.lab/labs'
 export const JOIN_TOKENS = 'ambient.lab/jointokens'
+
+/** What the mesh reads of a GatewayClass. */
+export type GatewayClass = Resource<{ readonly controllerName?: string }>
 
 /** The fields of a WorkloadEntry that the L4 translation reads; inline in a ServiceEntry's endpoints too. */
 export interface WorkloadEntrySpec {
