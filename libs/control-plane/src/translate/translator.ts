@@ -115,8 +115,8 @@ export class Translator implements Disposable {
   /** Where sources disagree the first by name wins, at every start the same. */
   #serve(typeUrl: TypeUrl, sources: ReadonlyMap<SourceId, Translated>): void {
     const [first] = [...sources.keys()].sort()
-    const { name, resource, node } = sources.get(first!)!
-    this.#resources.set(typeUrl, name, resource as ResourceTypes[TypeUrl], node)
+    const { name, resource, nodes } = sources.get(first!)!
+    this.#resources.set(typeUrl, name, resource as ResourceTypes[TypeUrl], nodes)
   }
 }
 
