@@ -5,6 +5,7 @@ import type {
   Event,
   Fault,
   Gateway,
+  GatewayClass,
   JoinToken,
   Lab,
   Load,
@@ -73,6 +74,3 @@ export type {
   WorkloadEntry,
   WorkloadEntrySpec,
 } from '@ambient-lab/api'
-
-/** What the mesh reads of a GatewayClass. */
-export type GatewayClass = Resource<{ readonly controllerName?: string }>
