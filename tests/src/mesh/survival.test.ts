@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { eventually } from '@ambient-lab/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
-import { get, isReady, items, node, processes } from './objects.ts'
+import { get, isReady, isRunning, items, node, processes } from './objects.ts'
 
 let lab: AmbientLab
 
@@ -70,13 +69,4 @@ async function nodeWithoutClients(): Promise<string> {
   const victim = nodeOf('ratings').find((name) => name !== curl)
   if (!victim) throw new Error('ratings has no replica apart from curl')
   return victim
-}
-
-/** A process that ended and whose parent has not asked yet (a zombie) runs no more. */
-function isRunning(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)![0] !== 'Z'
-  } catch {
-    return false
-  }
 }
