@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   describeReference,
   type GroupVersionResource,
@@ -89,7 +90,15 @@ async function applyOne(client: ApiClient, item: ApplyItem, options: ApplyOption
 
 function outcomeOf(previous: Resource | undefined, object: Resource, created: boolean): ApplyOutcome {
   if (created) return 'created'
-  return previous?.metadata.resourceVersion === object.metadata.resourceVersion ? 'unchanged' : 'changed'
+  return isDeepStrictEqual(asWritten(previous), asWritten(object)) ? 'unchanged' : 'changed'
+}
+
+/** Without what others write meanwhile: a load counts on in its status. */
+function asWritten(object: Resource | undefined): unknown {
+  if (!object) return undefined
+  const { status: _, metadata, ...fields } = object
+  const { resourceVersion: __, managedFields: ___, ...meta } = metadata
+  return { ...fields, metadata: meta }
 }
 
 /** In reverse, so that what was needed is removed last. @returns the objects that could not be put back */

@@ -37,7 +37,11 @@ test('with the control plane killed, not one request fails; after a restart noth
   const { curl } = await import('./curl.ts')
   const codes = await curl(capture.capture, 'http://productpage:9080/productpage', 40)
   expect(codes).toEqual(Array(40).fill('200'))
-  expect((await lab.run(['get', 'pods'])).code).toBe(69)
+  for (const command of [
+    ['get', 'pods'],
+    ['tui', '--once'],
+  ])
+    expect((await lab.run(command)).code).toBe(69)
 
   await lab.ok('restart', 'control-plane')
   await eventually(async () => expect(await names('pods')).toEqual(before), { timeoutMs: 15_000 })

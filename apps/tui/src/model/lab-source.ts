@@ -62,7 +62,8 @@ export class LabSource implements AsyncDisposable {
    * @throws CodedError when the API cannot be reached at all; the signal's reason
    */
   async start(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
+    // A watch goes on asking an API that is not there; one question tells.
+    await this.#init.api.raw('GET', '/version', { signal })
     const giveUp = () => this.#synced.reject(signal.reason)
     signal.addEventListener('abort', giveUp, { once: true })
     for (const field of Object.keys(WATCHED) as WatchedField[]) this.#watches.push(this.#follow(field))
