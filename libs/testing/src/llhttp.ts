@@ -83,7 +83,8 @@ class Reader {
       upgrade: boolean,
     ) => {
       this.#fields.push(...(fields ?? []))
-      const line = direction === 'request' ? `${methods[method]} ${this.#url}${url ?? ''}` : `${status} ${reason}`
+      const line =
+        direction === 'request' ? `${methodName(methods, method)} ${this.#url}${url ?? ''}` : `${status} ${reason}`
       this.#messages.push({ line, headers: pairs(this.#fields), body: '', end: undefined })
       this.#fields = []
       this.#url = ''
@@ -125,6 +126,11 @@ function pairs(fields: readonly string[]): [string, string][] {
     list.push([fields[at]!.toLowerCase(), fields[at + 1]!.replace(/[ \t]+$/, '')])
   }
   return list
+}
+
+/** Node's list leaves out the methods of RTSP, between the others and llhttp's 46. */
+function methodName(methods: readonly string[], method: number): string | undefined {
+  return method === 46 ? 'QUERY' : methods[method]
 }
 
 function httpCommon(): { HTTPParser: HttpParserClass; methods: readonly string[] } {

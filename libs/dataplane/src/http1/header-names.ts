@@ -13,6 +13,11 @@ export const FIELD = {
   EXPECT: 7,
 } as const
 
+/** Whether a field with this id says where a message ends, whom it is for, or what becomes of its connection. */
+export function isFraming(id: number): boolean {
+  return id >= FIELD.HOST && id <= FIELD.UPGRADE
+}
+
 /** In the order of FIELD. */
 const FRAMING_NAMES = [
   'host',
