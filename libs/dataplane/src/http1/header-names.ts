@@ -85,6 +85,13 @@ export class HeaderNames {
     return this.#keep(lowerName(bytes, start, end))
   }
 
+  /** @returns the length of the name with this id when it stands at `at` with something behind it, otherwise 0 */
+  lengthAt(id: number, bytes: Uint8Array, at: number, end: number): number {
+    const name = this.#bytes[id]!
+    const { length } = name
+    return at + length < end && isName(name, bytes, at, length) ? length : 0
+  }
+
   nameOf(id: number): string {
     return this.#names[id]!
   }
