@@ -2,6 +2,7 @@
 import envoyPath from './envoy-path.ts'
 import gatewayApiValidation from './gateway-api-validation.ts'
 import http1Llhttp from './http1-llhttp.ts'
+import http1Smuggling from './http1-smuggling.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
 import istioSamples from './istio-samples.ts'
 import istioctlOutput from './istioctl-output.ts'
@@ -13,6 +14,7 @@ export default [
   envoyPath,
   gatewayApiValidation,
   http1Llhttp,
+  http1Smuggling,
   istioAmbientWorkloadApi,
   istioSamples,
   istioctlOutput,
