@@ -1,3 +1,5 @@
+import type { LabelSelector } from '@ambient-lab/api'
+
 /** Settings that are the same for the whole mesh; Istio's MeshConfig and installation values. */
 export interface MeshConfig {
   /** @default 'cluster.local' */
@@ -10,6 +12,26 @@ export interface MeshConfig {
   readonly network: string
   /** Where mesh-wide policies live. @default 'istio-system' */
   readonly rootNamespace: string
+  /** Which services are known beyond their own cluster: the first that matches decides. @default `istio.io/global: "true"` */
+  readonly serviceScopeConfigs: readonly ServiceScopeConfig[]
+  /** Who may see a ServiceEntry. @default everybody sees all of them */
+  readonly serviceEntryVisibility: ServiceEntryVisibility
+}
+
+/** Both selectors must match where both are given. */
+export interface ServiceScopeConfig {
+  readonly namespaceSelector?: LabelSelector
+  readonly servicesSelector?: LabelSelector
+  readonly scope: 'LOCAL' | 'GLOBAL'
+}
+
+export interface ServiceEntryVisibility {
+  readonly defaultVisibility?: 'PUBLIC' | 'NAMESPACE'
+  /** The first of which a rule matches decides. */
+  readonly policies?: readonly {
+    readonly visibility: 'PUBLIC' | 'NAMESPACE'
+    readonly matchingRules?: readonly { readonly namespaceSelector?: LabelSelector }[]
+  }[]
 }
 
 export const MESH_CONFIG_DEFAULT: MeshConfig = {
@@ -18,4 +40,11 @@ export const MESH_CONFIG_DEFAULT: MeshConfig = {
   clusterDomain: 'cluster.local',
   network: '',
   rootNamespace: 'istio-system',
+  serviceScopeConfigs: [
+    {
+      servicesSelector: { matchExpressions: [{ key: 'istio.io/global', operator: 'In', values: ['true'] }] },
+      scope: 'GLOBAL',
+    },
+  ],
+  serviceEntryVisibility: {},
 }

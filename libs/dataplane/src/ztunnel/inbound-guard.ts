@@ -4,19 +4,29 @@ import type { Logger } from '@ambient-lab/telemetry'
 import type { Workload } from '@ambient-lab/xds'
 import { dataplaneError } from '../errors.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
+import type { DecisionLog } from './decision-log.ts'
+
+export interface InboundGuardComponents {
+  readonly state: ProxyStateHolder
+  readonly decisions: DecisionLog
+  readonly log: Logger
+}
 
 /** Asks L4 policy before anything is dialled for a connection. */
 export class InboundGuard {
   readonly #state: ProxyStateHolder
+  readonly #decisions: DecisionLog
   readonly #log: Logger
 
-  constructor({ state, log }: { readonly state: ProxyStateHolder; readonly log: Logger }) {
+  constructor({ state, decisions, log }: InboundGuardComponents) {
     this.#state = state
+    this.#decisions = decisions
     this.#log = log
   }
 
   /** @returns undefined when the connection may go on, else the error with ztunnel's words */
   check(workload: Workload, facts: ConnectionFacts): CodedError | undefined {
+    this.#decisions.add(workload.uid, facts)
     const policies = this.#state.current.policies.applicableTo(workload)
     const dryRun = policies.deny.dryRunMatch(facts)
     if (dryRun) this.#log.info('dry-run: deny policy match', { policy: dryRun.policy.key })
