@@ -2,7 +2,13 @@ import { type Gateway, getCondition, isConditionTrue, type Service } from '@ambi
 import { createCsr, generateKeyPair } from '@ambient-lab/pki'
 import { VirtualClock } from '@ambient-lab/std'
 import { temporaryFolder } from '@ambient-lab/testing'
-import { ADDRESS_TYPE, ASSIGNMENT_TYPE, type Assignment, type Service as MeshService, NODE_TYPE } from '@ambient-lab/xds'
+import {
+  ADDRESS_TYPE,
+  ASSIGNMENT_TYPE,
+  type Assignment,
+  type Service as MeshService,
+  NODE_TYPE,
+} from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import { ControlPlaneBench, deployment, runningReport, service } from './control-plane.conformance.ts'
 import { MemoryStore } from './store/memory-store.ts'
