@@ -111,8 +111,8 @@ function orProblem(match: Converted, problem: string): Conversion {
 }
 
 /**
- * Envoy is given the expression `.*/ns/VALUE/.*` over the whole identity, `.*` for each star, and only a text without
- * stars means what it says. Even that has an exception: the name `sa` also fits a namespace called `ns`.
+ * Envoy is given a regular expression over the whole identity in which each star reaches across slashes; only a text
+ * without stars means what it says. Even that has an exception: the name `sa` also fits a namespace called `ns`.
  */
 function namespaceMatch(value: string): Converted {
   if (value === '*') return { presence: true }
