@@ -171,8 +171,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   onMessageEnd(): void {
     const stream = this.#current
-    // It may have been answered before it was over.
-    if (!stream) return
+    // It was answered before it was over; one that asked for an upgrade has paused the decoder.
+    if (!stream) return this.#resumeReading()
     this.#requestDone = true
     if (this.#head!.upgrade === undefined) {
       this.#waits = true
@@ -294,6 +294,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#over(stream)
     if (!this.#requestDone || !this.#keepAlive || this.#encoder.closes) return this.#close()
     this.#waits = false
+    this.#heldByStream = false
     // An upgrade that was declined has paused the decoder by itself.
     this.#resumeReading()
   }

@@ -1,26 +1,26 @@
 import type { ResetReason } from './router/retries.ts'
 
-/** Envoy's response flags for requests, with their long names. */
+/** Envoy's response flags for requests, with their long names, in the order in which several are written. */
 export const HTTP_FLAGS = {
   UH: 'NoHealthyUpstream',
+  UT: 'UpstreamRequestTimeout',
+  LR: 'LocalReset',
+  UR: 'UpstreamRemoteReset',
   UF: 'UpstreamConnectionFailure',
   UC: 'UpstreamConnectionTermination',
-  UR: 'UpstreamRemoteReset',
-  LR: 'LocalReset',
   UO: 'UpstreamOverflow',
-  URX: 'UpstreamRetryLimitExceeded',
-  UT: 'UpstreamRequestTimeout',
-  UPE: 'UpstreamProtocolError',
-  DC: 'DownstreamConnectionTermination',
-  DPE: 'DownstreamProtocolError',
+  NR: 'NoRouteFound',
   DI: 'DelayInjected',
   FI: 'FaultInjected',
   RL: 'RateLimited',
-  RLSE: 'RateLimitServiceError',
   UAEX: 'UnauthorizedExternalService',
-  NR: 'NoRouteFound',
-  NC: 'NoClusterFound',
+  RLSE: 'RateLimitServiceError',
+  DC: 'DownstreamConnectionTermination',
+  URX: 'UpstreamRetryLimitExceeded',
   SI: 'StreamIdleTimeout',
+  DPE: 'DownstreamProtocolError',
+  UPE: 'UpstreamProtocolError',
+  NC: 'NoClusterFound',
   OM: 'OverloadManagerTerminated',
 } as const
 

@@ -47,9 +47,9 @@ function normalize(path: string, mode: L7Proxy['pathNormalization']): string | u
 
 /** RFC 3986 §6.2.2.2. An escape that is none stays as it is; so does every other, in the case it came in. */
 function decodeUnreserved(path: string): string {
-  return path.replaceAll(/%([0-9a-f]{2})/gi, (escape, digits: string) => {
+  return path.replaceAll(/%([0-9a-f]{2})/gi, (text, digits: string) => {
     const character = String.fromCharCode(Number.parseInt(digits, 16))
-    return /[A-Za-z0-9\-._~]/.test(character) ? character : escape
+    return /[A-Za-z0-9\-._~]/.test(character) ? character : text
   })
 }
 

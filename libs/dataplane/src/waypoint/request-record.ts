@@ -2,7 +2,7 @@ import type { SpiffeId } from '@ambient-lab/pki'
 import type { Service, Workload } from '@ambient-lab/xds'
 import type { SocketAddress } from '../address.ts'
 import type { HeaderMap } from '../http1/index.ts'
-import type { HttpFlag } from './local-replies.ts'
+import { HTTP_FLAGS, type HttpFlag } from './local-replies.ts'
 import type { UpstreamHost } from './upstream/host.ts'
 
 /** Who is at the other end of a downstream connection. */
@@ -20,6 +20,9 @@ export interface DownstreamPeer {
   /** `:scheme` of requests that name none. */
   readonly scheme: 'http' | 'https'
 }
+
+const ORDER = Object.keys(HTTP_FLAGS) as HttpFlag[]
+const NO_FLAGS: HttpFlag[] = []
 
 /** What is known about one request; filled while it goes on, told once at its end. */
 export class RequestRecord {
@@ -58,7 +61,7 @@ export class RequestRecord {
   spanId = ''
   parentSpanId = ''
   isSampled = false
-  readonly #flags: HttpFlag[] = []
+  #flags = NO_FLAGS
 
   constructor(init: { readonly peer: DownstreamPeer; readonly startedAtMs: number; readonly startedMs: number }) {
     this.peer = init.peer
@@ -67,7 +70,9 @@ export class RequestRecord {
   }
 
   flag(flag: HttpFlag): void {
-    if (!this.#flags.includes(flag)) this.#flags.push(flag)
+    if (this.#flags.includes(flag)) return
+    this.#flags = [...this.#flags, flag]
+    if (this.#flags.length > 1) this.#flags.sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b))
   }
 
   /** As the log has them: `UF,URX`, `-`. */

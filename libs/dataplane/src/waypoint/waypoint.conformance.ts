@@ -210,7 +210,7 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
         431,
         '431 DPE request_headers_too_large',
       ],
-      ['no HTTP', 'HELO there\r\n\r\n', 400, '400 DPE http1.codec_error'],
+      ['no HTTP', 'HELO there\r\n\r\n', 400, '400 DPE http1.invalid_url'],
     ])('refuses %s', async (_title, request, status, line) => {
       const program = await mesh.dial()
       const answer = await mesh.exchange(program, request)
@@ -427,8 +427,10 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
     it('moves bytes of a protocol that it does not read', async () => {
       const routes = [{ name: 'tcp', serverNames: [], destinationCidrs: [], backends: [{ cluster: 'web', weight: 1 }] }]
       mesh.chain({ tcp: { routes } })
-      const answer = await mesh.get('/through-tcp')
+      const program = await mesh.dial()
+      const answer = await mesh.exchange(program, 'GET /through-tcp HTTP/1.1\r\nhost: web\r\n\r\n')
       expect(answer.headers.server).toBeUndefined()
+      program.stream.end()
       await mesh.ground.until(() => mesh.lines.length === 1)
       expect(mesh.lines).toEqual(['0 - -'])
     })

@@ -193,7 +193,8 @@ export class Http1Connection implements ByteSink, ResponseSink {
     this.#keepAlive = false
     const observer = this.#take()
     this.stream.reset(error)
-    observer?.onReset(error.code === 'MESSAGE_INCOMPLETE' ? 'connection termination' : 'protocol error', error.message)
+    if (isEarlyEnd(error)) observer?.onReset('connection termination', '')
+    else observer?.onReset('protocol error', error.message)
   }
 
   #take(): ResponseObserver | undefined {
@@ -209,4 +210,9 @@ export class Http1Connection implements ByteSink, ResponseSink {
     if (this.isUsable) this.#owner.onIdle(this)
     else if (!this.#closed) this.stream.end()
   }
+}
+
+/** The upstream went away, which is no breach of the protocol. */
+function isEarlyEnd({ code }: HttpCodecError): boolean {
+  return code === 'MESSAGE_INCOMPLETE' || code === 'RESPONSE_MISSING'
 }
