@@ -22,6 +22,7 @@ export {
   type TunnelSession,
   WsMtlsTransport,
 } from './tunnel/index.ts'
+export * from './waypoint/path-normalization.ts'
 export { formatForwarded } from './ztunnel/forwarded.ts'
 export { type InboundPlan, planInbound } from './ztunnel/inbound-plan.ts'
 export { chooseEndpoint } from './ztunnel/load-balancing.ts'
