@@ -21,7 +21,7 @@ function request(overrides: Partial<Omit<RoutedRequest, 'headers'>> & { headers?
     authority: 'reviews:9080',
     path: '/',
     ...rest,
-    headers: { get: (name: string) => headers[name] },
+    headers: { getJoined: (name: string) => headers[name] },
   }
 }
 
