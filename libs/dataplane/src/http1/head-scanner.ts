@@ -1,3 +1,4 @@
+import { KiB } from '@ambient-lab/std'
 import { CR, FIELD_VALUE, LF, SPACE, TAB, TARGET, TOKEN } from './characters.ts'
 import { Refusal } from './errors.ts'
 import { HeaderNames, lowerName } from './header-names.ts'
@@ -33,6 +34,8 @@ const END_LF = 15
 /** Then one digit: 0 or 1. */
 const HTTP_1 = Uint8Array.from('HTTP/1.', (character) => character.charCodeAt(0))
 const VERSION_LENGTH = 8
+/** With fewer bytes than these to go, a view of them costs more than it saves. */
+const VIEW_BYTES_MIN = 128
 const DIGIT_0 = 48
 const COLON = 58
 
@@ -96,6 +99,7 @@ export class HeadScanner {
     const end = Math.min(to, base + this.#headBytesMax)
     let at = base + this.#at
     let state = this.#state
+    let view: DataView | undefined
     while (at < end) {
       switch (state) {
         case METHOD: {
@@ -220,7 +224,8 @@ export class HeadScanner {
           break
         }
         case VALUE: {
-          at = endOfValue(bytes, at, end)
+          if (view === undefined && end - at >= VIEW_BYTES_MIN) view = viewOf(bytes)
+          at = endOfValue(view, bytes, at, end)
           if (at === end) break
           if (bytes[at] !== CR) refuse(bytes[at] === LF ? 'LINE_END_INVALID' : 'HEADER_VALUE_INVALID')
           this.#valueFound(bytes, base, at)
@@ -279,18 +284,28 @@ export class HeadScanner {
   }
 }
 
-/** Half of all bytes are values: four at a time. */
-function endOfValue(bytes: Uint8Array, from: number, end: number): number {
+/** Most reads of a socket fit; a copy to where a view is costs a third of a view, and leaves no garbage. */
+const copy = new Uint8Array(4 * KiB)
+const viewOfCopy = new DataView(copy.buffer)
+
+function viewOf(bytes: Uint8Array): DataView {
+  if (bytes.length > copy.length) return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  copy.set(bytes)
+  return viewOfCopy
+}
+
+/**
+ * Two bytes of three are of values: four at a time, all of them neither below a space nor DEL (the usual test for a
+ * byte less than n within a word). What the test stops at, such as a tab, is looked at alone.
+ */
+function endOfValue(view: DataView | undefined, bytes: Uint8Array, from: number, end: number): number {
   let at = from
-  while (
-    at + 3 < end &&
-    (FIELD_VALUE[bytes[at]!]! &
-      FIELD_VALUE[bytes[at + 1]!]! &
-      FIELD_VALUE[bytes[at + 2]!]! &
-      FIELD_VALUE[bytes[at + 3]!]!) ===
-      1
-  ) {
-    at += 4
+  if (view !== undefined) {
+    for (const last = end - 4; at <= last; at += 4) {
+      const word = view.getInt32(at, true)
+      const noDel = word ^ 0x7f7f7f7f
+      if ((((word - 0x20202020) & ~word) | ((noDel - 0x01010101) & ~noDel)) & 0x80808080) break
+    }
   }
   while (at < end && FIELD_VALUE[bytes[at]!] === 1) at += 1
   return at
