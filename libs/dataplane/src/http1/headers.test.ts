@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { HeaderNames } from './header-names.ts'
-import { HeaderMap } from './headers.ts'
+import { HeaderMap, utf8Value } from './headers.ts'
 import { removeHopByHop } from './hop-by-hop.ts'
 import { HEADER_NAMES_KEPT } from './limits.ts'
 
@@ -42,6 +42,12 @@ describe('a header map', () => {
     const headers = map()
     expect(act(headers)).toEqual(result)
     expect([...headers].map(([, value]) => value)).toEqual(values)
+  })
+
+  it('has text in UTF-8', () => {
+    const headers = map()
+    headers.set('x-a', utf8Value('a €'))
+    expect(headers.get('x-a')).toBe('a \xe2\x82\xac')
   })
 
   it('is independent of its clone', () => {
