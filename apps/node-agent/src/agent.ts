@@ -1,7 +1,15 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { LinkFaults, LocalSvids, LocalWorkloads, NodeNetwork, WsMtlsTransport, Ztunnel } from '@ambient-lab/dataplane'
+import {
+  LinkFaults,
+  LocalSvids,
+  LocalWorkloads,
+  NodeNetwork,
+  ProxyStateHolder,
+  WsMtlsTransport,
+  Ztunnel,
+} from '@ambient-lab/dataplane'
 import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
 import {
   assert,
@@ -195,6 +203,8 @@ export class Agent {
         apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
+          review: async (query) => this.#ztunnel.review(query),
+          replay: async (query) => this.#ztunnel.replay(query),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
         onState: (state) => this.#linkState(state.connected ? undefined : state.reason),
@@ -237,6 +247,7 @@ export class Agent {
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
     if (typeUrl === LINK_FAULT_TYPE) return this.#faultFeed.apply(upserts, removed)
+    if (!ProxyStateHolder.holds(typeUrl)) return [] // of proxies that are not placed here
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
   }
 
@@ -245,6 +256,7 @@ export class Agent {
     this.#connected = lost === undefined
     if (!lost) {
       this.#log.info('connected to the control plane')
+      this.#svids.retryFailed()
       return
     }
     this.#agentMetrics.linkLost(wasConnected)

@@ -24,13 +24,18 @@ import { PolicyStatusController } from './controllers/policy-status.ts'
 import { ReplicaSetController } from './controllers/replica-set.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
+import { ServiceEntryController } from './controllers/service-entry.ts'
+import { WaypointStatusController } from './controllers/waypoint-status.ts'
 import { DiscoveryService } from './discovery-service.ts'
+import { EntryAddresses } from './entry-addresses.ts'
 import { EventRecorder } from './events.ts'
 import { JoinService } from './join.ts'
 import { type ControlPlaneLog, SILENT_LOG } from './log.ts'
 import { MESH_CONFIG_DEFAULT, type MeshConfig } from './mesh-config.ts'
 import { NodeInventory } from './nodes.ts'
+import { PathReviewService } from './path-review.ts'
 import { deservesGrace } from './pod-termination.ts'
+import { PolicyReplayService } from './policy-replay.ts'
 import { ServiceAddresses } from './service-addresses.ts'
 import { serviceAdmission } from './service-admission.ts'
 import type { Store } from './store/store.ts'
@@ -72,6 +77,8 @@ export class ControlPlane implements AsyncDisposable {
   readonly #scope = new Scope('control plane')
   readonly #addresses: ServiceAddresses
   readonly #traffic: TrafficService
+  readonly #reviews: PathReviewService
+  readonly #replays: PolicyReplayService
   readonly #runner: ControllerRunner
 
   constructor(components: ControlPlaneComponents, init: ControlPlaneInit) {
@@ -94,7 +101,7 @@ export class ControlPlane implements AsyncDisposable {
     this.discovery = this.#scope.own(
       new DiscoveryService(
         {
-          ...{ cluster, resources: this.resources, inventory, ca: this.ca, events, log },
+          ...{ cluster, random, resources: this.resources, inventory, ca: this.ca, events, log },
           handlers: {
             onLoadProgress: (node, progress) => loads.progress(node, progress),
             onAcknowledge: (typeUrl) => {
@@ -107,7 +114,10 @@ export class ControlPlane implements AsyncDisposable {
     )
     const apiUrl = init.apiUrl ?? (() => '')
     this.join = new JoinService({ cluster, ca: this.ca, mesh, apiUrl }, init)
-    this.#traffic = new TrafficService({ sessions: () => this.discovery.sessions, mesh })
+    const sessions = () => this.discovery.sessions
+    this.#traffic = new TrafficService({ sessions, mesh })
+    this.#reviews = new PathReviewService({ cluster, mesh, sessions })
+    this.#replays = new PolicyReplayService({ cluster, mesh, resources: this.resources, sessions })
   }
 
   /** Writes what every lab has, and begins to work. */
@@ -121,16 +131,20 @@ export class ControlPlane implements AsyncDisposable {
     this.discovery.accept(link, node)
   }
 
-  /** No controller has anything to do: a simulation may look. */
+  /** Nothing is to be done or written: a simulation may look. */
   get idle(): boolean {
-    return this.#runner.idle
+    return this.#runner.idle && this.discovery.idle
   }
 
   /** What this control plane plugs into an API server; whoever listens adds the upgrade to /discovery. */
   apiHooks(): ApiServerHooks {
     return {
       virtual: { 'ambient.lab/connections': this.#traffic.connections, 'ambient.lab/edges': this.#traffic.edges },
-      createOnly: { 'ambient.lab/jointokens': this.join.createToken },
+      createOnly: {
+        'ambient.lab/jointokens': this.join.createToken,
+        'ambient.lab/pathreviews': this.#reviews.create,
+        'ambient.lab/policyreplays': this.#replays.create,
+      },
       subresources: { '/pods/log': this.#traffic.podLog },
       plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },
       admission: [serviceAdmission(this.#addresses)],
@@ -154,6 +168,7 @@ export class ControlPlane implements AsyncDisposable {
       new NodeController(components),
       new NamespaceController(components),
       new ServiceController({ ...components, addresses: this.#addresses }),
+      new ServiceEntryController({ ...components, addresses: this.#scope.own(new EntryAddresses(components.cluster)) }),
       new DeploymentController(components),
       new ReplicaSetController(components),
       new SchedulingController(components),
@@ -161,6 +176,7 @@ export class ControlPlane implements AsyncDisposable {
       new EndpointSliceController(components),
       new GarbageCollector(components),
       new PolicyStatusController(components, mesh),
+      new WaypointStatusController(components, mesh),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]

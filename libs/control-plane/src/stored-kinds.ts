@@ -4,6 +4,8 @@ import type {
   EndpointSlice,
   Event,
   Fault,
+  Gateway,
+  GatewayClass,
   JoinToken,
   Lab,
   Load,
@@ -14,6 +16,8 @@ import type {
   ReplicaSet,
   Resource,
   Service,
+  ServiceEntry,
+  WorkloadEntry,
 } from '@ambient-lab/api'
 import type { StoreType } from './store/store.ts'
 
@@ -30,6 +34,8 @@ export interface StoredKinds {
   'discovery.k8s.io/endpointslices': EndpointSlice
   'security.istio.io/authorizationpolicies': AuthorizationPolicy
   'security.istio.io/peerauthentications': PeerAuthentication
+  'gateway.networking.k8s.io/gateways': Gateway
+  'gateway.networking.k8s.io/gatewayclasses': GatewayClass
   'networking.istio.io/serviceentries': ServiceEntry
   'networking.istio.io/workloadentries': WorkloadEntry
   'ambient.lab/faults': Fault
@@ -51,6 +57,8 @@ export const REPLICA_SETS = 'apps/replicasets'
 export const ENDPOINT_SLICES = 'discovery.k8s.io/endpointslices'
 export const AUTHORIZATION_POLICIES = 'security.istio.io/authorizationpolicies'
 export const PEER_AUTHENTICATIONS = 'security.istio.io/peerauthentications'
+export const GATEWAYS = 'gateway.networking.k8s.io/gateways'
+export const GATEWAY_CLASSES = 'gateway.networking.k8s.io/gatewayclasses'
 export const SERVICE_ENTRIES = 'networking.istio.io/serviceentries'
 export const WORKLOAD_ENTRIES = 'networking.istio.io/workloadentries'
 export const FAULTS = 'ambient.lab/faults'
@@ -58,44 +66,11 @@ export const LOADS = 'ambient.lab/loads'
 export const LABS = 'ambient.lab/labs'
 export const JOIN_TOKENS = 'ambient.lab/jointokens'
 
-/** The fields of a WorkloadEntry that the L4 translation reads; inline in a ServiceEntry's endpoints too. */
-export interface WorkloadEntrySpec {
-  /** An IP, or a name to be resolved by DNS. */
-  readonly address?: string
-  /** Port name → number. */
-  readonly ports?: Readonly<Record<string, number>>
-  readonly labels?: Readonly<Record<string, string>>
-  readonly network?: string
-  /** `region/zone/subzone` */
-  readonly locality?: string
-  readonly weight?: number
-  readonly serviceAccount?: string
-}
-
-export type WorkloadEntry = Resource<WorkloadEntrySpec>
-
-export interface ServiceEntryPort {
-  readonly number: number
-  readonly name?: string
-  readonly protocol?: string
-  readonly targetPort?: number
-}
-
-/** The fields of a ServiceEntry that the L4 translation reads. */
-export interface ServiceEntrySpec {
-  readonly hosts?: readonly string[]
-  readonly addresses?: readonly string[]
-  readonly ports?: readonly ServiceEntryPort[]
-  readonly location?: 'MESH_EXTERNAL' | 'MESH_INTERNAL'
-  readonly resolution?: 'NONE' | 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'DYNAMIC_DNS'
-  readonly endpoints?: readonly WorkloadEntrySpec[]
-  readonly workloadSelector?: { readonly labels?: Readonly<Record<string, string>> }
-  readonly subjectAltNames?: readonly string[]
-}
-
-export interface ServiceEntryStatus {
-  /** Allocated per host from 240.240.0.0/16. */
-  readonly addresses?: readonly { readonly host?: string; readonly value: string }[]
-}
-
-export type ServiceEntry = Resource<ServiceEntrySpec, ServiceEntryStatus>
+export type {
+  ServiceEntry,
+  ServiceEntryPort,
+  ServiceEntrySpec,
+  ServiceEntryStatus,
+  WorkloadEntry,
+  WorkloadEntrySpec,
+} from '@ambient-lab/api'

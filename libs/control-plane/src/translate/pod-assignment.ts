@@ -30,7 +30,7 @@ export default defineTranslation({
       ...(endpoint && { endpoint }),
       generation: metadata.generation ?? 1,
     }
-    return [{ name: uid, resource, node }]
+    return [{ name: uid, resource, nodes: [node] }]
   },
   dependencies: { [NAMESPACES]: ofNamespace },
 })

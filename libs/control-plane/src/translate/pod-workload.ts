@@ -13,10 +13,19 @@ import {
   type ServiceEntry,
 } from '../stored-kinds.ts'
 import { policySelector } from './authorization.ts'
-import { namedBySlice, ofNamespace, placedOn, sameNamespaceOrAll, selectedBy } from './dependencies.ts'
+import {
+  attachedToWaypoint,
+  namedBySlice,
+  ofNamespace,
+  placedOn,
+  sameNamespaceOrAll,
+  selectedBy,
+} from './dependencies.ts'
 import { podPortMappings } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import { isCaptured, type TranslationView } from './view.ts'
+import { applicationTunnelOf } from './waypoint.ts'
+import { workloadWaypoint } from './waypoint-attachment.ts'
 import {
   attachedPolicies,
   canonicalOf,
@@ -45,6 +54,7 @@ export default defineTranslation({
   dependencies: {
     [NAMESPACES]: ofNamespace,
     [NODES]: placedOn,
+    ...attachedToWaypoint(PODS),
     [SERVICES]: (change, view) =>
       wasSelectorless(change)
         ? { namespace: change.object.metadata.namespace } // its slices may name any pod
@@ -81,6 +91,8 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
     addresses: status.podIPs?.map(({ ip }) => ip) ?? [status.podIP],
     hostname: '',
     network: labels['topology.istio.io/network'] ?? mesh.network,
+    ...workloadWaypoint(pod, view),
+    ...applicationTunnelOf(view, metadata),
     tunnelProtocol: !spec?.hostNetwork && isCaptured(pod) ? 'HBONE' : 'NONE',
     trustDomain: mesh.trustDomain,
     serviceAccount: spec?.serviceAccountName ?? 'default',

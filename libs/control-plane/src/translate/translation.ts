@@ -8,8 +8,8 @@ import type { TranslationView } from './view.ts'
 export interface Translated<T extends TypeUrl = TypeUrl> {
   readonly name: string
   readonly resource: ResourceTypes[T]
-  /** The only node that may see it. */
-  readonly node?: string
+  /** The only nodes that may see it. @default all */
+  readonly nodes?: readonly string[]
 }
 
 /**

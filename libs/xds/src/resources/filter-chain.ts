@@ -1,0 +1,54 @@
+import type { VirtualHost } from './route.ts'
+import type { ServiceKey } from './workload.ts'
+
+/**
+ * What one proxy does with the traffic of one destination: a service's port, a workload, or a gateway's listener.
+ * Resource name: `<proxy>|<destination>|<port>`.
+ */
+export interface FilterChain {
+  readonly name: string
+  /** Resource name of its L7Proxy. */
+  readonly proxy: string
+  readonly match: FilterChainMatch
+  /** Set for one whose listener ends TLS. */
+  readonly tls?: DownstreamTls
+  readonly http?: HttpConnectionManager
+  readonly tcp?: TcpProxy
+  /** Neither is a protocol nobody declared: the first bytes tell whether it is HTTP (`http`) or not (`tcp`). */
+  readonly sniff?: boolean
+}
+
+export type FilterChainMatch =
+  | { readonly kind: 'service'; readonly service: ServiceKey; readonly port: number }
+  /** Of workload-addressed traffic; port 0: every port. */
+  | { readonly kind: 'workload'; readonly uid: string; readonly port: number }
+  /** Of a gateway; `serverNames` are SNI's, empty for all. */
+  | { readonly kind: 'listener'; readonly port: number; readonly serverNames: readonly string[] }
+  /** Of a sidecar: what its own workload serves. */
+  | { readonly kind: 'inbound'; readonly port: number }
+
+export interface DownstreamTls {
+  readonly mode: 'SIMPLE' | 'MUTUAL' | 'OPTIONAL_MUTUAL' | 'PASSTHROUGH' | 'ISTIO_MUTUAL'
+  readonly certificates: readonly { readonly certificatePem: string; readonly keyPem: string }[]
+  readonly clientCaPem?: string
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
+export interface HttpConnectionManager {
+  /** Envoy's name for it in logs, `inbound_0.0.0.0_80` like. */
+  readonly statPrefix: string
+  readonly virtualHosts: readonly VirtualHost[]
+}
+
+export interface TcpProxy {
+  /** The first that matches. */
+  readonly routes: readonly TcpRoute[]
+}
+
+export interface TcpRoute {
+  readonly name: string
+  /** SNI of the client hello; empty: any, and traffic without TLS. */
+  readonly serverNames: readonly string[]
+  readonly destinationCidrs: readonly string[]
+  readonly backends: readonly { readonly cluster?: string; readonly weight: number }[]
+}
