@@ -260,7 +260,7 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
   #gather(bytes: number): void {
     const needed = this.#gatheredBytes + bytes
     if (needed > this.#gathered.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * this.#gathered.length, GATHER_BYTES))
+      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#gathered.length, GATHER_BYTES))
       larger.set(this.#gathered.subarray(0, this.#gatheredBytes))
       this.#gathered = larger
     }
