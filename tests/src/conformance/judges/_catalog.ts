@@ -2,6 +2,7 @@
 import envoyPath from './envoy-path.ts'
 import gatewayApiValidation from './gateway-api-validation.ts'
 import http1Llhttp from './http1-llhttp.ts'
+import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
 import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
 import istioSamples from './istio-samples.ts'
@@ -14,6 +15,7 @@ export default [
   envoyPath,
   gatewayApiValidation,
   http1Llhttp,
+  istioAmbientPolicy,
   istioAmbientWorkloadApi,
   istioAuthzEnvoyRbac,
   istioSamples,
