@@ -6,6 +6,7 @@ import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
 import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
 import istioSamples from './istio-samples.ts'
+import istioSecurityIntegration from './istio-security-integration.ts'
 import istioctlOutput from './istioctl-output.ts'
 import jwtJose from './jwt-jose.ts'
 import spiffe from './spiffe.ts'
@@ -19,6 +20,7 @@ export default [
   istioAmbientWorkloadApi,
   istioAuthzEnvoyRbac,
   istioSamples,
+  istioSecurityIntegration,
   istioctlOutput,
   jwtJose,
   spiffe,
