@@ -5,6 +5,7 @@ import type {
   Event,
   Fault,
   Gateway,
+  GatewayClass,
   JoinToken,
   Lab,
   Load,
@@ -15,6 +16,8 @@ import type {
   ReplicaSet,
   Resource,
   Service,
+  ServiceEntry,
+  WorkloadEntry,
 } from '@ambient-lab/api'
 import type { StoreType } from './store/store.ts'
 
@@ -63,47 +66,12 @@ export const LOADS = 'ambient.lab/loads'
 export const LABS = 'ambient.lab/labs'
 export const JOIN_TOKENS = 'ambient.lab/jointokens'
 
-/** What the mesh reads of a GatewayClass. */
-export type GatewayClass = Resource<{ readonly controllerName?: string }>
-
-/** The fields of a WorkloadEntry that the L4 translation reads; inline in a ServiceEntry's endpoints too. */
-export interface WorkloadEntrySpec {
-  /** An IP, or a name to be resolved by DNS. */
-  readonly address?: string
-  /** Port name → number. */
-  readonly ports?: Readonly<Record<string, number>>
-  readonly labels?: Readonly<Record<string, string>>
-  readonly network?: string
-  /** `region/zone/subzone` */
-  readonly locality?: string
-  readonly weight?: number
-  readonly serviceAccount?: string
-}
-
-export type WorkloadEntry = Resource<WorkloadEntrySpec>
-
-export interface ServiceEntryPort {
-  readonly number: number
-  readonly name?: string
-  readonly protocol?: string
-  readonly targetPort?: number
-}
-
-/** The fields of a ServiceEntry that the L4 translation reads. */
-export interface ServiceEntrySpec {
-  readonly hosts?: readonly string[]
-  readonly addresses?: readonly string[]
-  readonly ports?: readonly ServiceEntryPort[]
-  readonly location?: 'MESH_EXTERNAL' | 'MESH_INTERNAL'
-  readonly resolution?: 'NONE' | 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'DYNAMIC_DNS'
-  readonly endpoints?: readonly WorkloadEntrySpec[]
-  readonly workloadSelector?: { readonly labels?: Readonly<Record<string, string>> }
-  readonly subjectAltNames?: readonly string[]
-}
-
-export interface ServiceEntryStatus {
-  /** Allocated per host from 240.240.0.0/16. */
-  readonly addresses?: readonly { readonly host?: string; readonly value: string }[]
-}
-
-export type ServiceEntry = Resource<ServiceEntrySpec, ServiceEntryStatus>
+export type {
+  GatewayClass,
+  ServiceEntry,
+  ServiceEntryPort,
+  ServiceEntrySpec,
+  ServiceEntryStatus,
+  WorkloadEntry,
+  WorkloadEntrySpec,
+} from '@ambient-lab/api'
