@@ -15,6 +15,9 @@ import { DeploymentController } from './controllers/deployment.ts'
 import { EndpointSliceController } from './controllers/endpoint-slice.ts'
 import { FaultController } from './controllers/fault.ts'
 import { GarbageCollector } from './controllers/garbage-collector.ts'
+import { GatewayController } from './controllers/gateway.ts'
+import { createGatewayClasses, GatewayClassController } from './controllers/gateway-class.ts'
+import { GatewayStatusController } from './controllers/gateway-status.ts'
 import { LabStatusController } from './controllers/lab-status.ts'
 import { LoadController } from './controllers/load.ts'
 import { createInitialNamespaces, NamespaceController } from './controllers/namespace.ts'
@@ -22,6 +25,7 @@ import { NodeController } from './controllers/node.ts'
 import { PodLifecycleController } from './controllers/pod-lifecycle.ts'
 import { PolicyStatusController } from './controllers/policy-status.ts'
 import { ReplicaSetController } from './controllers/replica-set.ts'
+import { RouteStatusController } from './controllers/route-status.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
 import { ServiceEntryController } from './controllers/service-entry.ts'
@@ -39,6 +43,7 @@ import { serviceAdmission } from './service-admission.ts'
 import type { Store } from './store/store.ts'
 import { NAMESPACES, PODS } from './stored-kinds.ts'
 import { TrafficService } from './traffic-service.ts'
+import { LiveView } from './translate/live-view.ts'
 import { Translator } from './translate/translator.ts'
 
 export interface ControlPlaneComponents {
@@ -116,7 +121,7 @@ export class ControlPlane implements AsyncDisposable {
   /** Writes what every lab has, and begins to work. */
   async start(): Promise<void> {
     this.#runner.start()
-    await createInitialNamespaces(this.cluster)
+    await Promise.all([createInitialNamespaces(this.cluster), createGatewayClasses(this.cluster)])
   }
 
   /** Serves an agent. @param node as its certificate names it */
@@ -153,6 +158,7 @@ export class ControlPlane implements AsyncDisposable {
     given: readonly Controller[],
     mesh: MeshConfig,
   ): Controller[] {
+    const view = this.#scope.own(new LiveView(components.cluster, mesh))
     return [
       new NodeController(components),
       new NamespaceController(components),
@@ -166,6 +172,10 @@ export class ControlPlane implements AsyncDisposable {
       new GarbageCollector(components),
       new PolicyStatusController(components, mesh),
       new WaypointStatusController(components, mesh),
+      new GatewayClassController(components),
+      new GatewayController(components, mesh),
+      new GatewayStatusController({ ...components, view }),
+      new RouteStatusController({ ...components, view }),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]
