@@ -37,7 +37,9 @@ import { JoinService } from './join.ts'
 import { type ControlPlaneLog, SILENT_LOG } from './log.ts'
 import { MESH_CONFIG_DEFAULT, type MeshConfig } from './mesh-config.ts'
 import { NodeInventory } from './nodes.ts'
+import { PathReviewService } from './path-review.ts'
 import { deservesGrace } from './pod-termination.ts'
+import { PolicyReplayService } from './policy-replay.ts'
 import { ServiceAddresses } from './service-addresses.ts'
 import { serviceAdmission } from './service-admission.ts'
 import type { Store } from './store/store.ts'
@@ -80,6 +82,8 @@ export class ControlPlane implements AsyncDisposable {
   readonly #scope = new Scope('control plane')
   readonly #addresses: ServiceAddresses
   readonly #traffic: TrafficService
+  readonly #reviews: PathReviewService
+  readonly #replays: PolicyReplayService
   readonly #runner: ControllerRunner
 
   constructor(components: ControlPlaneComponents, init: ControlPlaneInit) {
@@ -102,7 +106,7 @@ export class ControlPlane implements AsyncDisposable {
     this.discovery = this.#scope.own(
       new DiscoveryService(
         {
-          ...{ cluster, resources: this.resources, inventory, ca: this.ca, events, log },
+          ...{ cluster, random, resources: this.resources, inventory, ca: this.ca, events, log },
           handlers: {
             onLoadProgress: (node, progress) => loads.progress(node, progress),
             onAcknowledge: (typeUrl) => {
@@ -115,7 +119,10 @@ export class ControlPlane implements AsyncDisposable {
     )
     const apiUrl = init.apiUrl ?? (() => '')
     this.join = new JoinService({ cluster, ca: this.ca, mesh, apiUrl }, init)
-    this.#traffic = new TrafficService({ sessions: () => this.discovery.sessions, mesh })
+    const sessions = () => this.discovery.sessions
+    this.#traffic = new TrafficService({ sessions, mesh })
+    this.#reviews = new PathReviewService({ cluster, mesh, sessions })
+    this.#replays = new PolicyReplayService({ cluster, mesh, resources: this.resources, sessions })
   }
 
   /** Writes what every lab has, and begins to work. */
@@ -129,16 +136,20 @@ export class ControlPlane implements AsyncDisposable {
     this.discovery.accept(link, node)
   }
 
-  /** No controller has anything to do: a simulation may look. */
+  /** Nothing is to be done or written: a simulation may look. */
   get idle(): boolean {
-    return this.#runner.idle
+    return this.#runner.idle && this.discovery.idle
   }
 
   /** What this control plane plugs into an API server; whoever listens adds the upgrade to /discovery. */
   apiHooks(): ApiServerHooks {
     return {
       virtual: { 'ambient.lab/connections': this.#traffic.connections, 'ambient.lab/edges': this.#traffic.edges },
-      createOnly: { 'ambient.lab/jointokens': this.join.createToken },
+      createOnly: {
+        'ambient.lab/jointokens': this.join.createToken,
+        'ambient.lab/pathreviews': this.#reviews.create,
+        'ambient.lab/policyreplays': this.#replays.create,
+      },
       subresources: { '/pods/log': this.#traffic.podLog },
       plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },
       admission: [serviceAdmission(this.#addresses)],

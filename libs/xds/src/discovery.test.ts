@@ -51,6 +51,8 @@ class Bench {
         calls: {
           traffic: async () => ({ atMs: this.clock.now(), connections: [], lost: 7, edges: [] }),
           log: async () => Promise.reject(discoveryError('NODE_UNKNOWN', 'no such workload')),
+          review: async () => ({ checkpoints: [] }),
+          replay: async () => ({ decisions: 0, flips: [], refused: [] }),
         },
         onRefused: (reason) => this.refusals.push(reason),
         onState: (state) => {

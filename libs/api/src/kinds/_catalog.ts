@@ -21,8 +21,10 @@ import listenerSet from './listener-set.ts'
 import load from './load.ts'
 import namespace from './namespace.ts'
 import node from './node.ts'
+import pathReview from './path-review.ts'
 import peerAuthentication from './peer-authentication.ts'
 import pod from './pod.ts'
+import policyReplay from './policy-replay.ts'
 import proxyConfig from './proxy-config.ts'
 import referenceGrant from './reference-grant.ts'
 import replicaSet from './replica-set.ts'
@@ -66,8 +68,10 @@ export default [
   load,
   namespace,
   node,
+  pathReview,
   peerAuthentication,
   pod,
+  policyReplay,
   proxyConfig,
   referenceGrant,
   replicaSet,
