@@ -1,9 +1,14 @@
 import type { LabelSelector } from '@ambient-lab/api'
+import type { ExtensionProvider } from './extension-provider.ts'
 
 /** Settings that are the same for the whole mesh; Istio's MeshConfig and installation values. */
 export interface MeshConfig {
   /** @default 'cluster.local' */
   readonly trustDomain: string
+  /** Other names of the trust domain, which policies take for the same. @default none */
+  readonly trustDomainAliases: readonly string[]
+  /** Services that mesh settings and policies name, such as those that CUSTOM policies ask. @default none */
+  readonly extensionProviders: readonly ExtensionProvider[]
   /** @default 'Kubernetes' */
   readonly clusterId: string
   /** @default 'cluster.local' */
@@ -44,6 +49,8 @@ export interface ServiceEntryVisibility {
 
 export const MESH_CONFIG_DEFAULT: MeshConfig = {
   trustDomain: 'cluster.local',
+  trustDomainAliases: [],
+  extensionProviders: [],
   clusterId: 'Kubernetes',
   clusterDomain: 'cluster.local',
   network: '',

@@ -73,3 +73,6 @@ export const JWK_SET_STALE_MS_MAX = 60 * 60_000
 
 /** Tokens that were verified and are not verified again, of one place. */
 export const VERIFIED_TOKENS_MAX = 1000
+
+/** Issuers whose keys one proxy keeps; the ones that were asked for last. */
+export const JWK_SET_SOURCES_MAX = 256

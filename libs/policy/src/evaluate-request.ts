@@ -22,7 +22,14 @@ export interface HttpDenied {
 }
 
 /** What the CUSTOM policies want before anything else is decided. */
-export type CustomVerdict = { readonly ask: readonly string[] } | HttpDenied
+export type CustomVerdict = CustomQuestion | HttpDenied
+
+export interface CustomQuestion {
+  /** Providers, in the order in which they are asked. */
+  readonly ask: readonly string[]
+  /** Of the first provider: the rule that matched, by Envoy's name. */
+  readonly rule: string
+}
 
 /** What policies in dry run would have said; a part is undefined where there are none of its action. */
 export interface DryRunResult {
@@ -36,6 +43,9 @@ export interface ShadowResult {
   /** Envoy's name of the policy that matched; undefined when none did. */
   readonly policy: string | undefined
 }
+
+/** What istiod puts before the names of CUSTOM rules. */
+const CUSTOM_PREFIX = 'istio-ext-authz'
 
 const ALLOWED_WITHOUT_POLICY: HttpAllowed = { allowed: true, policy: undefined }
 const NONE_ALLOWED: HttpDenied = { allowed: false, policy: undefined, details: deniedDetails('none') }
@@ -59,23 +69,23 @@ export function evaluateRequest(
 
 /**
  * Whose word a request needs before it goes on to authentication and the other policies.
- * @returns undefined when nobody has to be asked; providers in the order in which they are asked; or a denial, because
- * a policy matched whose provider cannot be asked. A dry run asks too, as in Istio.
+ * @returns undefined when nobody has to be asked; whom to ask; or a denial, because a policy matched whose provider
+ * cannot be asked. A dry run asks too, as in Istio.
  */
 export function evaluateCustom(
   facts: Facts,
   policies: HttpPolicies,
   recorder?: EvaluationRecorder,
 ): CustomVerdict | undefined {
-  let ask: string[] | undefined
+  let question: { readonly ask: string[]; readonly rule: string } | undefined
   for (const { provider, problem, table } of policies.custom) {
     const rule = table.match(facts, recorder) ?? (problem === undefined ? table.dryRunMatch(facts) : undefined)
     if (!rule) continue
     if (problem !== undefined) return badProvider(provider, rule)
-    ask ??= []
-    ask.push(provider)
+    question ??= { ask: [], rule: `${CUSTOM_PREFIX}-${provider}-${ruleId(rule)}` }
+    question.ask.push(provider)
   }
-  return ask && { ask }
+  return question
 }
 
 /** Whether an AUDIT policy matches: the access log is told, nothing is decided. */
@@ -114,7 +124,7 @@ function verdictOf(rule: CompiledRule): HttpVerdict {
 }
 
 function badProvider(provider: string, rule: CompiledRule): HttpDenied {
-  const id = `istio-ext-authz-${provider}-${ruleId(rule)}-deny-due-to-bad-CUSTOM-action`
+  const id = `${CUSTOM_PREFIX}-${provider}-${ruleId(rule)}-deny-due-to-bad-CUSTOM-action`
   return { allowed: false, policy: rule.policy.key, details: deniedDetails(id) }
 }
 

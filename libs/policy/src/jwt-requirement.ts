@@ -1,3 +1,4 @@
+import type { JwkSetLocation } from '@ambient-lab/pki'
 import type { JwtPayload } from './request-facts.ts'
 
 /** Where a token may be in a request. None at all: `authorization: Bearer …`, then the query parameter `access_token`. */
@@ -9,9 +10,6 @@ export interface JwtLocations {
   readonly cookies: readonly string[]
 }
 
-/** Where the keys of an issuer are: at hand, at an address, or where the issuer's OIDC discovery document says. */
-export type JwtKeys = { readonly inline: string } | { readonly uri: string } | { readonly discovery: string }
-
 /** One issuer whose tokens are accepted: a rule of a RequestAuthentication as a waypoint enforces it. */
 export interface JwtProvider {
   /** Unique in its requirement, and Envoy's: `origins-0`. */
@@ -19,7 +17,7 @@ export interface JwtProvider {
   readonly issuer: string
   /** One of them has to be among the token's; none: any will do. */
   readonly audiences: readonly string[]
-  readonly keys: JwtKeys
+  readonly keys: JwkSetLocation
   /** Of one fetch of the keys. */
   readonly keysTimeoutMs: number
   readonly from: JwtLocations

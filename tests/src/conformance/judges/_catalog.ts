@@ -3,6 +3,7 @@ import envoyPath from './envoy-path.ts'
 import gatewayApiValidation from './gateway-api-validation.ts'
 import http1Llhttp from './http1-llhttp.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
+import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
 import istioSamples from './istio-samples.ts'
 import istioctlOutput from './istioctl-output.ts'
 import jwtJose from './jwt-jose.ts'
@@ -14,6 +15,7 @@ export default [
   gatewayApiValidation,
   http1Llhttp,
   istioAmbientWorkloadApi,
+  istioAuthzEnvoyRbac,
   istioSamples,
   istioctlOutput,
   jwtJose,

@@ -34,11 +34,11 @@ interface CookbookExample {
 const NEVER_EXPIRES = 0
 
 const OUTSIDE_BASE64URL =
-  'a character outside base64url, which RFC 7515 §2 does not allow: refused, though called valid'
+  'a character outside base64url, which RFC 7515 §2 does not allow; refused, though called valid'
 
 /** Vectors whose outcome their own specification contradicts, as others have found too. */
 const CONTESTED: Readonly<Record<string, string>> = {
-  'wycheproof/json_web_signature/351': 'the key names an algorithm that does not exist (ES521): passed over',
+  'wycheproof/json_web_signature/351': 'the key names an algorithm that does not exist (ES521), which is passed over',
   'wycheproof/json_web_signature/367': 'the same token and key as 357, which is valid',
   'wycheproof/json_web_signature/372': OUTSIDE_BASE64URL,
   'wycheproof/json_web_signature/373': OUTSIDE_BASE64URL,
