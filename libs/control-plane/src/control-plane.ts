@@ -29,6 +29,7 @@ import { RouteStatusController } from './controllers/route-status.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
 import { ServiceEntryController } from './controllers/service-entry.ts'
+import { WaypointPolicyStatusController } from './controllers/waypoint-policy-status.ts'
 import { WaypointStatusController } from './controllers/waypoint-status.ts'
 import { DiscoveryService } from './discovery-service.ts'
 import { EntryAddresses } from './entry-addresses.ts'
@@ -187,6 +188,7 @@ export class ControlPlane implements AsyncDisposable {
       new GatewayController(components, mesh),
       new GatewayStatusController({ ...components, view }),
       new RouteStatusController({ ...components, view }),
+      new WaypointPolicyStatusController({ ...components, view }),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]

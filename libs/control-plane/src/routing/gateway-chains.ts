@@ -42,7 +42,7 @@ function unguardedChains(gateway: Gateway, view: TranslationView): FilterChain[]
   const proxy = objectKey(gateway.metadata)
   const listeners = gatewayListeners(gateway, view).filter(({ isValid }) => isValid)
   const attachments = attachmentsOf(gateway, listeners, view)
-  const context = { view, clusterOf: gatewayClusterNamer }
+  const context = { view, clusterOf: gatewayClusterNamer, enforceGrants: true }
   const plainPorts = new Set(listeners.flatMap(({ listener }) => (listener.protocol === 'HTTP' ? listener.port : [])))
   return [
     ...[...plainPorts].map((port) => {

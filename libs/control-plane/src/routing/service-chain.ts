@@ -76,7 +76,7 @@ export function serviceRoutes(
   waypoint: WaypointRef,
   view: TranslationView,
 ): Route[] {
-  const context = { view, clusterOf: waypointClusterNamer('http') }
+  const context = { view, clusterOf: waypointClusterNamer('http'), enforceGrants: false }
   const ranked = [
     ...attached<HttpRoute>(HTTP_ROUTES, target, port, waypoint, view).flatMap((route) => httpRoutes(route, context)),
     ...attached<GrpcRoute>(GRPC_ROUTES, target, port, waypoint, view).flatMap((route) => grpcRoutes(route, context)),
@@ -103,7 +103,7 @@ function serviceL4Routes(
   waypoint: WaypointRef,
   view: TranslationView,
 ): L4Route[] {
-  const context = { view, clusterOf: waypointClusterNamer('tcp') }
+  const context = { view, clusterOf: waypointClusterNamer('tcp'), enforceGrants: false }
   const routes = [
     ...attached<TlsRoute>(TLS_ROUTES, target, port, waypoint, view)
       .filter(({ spec }) => spec?.hostnames?.includes(target.hostname))

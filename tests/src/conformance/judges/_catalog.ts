@@ -4,6 +4,7 @@ import gatewayApiValidation from './gateway-api-validation.ts'
 import http1Llhttp from './http1-llhttp.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
 import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
+import istioGatewayConversion from './istio-gateway-conversion.ts'
 import istioSamples from './istio-samples.ts'
 import istioctlOutput from './istioctl-output.ts'
 import jwtJose from './jwt-jose.ts'
@@ -16,6 +17,7 @@ export default [
   http1Llhttp,
   istioAmbientWorkloadApi,
   istioAuthzEnvoyRbac,
+  istioGatewayConversion,
   istioSamples,
   istioctlOutput,
   jwtJose,
