@@ -6,6 +6,7 @@ import http1Smuggling from './http1-smuggling.ts'
 import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
 import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
+import istioGatewayConversion from './istio-gateway-conversion.ts'
 import istioSamples from './istio-samples.ts'
 import istioSecurityIntegration from './istio-security-integration.ts'
 import istioctlOutput from './istioctl-output.ts'
@@ -21,6 +22,7 @@ export default [
   istioAmbientPolicy,
   istioAmbientWorkloadApi,
   istioAuthzEnvoyRbac,
+  istioGatewayConversion,
   istioSamples,
   istioSecurityIntegration,
   istioctlOutput,
