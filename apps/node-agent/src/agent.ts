@@ -203,6 +203,8 @@ export class Agent {
         apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
+          review: async (query) => this.#ztunnel.review(query),
+          replay: async (query) => this.#ztunnel.replay(query),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
         onState: (state) => this.#linkState(state.connected ? undefined : state.reason),
@@ -254,6 +256,7 @@ export class Agent {
     this.#connected = lost === undefined
     if (!lost) {
       this.#log.info('connected to the control plane')
+      this.#svids.retryFailed()
       return
     }
     this.#agentMetrics.linkLost(wasConnected)

@@ -200,9 +200,12 @@ export class SimulatedNode {
         apply: (typeUrl, upserts, removed) => this.#apply(agent(), typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => agent().ztunnel.traffic(query),
+          review: async (query) => agent().ztunnel.review(query),
+          replay: async (query) => agent().ztunnel.replay(query),
           log: async () => ({ lines: [] }),
         },
         onState: (state) => {
+          if (state.connected) agent().svids.retryFailed()
           if (process.alive) onEvent(this.name, state.connected ? 'joined' : `no control plane: ${state.reason.code}`)
         },
         onRefused: (reason) => {

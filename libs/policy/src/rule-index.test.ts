@@ -1,10 +1,11 @@
 import { type Random, SeededRandom } from '@ambient-lab/std'
 import { describe, expect, it } from 'vitest'
 import type { Authorization, AuthorizationMatch, StringMatch } from './authorization.ts'
+import { compilePolicy } from './compiled-policy.ts'
 import { ConnectionFacts } from './connection-facts.ts'
 import { evaluate } from './evaluate.ts'
-import { IDENTITY_INDEX_ANSWERS_MAX } from './limits.ts'
 import { PolicySet } from './policy-set.ts'
+import { RuleIndex } from './rule-index.ts'
 
 const NAMES = ['a', 'b', 'c', 'd']
 /** Shows every policy, which is the linear scan. */
@@ -56,7 +57,7 @@ function anyPolicy(random: Random, index: number): Authorization {
   }
 }
 
-describe('IdentityIndex', () => {
+describe('RuleIndex', () => {
   it.each(Array.from({ length: 20 }, (_, seed) => seed))('changes no verdict and no author of one, seed %i', (seed) => {
     const random = new SeededRandom(seed)
     for (let round = 0; round < 60; round += 1) {
@@ -93,20 +94,9 @@ describe('IdentityIndex', () => {
       allow('nobody'),
       allow('namespace', { namespaces: [{ exact: 'default' }] }),
     ]
-    const { allowIndex } = setOf(policies).applicableTo({ namespace: 'default', authorizationPolicies: [] })
-    const askedOf = (facts: ConnectionFacts) => allowIndex.candidates(facts).map((policy) => policy.source.name)
+    const index = new RuleIndex(policies.map((policy) => compilePolicy(policy)))
+    const askedOf = (facts: ConnectionFacts) => index.candidates(facts).map(({ policy }) => policy.source.name)
     expect(askedOf(factsOf('default', 'curl'))).toEqual(['curl', 'either', 'port', 'namespace'])
     expect(askedOf(factsOf('other', 'curl'))).toEqual(['port'])
-  })
-
-  it('remembers a bounded number of callers and stays right beyond it', () => {
-    const policies = ['x', 'y', 'z'].map((name): Authorization => {
-      const rules = [{ clauses: [{ matches: [{ namespaces: [{ exact: 'default' }] }] }] }]
-      return { name, namespace: 'default', scope: 'NAMESPACE', action: 'ALLOW', dryRun: false, rules }
-    })
-    const { allowIndex } = setOf(policies).applicableTo({ namespace: 'default', authorizationPolicies: [] })
-    for (let caller = 0; caller <= IDENTITY_INDEX_ANSWERS_MAX + 1; caller += 1) {
-      expect(allowIndex.candidates(factsOf('default', `caller-${caller}`))).toHaveLength(3)
-    }
   })
 })
