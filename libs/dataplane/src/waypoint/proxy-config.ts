@@ -114,7 +114,7 @@ export class ProxyConfig implements Disposable {
   #upsert(typeUrl: TypeUrl, name: string, resource: unknown): void {
     if (typeUrl === CLUSTER_TYPE) return this.#components.clusters.upsert(checkCluster(name, resource))
     if (typeUrl === FILTER_CHAIN_TYPE) return this.#upsertChain(checkFilterChain(name, resource))
-    const proxy = checkL7Proxy(name, resource)
+    const proxy = checkL7Proxy(resource)
     if (name === this.name) this.#use(proxy)
   }
 
@@ -176,7 +176,7 @@ export class ProxyConfig implements Disposable {
  */
 export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unknown): void {
   if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
-  else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(name, resource).accessLog)
+  else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
   else if (typeUrl === FILTER_CHAIN_TYPE) {
     const { http } = checkFilterChain(name, resource)
     if (http) compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern })
