@@ -21,11 +21,13 @@ import type {
   Pod,
   ReferenceGrant,
   ReplicaSet,
+  RequestAuthentication,
   Resource,
   Secret,
   Service,
   ServiceEntry,
   TcpRoute,
+  Telemetry,
   TlsRoute,
   VirtualService,
   WorkloadEntry,
@@ -47,6 +49,8 @@ export interface StoredKinds {
   'discovery.k8s.io/endpointslices': EndpointSlice
   'security.istio.io/authorizationpolicies': AuthorizationPolicy
   'security.istio.io/peerauthentications': PeerAuthentication
+  'security.istio.io/requestauthentications': RequestAuthentication
+  'telemetry.istio.io/telemetries': Telemetry
   'gateway.networking.k8s.io/gateways': Gateway
   'gateway.networking.k8s.io/gatewayclasses': GatewayClass
   'gateway.networking.k8s.io/listenersets': ListenerSet
@@ -81,6 +85,8 @@ export const REPLICA_SETS = 'apps/replicasets'
 export const ENDPOINT_SLICES = 'discovery.k8s.io/endpointslices'
 export const AUTHORIZATION_POLICIES = 'security.istio.io/authorizationpolicies'
 export const PEER_AUTHENTICATIONS = 'security.istio.io/peerauthentications'
+export const REQUEST_AUTHENTICATIONS = 'security.istio.io/requestauthentications'
+export const TELEMETRIES = 'telemetry.istio.io/telemetries'
 export const GATEWAYS = 'gateway.networking.k8s.io/gateways'
 export const GATEWAY_CLASSES = 'gateway.networking.k8s.io/gatewayclasses'
 export const LISTENER_SETS = 'gateway.networking.k8s.io/listenersets'

@@ -18,6 +18,7 @@ import { l4Routes } from './l4-routes.ts'
 import { inPrecedence, type RankedRoute } from './ranked-route.ts'
 import { type AttachableRoute, attachToParent } from './route-attachment.ts'
 import type { RouteContext } from './route-context.ts'
+import { gatewaySecurity, httpSecurity, tcpSecurity } from './security.ts'
 
 /** A route on a listener, for the hosts that both of them mean. */
 interface AttachedRoute {
@@ -29,6 +30,15 @@ type Attachments = ReadonlyMap<string, readonly AttachedRoute[]>
 
 /** What an ingress gateway does with what comes in on its ports. */
 export function gatewayChains(gateway: Gateway, view: TranslationView): FilterChain[] {
+  const security = gatewaySecurity(gateway, view)
+  return unguardedChains(gateway, view).map((chain) => ({
+    ...chain,
+    ...(chain.http && { http: { ...chain.http, ...httpSecurity(security, view) } }),
+    ...(chain.tcp && { tcp: { ...chain.tcp, ...tcpSecurity(security, view) } }),
+  }))
+}
+
+function unguardedChains(gateway: Gateway, view: TranslationView): FilterChain[] {
   const proxy = objectKey(gateway.metadata)
   const listeners = gatewayListeners(gateway, view).filter(({ isValid }) => isValid)
   const attachments = attachmentsOf(gateway, listeners, view)

@@ -8,6 +8,7 @@ import { grpcRoutes, httpRoutes } from './http-route.ts'
 import { l4Routes } from './l4-routes.ts'
 import { inPrecedence } from './ranked-route.ts'
 import { DEFAULT_RETRY } from './retry-policy.ts'
+import { type ChainSecurity, httpSecurity, securityOf, tcpSecurity } from './security.ts'
 import { portTraffic, type RouteTarget, targetKey, targetReference } from './targets.ts'
 import { appliesTo, virtualServiceRoutes } from './virtual-service.ts'
 import { virtualServiceL4Routes } from './virtual-service-l4.ts'
@@ -23,13 +24,15 @@ const MESH = 'mesh'
 
 /** What a waypoint does with the traffic of a service: one chain for each port. */
 export function serviceChains(target: RouteTarget, waypoint: WaypointRef, view: TranslationView): FilterChain[] {
-  return target.ports.map((port) => serviceChain(target, port, waypoint, view))
+  const security = securityOf(waypoint, targetReference(target), view)
+  return target.ports.map((port) => serviceChain(target, port, waypoint, security, view))
 }
 
 function serviceChain(
   target: RouteTarget,
   port: ServicePort,
   waypoint: WaypointRef,
+  security: ChainSecurity,
   view: TranslationView,
 ): FilterChain {
   const proxy = `${waypoint.namespace}/${waypoint.name}`
@@ -39,8 +42,12 @@ function serviceChain(
     name: `${proxy}|${target.hostname}|${servicePort}`,
     proxy,
     match: { kind: 'service', service: targetKey(target), port: servicePort },
-    ...(traffic !== 'tcp' && { http: connectionManager(target, port, waypoint, view) }),
-    ...(traffic !== 'http' && { tcp: { routes: serviceL4Routes(target, port, waypoint, view) } }),
+    ...(traffic !== 'tcp' && {
+      http: { ...connectionManager(target, port, waypoint, view), ...httpSecurity(security, view) },
+    }),
+    ...(traffic !== 'http' && {
+      tcp: { routes: serviceL4Routes(target, port, waypoint, view), ...tcpSecurity(security, view) },
+    }),
     ...(traffic === 'sniff' && { sniff: true }),
   }
 }

@@ -1,5 +1,6 @@
 import type { CLUSTER_TYPE } from '@ambient-lab/xds'
 import { serviceClusters } from '../routing/clusters.ts'
+import { providerHost } from '../routing/ext-authz.ts'
 import { classOfGateway } from '../routing/gateway-listeners.ts'
 import { type RouteTarget, targetReference } from '../routing/targets.ts'
 import { GATEWAYS } from '../stored-kinds.ts'
@@ -19,11 +20,30 @@ export function clustersOfTarget(
     view.routes.sendingTo(targetReference(target)).length > 0 ||
     view.routes.sendingTo(`Hostname ${target.hostname}`).length > 0 ||
     view.routes.virtualServicesTo(target.hostname).length > 0
-  return (['waypoint', 'gateway'] as const).flatMap((proxies) => {
-    if (!isSentTo && !(hasWaypoint && proxies === 'waypoint')) return []
-    const nodes = nodesRunning(proxies, view)
-    if (nodes.length === 0) return []
-    return serviceClusters(target, proxies, view).map((resource) => ({ name: resource.name, resource, nodes }))
+  const waypoints = nodesRunning('waypoint', view)
+  const gateways = nodesRunning('gateway', view)
+  // A provider is asked by either at its outbound name, as in Istio.
+  const outbound = isProvider(target, view) ? [...new Set([...waypoints, ...gateways])] : isSentTo ? gateways : []
+  return [
+    ...clustersFor(target, 'waypoint', hasWaypoint || isSentTo ? waypoints : [], view),
+    ...clustersFor(target, 'gateway', outbound, view),
+  ]
+}
+
+function clustersFor(
+  target: RouteTarget,
+  proxies: 'waypoint' | 'gateway',
+  nodes: readonly string[],
+  view: TranslationView,
+): Translated<typeof CLUSTER_TYPE>[] {
+  if (nodes.length === 0) return []
+  return serviceClusters(target, proxies, view).map((resource) => ({ name: resource.name, resource, nodes }))
+}
+
+function isProvider({ hostname }: RouteTarget, view: TranslationView): boolean {
+  return view.mesh.extensionProviders.some(({ envoyExtAuthzHttp, envoyExtAuthzGrpc }) => {
+    const settings = envoyExtAuthzHttp ?? envoyExtAuthzGrpc
+    return settings !== undefined && providerHost(settings, view) === hostname
   })
 }
 

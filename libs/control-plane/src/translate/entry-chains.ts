@@ -12,6 +12,7 @@ import {
   parentsOfSenders,
   usersOfReplica,
 } from './l7-dependencies.ts'
+import { guardedBy } from './security-dependencies.ts'
 import { defineTranslation } from './translation.ts'
 import { serviceWaypoint } from './waypoint-attachment.ts'
 import { chainsOfWaypoints } from './waypoint-chains.ts'
@@ -37,6 +38,7 @@ export default defineTranslation({
     [NAMESPACES]: ofNamespace,
     ...attachedToWaypoint(SERVICE_ENTRIES),
     [PODS]: usersOfReplica(SERVICE_ENTRIES),
+    ...guardedBy(SERVICE_ENTRIES),
     ...parentsOfRoute('ServiceEntry'),
     [VIRTUAL_SERVICES]: hostsOfVirtualService('ServiceEntry'),
     [SERVICES]: parentsOfSenders('ServiceEntry'),

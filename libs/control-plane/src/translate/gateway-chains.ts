@@ -24,6 +24,7 @@ import {
   parentsOfSenders,
   placementOfReplica,
 } from './l7-dependencies.ts'
+import { guardedGateways } from './security-dependencies.ts'
 import { defineTranslation } from './translation.ts'
 
 /** What an ingress gateway does with what comes in on its listeners. */
@@ -43,6 +44,7 @@ export default defineTranslation({
     [NAMESPACES]: gatewaysAdmitting,
     [SECRETS]: gatewaysUsing,
     [CONFIG_MAPS]: gatewaysUsing,
+    ...guardedGateways,
     ...parentsOfRoute('Gateway'),
     [SERVICES]: parentsOfSenders('Gateway'),
     [SERVICE_ENTRIES]: parentsOfHostSenders('Gateway'),

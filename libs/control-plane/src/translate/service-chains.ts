@@ -11,6 +11,7 @@ import {
   parentsOfSenders,
   usersOfReplica,
 } from './l7-dependencies.ts'
+import { guardedBy } from './security-dependencies.ts'
 import { defineTranslation } from './translation.ts'
 import { serviceWaypoint } from './waypoint-attachment.ts'
 import { chainsOfWaypoints } from './waypoint-chains.ts'
@@ -29,6 +30,7 @@ export default defineTranslation({
     [NAMESPACES]: ofNamespace,
     ...attachedToWaypoint(SERVICES),
     [PODS]: usersOfReplica(SERVICES),
+    ...guardedBy(SERVICES),
     ...parentsOfRoute('Service'),
     [VIRTUAL_SERVICES]: hostsOfVirtualService('Service'),
     [SERVICES]: parentsOfSenders('Service'),
