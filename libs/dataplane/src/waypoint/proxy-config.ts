@@ -1,4 +1,5 @@
-import { type Clock, errorMessage, type Random } from '@ambient-lab/std'
+import { LinearRegex } from '@ambient-lab/policy'
+import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import {
   CLUSTER_TYPE,
   FILTER_CHAIN_TYPE,
@@ -13,6 +14,7 @@ import {
 } from '@ambient-lab/xds'
 import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
+import type { FilterContext } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import { compileRequestLog } from './request-log.ts'
@@ -31,7 +33,6 @@ export interface ProxyConfigComponents {
   readonly random: Random
   readonly clusters: Clusters
   readonly recorder: RequestRecorder
-  readonly compilePattern: CompilePattern
   readonly post: SpanExporterComponents['post']
 }
 
@@ -79,9 +80,8 @@ export class ProxyConfig implements Disposable {
     return this.#proxy
   }
 
-  /** How many filter chains this proxy has. */
-  get chainCount(): number {
-    return this.#chains.size
+  chains(): readonly FilterChain[] {
+    return Array.from(this.#chains.values(), ({ source }) => source)
   }
 
   /** @param keys as `serviceMatch` and `workloadMatch` make them; the first that has a chain counts */
@@ -114,7 +114,7 @@ export class ProxyConfig implements Disposable {
   #upsert(typeUrl: TypeUrl, name: string, resource: unknown): void {
     if (typeUrl === CLUSTER_TYPE) return this.#components.clusters.upsert(checkCluster(name, resource))
     if (typeUrl === FILTER_CHAIN_TYPE) return this.#upsertChain(checkFilterChain(name, resource))
-    const proxy = checkL7Proxy(name, resource)
+    const proxy = checkL7Proxy(resource)
     if (name === this.name) this.#use(proxy)
   }
 
@@ -155,7 +155,7 @@ export class ProxyConfig implements Disposable {
   }
 
   #compileHttp(source: HttpConnectionManager): HttpRuntime {
-    const { clock, random, clusters, recorder, compilePattern } = this.#components
+    const { clock, random, clusters, recorder } = this.#components
     const context = { clock, random, compilePattern }
     return {
       clock,
@@ -164,13 +164,22 @@ export class ProxyConfig implements Disposable {
       recorder,
       tracing: this.#tracing,
       proxy: this.#proxy,
-      routes: new RouteTable({
-        virtualHosts: source.virtualHosts,
-        compilePattern,
-        prepare: (route) => compileRoute(route, compilePattern, compileFilters({ ...context, route })),
-      }),
+      routes: compileRoutes(source, context),
       routeless: compileFilters({ ...context, route: undefined }),
     }
+  }
+}
+
+/**
+ * Whether a proxy could run on a resource: for the NACK of an agent whose proxies live in other threads.
+ * @throws CodedError INVALID_RESOURCE, INVALID_REGEX, INVALID_FORMAT
+ */
+export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unknown): void {
+  if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
+  else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
+  else if (typeUrl === FILTER_CHAIN_TYPE) {
+    const { http } = checkFilterChain(name, resource)
+    if (http) compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern })
   }
 }
 
@@ -183,6 +192,8 @@ export function serviceMatch(service: ServiceKey, port: number): string {
 export function workloadMatch(uid: string, port: number): string {
   return `workload ${uid} ${port}`
 }
+
+const compilePattern: CompilePattern = (pattern) => LinearRegex.compile(pattern)
 
 function matchKey({ match }: FilterChain): string {
   switch (match.kind) {
@@ -197,7 +208,18 @@ function matchKey({ match }: FilterChain): string {
   }
 }
 
-function compileRoute(source: Route, compilePattern: CompilePattern, filters: CompiledRoute['filters']): CompiledRoute {
+function compileRoutes(
+  { virtualHosts }: HttpConnectionManager,
+  context: Omit<FilterContext, 'route'>,
+): RouteTable<CompiledRoute> {
+  return new RouteTable({
+    virtualHosts,
+    compilePattern,
+    prepare: (route) => compileRoute(route, compileFilters({ ...context, route })),
+  })
+}
+
+function compileRoute(source: Route, filters: CompiledRoute['filters']): CompiledRoute {
   const { action, match } = source
   const forward = action.kind === 'forward' ? action.forward : undefined
   const backends = (forward?.backends ?? []).filter(({ weight }) => weight > 0).map(compileBackend)

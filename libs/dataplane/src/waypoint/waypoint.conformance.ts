@@ -195,6 +195,87 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
       })
     })
 
+    it('answers preflights, and tells a browser what it may read', async () => {
+      const cors = {
+        allowOrigins: [{ exact: 'https://shop.example' }, { regex: 'https://.*[.]trusted[.]example' }],
+        allowMethods: ['GET', 'PUT'],
+        allowHeaders: ['x-one'],
+        exposeHeaders: ['x-two'],
+        maxAgeSeconds: 60,
+        allowCredentials: true,
+        forwardUnmatchedPreflights: false,
+      }
+      mesh.routes([forwardRoute({ filters: { cors } })])
+      const preflight = (origin: string) =>
+        mesh.get('/', [`origin: ${origin}`, 'access-control-request-method: PUT'], 'OPTIONS')
+      const allowed = {
+        'access-control-allow-origin': 'https://a.trusted.example',
+        'access-control-allow-methods': 'GET,PUT',
+        'access-control-allow-headers': 'x-one',
+        'access-control-max-age': '60',
+        'access-control-allow-credentials': 'true',
+      }
+      expect(await preflight('https://a.trusted.example')).toMatchObject({ status: 200, headers: allowed })
+      const stranger = await preflight('https://evil.example')
+      expect(stranger.headers['access-control-allow-origin']).toBeUndefined()
+      const simple = await mesh.get('/', ['origin: https://shop.example'])
+      expect(simple.headers).toMatchObject({
+        'access-control-allow-origin': 'https://shop.example',
+        'access-control-expose-headers': 'x-two',
+      })
+      expect(requests()).toHaveLength(1)
+    })
+
+    it('limits requests by buckets, of all and of one path', async () => {
+      const bucket = (maxTokens: number) => ({ maxTokens, tokensPerFill: maxTokens, fillIntervalMs: 60_000 })
+      const limit = {
+        statPrefix: 'http_local_rate_limiter',
+        bucket: bucket(3),
+        enabledMillionths: 1_000_000,
+        enforcedMillionths: 1_000_000,
+        responseHeaders: { add: [{ name: 'x-limited', value: 'true' }] },
+        descriptors: [{ entries: [{ key: 'path', value: '/narrow' }], bucket: bucket(1) }],
+        actions: [
+          { kind: 'request-headers', headerName: ':path', descriptorKey: 'path', skipIfAbsent: false },
+        ] as const,
+        rateLimitHeaders: true,
+        perDownstreamConnection: false,
+      }
+      mesh.routes([forwardRoute({ filters: { 'local-rate-limit': limit } })])
+      const statuses = async (path: string, count: number) => {
+        const found: number[] = []
+        for (let index = 0; index < count; index += 1) found.push((await mesh.get(path)).status)
+        return found
+      }
+      expect(await statuses('/narrow', 2)).toEqual([200, 429])
+      expect(await statuses('/wide', 4)).toEqual([200, 200, 200, 429])
+      const refused = await mesh.get('/wide')
+      expect(refused).toMatchObject({ status: 429, body: 'local_rate_limited' })
+      expect(refused.headers).toMatchObject({
+        'x-limited': 'true',
+        'x-ratelimit-limit': '3',
+        'x-ratelimit-remaining': '0',
+      })
+      expect(mesh.lines.at(-1)).toBe('429 RL local_rate_limited')
+    })
+
+    it('delays by a fault, and tells gRPC clients in their own way', async () => {
+      const startMs = mesh.ground.clock.monotonic()
+      mesh.routes([forwardRoute({ filters: { fault: { delay: { millionths: 1_000_000, fixedMs: 150 } } } })])
+      expect(await mesh.get()).toMatchObject({ status: 200 })
+      expect(mesh.ground.clock.monotonic() - startMs).toBeGreaterThanOrEqual(149)
+      mesh.routes([forwardRoute({ filters: { fault: { abort: { millionths: 1_000_000, grpcStatus: 14 } } } })])
+      const answer = await mesh.get('/pkg.Service/Method', ['content-type: application/grpc'])
+      expect(answer).toMatchObject({
+        status: 200,
+        headers: { 'grpc-status': '14', 'grpc-message': 'fault filter abort', 'content-type': 'application/grpc' },
+      })
+      mesh.routes([forwardRoute({ match: { path: { exact: '/none' } } })])
+      const unknown = await mesh.get('/pkg.Service/Method', ['content-type: application/grpc'])
+      expect(unknown).toMatchObject({ status: 200, headers: { 'grpc-status': '12' } })
+      expect(mesh.lines).toEqual(['200 DI via_upstream', '200 FI fault_filter_abort', '200 NR route_not_found'])
+    })
+
     it.each([
       ['HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n', 426, '426 DPE low_version'],
       ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400, '400 DPE missing_host_header'],

@@ -1,10 +1,10 @@
 import type { SpiffeId, SvidSource } from '@ambient-lab/pki'
-import type { Cidr } from '@ambient-lab/policy'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
+import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
@@ -16,7 +16,6 @@ import { postOverHttp } from './otlp-post.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
-import type { CompilePattern } from './router/matchers.ts'
 import { Clusters } from './upstream/clusters.ts'
 import { EndpointDialer } from './upstream/endpoint-dialer.ts'
 
@@ -28,7 +27,6 @@ export interface WaypointComponents {
   readonly network: PlainNetwork
   readonly svids: SvidSource
   readonly metrics: MetricsRegistry
-  readonly compilePattern: CompilePattern
   /** Takes the access log, whole lines. */
   readonly accessLogSink: (line: string) => void
 }
@@ -47,8 +45,8 @@ export interface WaypointInit {
   readonly port?: number
   /** @default cluster.local */
   readonly clusterDomain?: string
-  /** CIDRs that exist in the lab only. */
-  readonly labRanges: readonly Cidr[]
+  /** CIDRs that exist in the lab only. @default pods, services, ServiceEntries */
+  readonly labRanges?: readonly string[]
   /** @default 5 s */
   readonly drainDeadlineMs?: number
 }
@@ -68,9 +66,10 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, compilePattern, accessLogSink } = components
+    const { clock, random, transport, network, metrics, accessLogSink } = components
     const { state } = this
-    const { uid, node, identity, labRanges, clusterDomain = 'cluster.local' } = init
+    const { uid, node, identity, clusterDomain = 'cluster.local' } = init
+    const labRanges = parseRanges(init.labRanges)
     this.#components = components
     this.#init = init
     this.#scope = new Scope(`waypoint ${init.proxy}`)
@@ -88,7 +87,6 @@ export class Waypoint implements AsyncDisposable {
       random,
       clusters: this.clusters,
       recorder,
-      compilePattern,
       post,
     })
     this.#listener = new Listener(
@@ -133,6 +131,24 @@ export class Waypoint implements AsyncDisposable {
     if (ProxyStateHolder.holds(typeUrl)) return this.state.apply(typeUrl, upserts, removed)
     if (ProxyConfig.holds(typeUrl)) return this.config.apply(typeUrl, upserts, removed)
     return []
+  }
+
+  /** What it runs on, for `/config_dump`: Envoy's sections in the lab's shapes. */
+  configDump(): unknown {
+    return {
+      proxy: this.config.proxy,
+      filterChains: this.config.chains(),
+      clusters: [...this.clusters.values()].map(({ config, hosts, breaker }) => ({
+        ...config,
+        hosts: hosts.map(({ address, weight, health, activeRequests }) => ({
+          address,
+          weight,
+          activeRequests,
+          ejected: health.isEjected,
+        })),
+        open: { connections: breaker.count('connections'), requests: breaker.count('requests') },
+      })),
+    }
   }
 
   /** Stops accepting; requests in flight are answered, connections close behind them, and what is left is cut. */
