@@ -9,7 +9,11 @@ import {
   DiscoveryClient,
   type DiscoveryClientHandlers,
   type MemoryLinkPair,
+  type ReplayAnswer,
+  type ReplayQuery,
   type ResourceTypes,
+  type ReviewAnswer,
+  type ReviewQuery,
   type TypeUrl,
   type WorkloadReport,
 } from '@ambient-lab/xds'
@@ -126,6 +130,10 @@ export class BenchAgent {
   readonly links: MemoryLinkPair[] = []
   /** The control plane that answers its connects; undefined: none does. */
   target: ControlPlane | undefined
+  readonly reviews: ReviewQuery[] = []
+  review: (query: ReviewQuery) => ReviewAnswer = () => ({ checkpoints: [] })
+  readonly replays: ReplayQuery[] = []
+  replay: (query: ReplayQuery) => ReplayAnswer = () => ({ decisions: 0, flips: [], refused: [] })
 
   constructor(name: string, bench: ControlPlaneBench, init: Partial<BenchAgentInit>) {
     const { reportOf = runningReport, version = VERSION, pid = 1, certificateName = name } = init
@@ -152,6 +160,14 @@ export class BenchAgent {
       calls: {
         traffic: async () => ({ atMs: 0, connections: [], edges: [], lost: 2 }),
         log: async ({ uid }) => ({ lines: [`log of ${uid}`] }),
+        review: async (query) => {
+          this.reviews.push(query)
+          return this.review(query)
+        },
+        replay: async (query) => {
+          this.replays.push(query)
+          return this.replay(query)
+        },
       },
       onRefused: (reason) => this.refusals.push(reason),
     }

@@ -1,8 +1,14 @@
-import { isConditionTrue } from '@ambient-lab/api'
+import { type Gateway, getCondition, isConditionTrue, type Service } from '@ambient-lab/api'
 import { createCsr, generateKeyPair } from '@ambient-lab/pki'
 import { VirtualClock } from '@ambient-lab/std'
 import { temporaryFolder } from '@ambient-lab/testing'
-import { ADDRESS_TYPE, ASSIGNMENT_TYPE, type Assignment, NODE_TYPE } from '@ambient-lab/xds'
+import {
+  ADDRESS_TYPE,
+  ASSIGNMENT_TYPE,
+  type Assignment,
+  type Service as MeshService,
+  NODE_TYPE,
+} from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import { ControlPlaneBench, deployment, runningReport, service } from './control-plane.conformance.ts'
 import { MemoryStore } from './store/memory-store.ts'
@@ -11,12 +17,15 @@ import {
   DEPLOYMENTS,
   ENDPOINT_SLICES,
   EVENTS,
+  GATEWAYS,
   NAMESPACES,
   NODES,
   PODS,
   REPLICA_SETS,
   SERVICE_ACCOUNTS,
+  SERVICE_ENTRIES,
   SERVICES,
+  type ServiceEntry,
 } from './stored-kinds.ts'
 
 describe('a new lab', () => {
@@ -174,6 +183,118 @@ describe('services', () => {
     await bench.controlPlane.cluster.remove(SERVICES, 'default/web')
     await bench.settle()
     expect(bench.list(ENDPOINT_SLICES)).toEqual([])
+  })
+})
+
+describe('ServiceEntries', () => {
+  const entry = (name: string, spec: ServiceEntry['spec'] & object): ServiceEntry => ({
+    ...{ apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', metadata: { name, namespace: 'default' } },
+    spec: { ports: [{ number: 80, name: 'http' }], ...spec },
+  })
+  const hosts = (bench: ControlPlaneBench, name: string) =>
+    bench.get(SERVICE_ENTRIES, `default/${name}`).status?.addresses?.map(({ host }) => host)
+
+  it('that bring no address get one of each family for each host, which goes with the host', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.create(SERVICE_ENTRIES, entry('se', { hosts: ['a.test', '*.b.test', 'c.test'], resolution: 'DNS' }))
+    expect(hosts(bench, 'se')).toEqual(['a.test', 'a.test', 'c.test', 'c.test'])
+    const { addresses } = bench.get(SERVICE_ENTRIES, 'default/se').status!
+    expect(addresses!.map(({ value }) => value.replace(/[0-9a-f]+(\.\d+)?$/, '*'))).toEqual([
+      ...['240.240.*', '2001:2::*', '240.240.*', '2001:2::*'],
+    ])
+    await bench.controlPlane.cluster.update(SERVICE_ENTRIES, 'default/se', (current) => ({
+      ...current,
+      spec: { ...current.spec, hosts: ['c.test'] },
+    }))
+    await bench.settle()
+    expect(hosts(bench, 'se')).toEqual(['c.test', 'c.test'])
+  })
+
+  it.each<[string, ServiceEntry['spec'] & object]>([
+    ['with an address of its own', { hosts: ['a.test'], resolution: 'STATIC', addresses: ['1.2.3.4'] }],
+    ['that resolves nothing', { hosts: ['a.test'], resolution: 'NONE' }],
+    ['for a wildcard', { hosts: ['*.a.test'], resolution: 'DNS' }],
+  ])('get none: one %s', async (_, spec) => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.create(SERVICE_ENTRIES, entry('se', spec))
+    expect(hosts(bench, 'se')).toBeUndefined()
+  })
+
+  it('of one host never share an address', async () => {
+    await using bench = await ControlPlaneBench.start()
+    for (let index = 0; index < 40; index += 1) {
+      await bench.controlPlane.cluster.create(
+        SERVICE_ENTRIES,
+        entry(`se${index}`, { hosts: ['a.test'], resolution: 'DNS' }),
+      )
+    }
+    await bench.settle()
+    const values = bench.list(SERVICE_ENTRIES).flatMap(({ status }) => status!.addresses!.map(({ value }) => value))
+    expect(new Set(values).size).toBe(80)
+  })
+})
+
+describe('waypoints', () => {
+  const bound = (bench: ControlPlaneBench, key: string) => {
+    const found = getCondition(bench.get(SERVICES, key), 'istio.io/WaypointBound')
+    return found && `${found.status} ${found.reason}: ${found.message}`
+  }
+  const gateway = (name: string, ready: boolean): Gateway => ({
+    ...{ apiVersion: 'gateway.networking.k8s.io/v1', kind: 'Gateway', metadata: { name, namespace: 'default' } },
+    spec: { gatewayClassName: 'istio-waypoint', listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }] },
+    ...(ready && { status: { addresses: [{ type: 'Hostname', value: `${name}.default.svc.cluster.local` }] } }),
+  })
+
+  it('are told of in the status of who asks for one, from not being there to being used to being asked for no more', async () => {
+    await using bench = await ControlPlaneBench.start()
+    const labels = { 'istio.io/use-waypoint': 'wp' }
+    const service = (of: Record<string, string>): Service => ({
+      ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'default', labels: of } },
+      spec: { ports: [{ port: 80 }] },
+    })
+    await bench.create(SERVICES, service(labels))
+    expect(bound(bench, 'default/web')).toBe('False WaypointIsNotReady: waypoint "default/wp" is not ready')
+    await bench.create(GATEWAYS, gateway('wp', false))
+    expect(bound(bench, 'default/web')).toMatch(/WaypointIsNotReady/)
+    const { cluster } = bench.controlPlane
+    await cluster.update(GATEWAYS, 'default/wp', (current) => ({ ...current, status: gateway('wp', true).status! }))
+    await bench.settle()
+    expect(bound(bench, 'default/web')).toBe('True WaypointAccepted: Successfully attached to waypoint default/wp')
+    await cluster.update(SERVICES, 'default/web', (current) => ({
+      ...current,
+      metadata: { ...current.metadata, labels: {} },
+    }))
+    await bench.settle()
+    expect(bound(bench, 'default/web')).toBeUndefined()
+  })
+
+  it('share a service’s connections out to a canary, and keep the primary alone when the canary is no good', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.create(GATEWAYS, gateway('wp', true))
+    await bench.create(GATEWAYS, gateway('next', true))
+    const metadata = (weight: string) => ({
+      ...{ name: 'web', namespace: 'default' },
+      labels: { 'istio.io/use-waypoint': 'wp', 'istio.io/use-waypoint-canary': 'next' },
+      annotations: { 'istio.io/use-waypoint-canary-weight': weight },
+    })
+    const served = () => {
+      const { resource } = bench.controlPlane.resources.get(ADDRESS_TYPE, 'default/web.default.svc.cluster.local')!
+      return (resource as { service: MeshService }).service.weightedWaypoints?.map(({ weight }) => weight)
+    }
+    await bench.create(SERVICES, {
+      ...{ apiVersion: 'v1', kind: 'Service', metadata: metadata('20') },
+      spec: { ports: [{ port: 80 }] },
+    })
+    expect(served()).toEqual([80, 20])
+    await bench.controlPlane.cluster.update(SERVICES, 'default/web', (current) => ({
+      ...current,
+      metadata: { ...current.metadata, ...metadata('many') },
+    }))
+    await bench.settle()
+    expect(served()).toBeUndefined()
+    expect(bound(bench, 'default/web')).toBe(
+      'False CanaryInvalidWeight: canary waypoint "default/next" has an invalid weight; must be an integer in [0,100]',
+    )
   })
 })
 

@@ -2,11 +2,12 @@ import type { Service as KubernetesService } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type Service } from '@ambient-lab/xds'
 import { NAMESPACES, SERVICES } from '../stored-kinds.ts'
 import { appProtocolOf } from './app-protocol.ts'
-import { ofNamespace } from './dependencies.ts'
+import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
 import { serviceLoadBalancing } from './load-balancing.ts'
 import { serviceHostname } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
+import { serviceWaypoint, waypointFields } from './waypoint-attachment.ts'
 import { ingressUseWaypoint } from './waypoint-labels.ts'
 
 /** A Service that has ports of its own; ExternalName is a matter of DNS. */
@@ -18,7 +19,7 @@ export default defineTranslation({
     const service = meshService(object, view)
     return service ? [{ name: `${service.namespace}/${service.hostname}`, resource: { service } }] : []
   },
-  dependencies: { [NAMESPACES]: ofNamespace },
+  dependencies: { [NAMESPACES]: ofNamespace, ...attachedToWaypoint(SERVICES) },
 })
 
 export function meshService(object: KubernetesService, view: TranslationView): Service | undefined {
@@ -42,6 +43,7 @@ export function meshService(object: KubernetesService, view: TranslationView): S
         ...(name && { name }),
       })),
     subjectAltNames: [],
+    ...waypointFields(serviceWaypoint(view, object)),
     ...(loadBalancing && { loadBalancing }),
     ipFamilies: ipFamilies(spec.ipFamilies),
     canonical: true,
