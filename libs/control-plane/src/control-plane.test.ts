@@ -2,9 +2,16 @@ import { type Gateway, getCondition, isConditionTrue, type Service } from '@ambi
 import { createCsr, generateKeyPair } from '@ambient-lab/pki'
 import { VirtualClock } from '@ambient-lab/std'
 import { temporaryFolder } from '@ambient-lab/testing'
-import { ADDRESS_TYPE, ASSIGNMENT_TYPE, type Service as MeshService, NODE_TYPE } from '@ambient-lab/xds'
+import {
+  ADDRESS_TYPE,
+  ASSIGNMENT_TYPE,
+  type Assignment,
+  type Service as MeshService,
+  NODE_TYPE,
+} from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
-import { ControlPlaneBench, deployment, service } from './control-plane.conformance.ts'
+import { ControlPlaneBench, deployment, runningReport, service } from './control-plane.conformance.ts'
+import { MemoryStore } from './store/memory-store.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import {
   DEPLOYMENTS,
@@ -343,6 +350,30 @@ describe('agents', () => {
     expect(isConditionTrue(bench.get(NODES, 'n1'), 'Ready')).toBe(true)
   })
 
+  it('find their pods not ready when they are another process than before, until they report them', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.join('n1')
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    expect(bench.readyPods('web')).toHaveLength(2)
+    // Nobody saw the first one die: its link still counts as open.
+    const restarted = await bench.join('n1', { pid: 2, reportOf: () => undefined })
+    expect(bench.pods('web').map(({ status }) => status?.conditions)).toEqual(
+      Array.from({ length: 2 }, () =>
+        expect.arrayContaining([
+          expect.objectContaining({
+            ...{ type: 'Ready', status: 'False', reason: 'AgentRestarted' },
+            message: 'the agent of node n1 was restarted',
+          }),
+        ]),
+      ),
+    )
+    for (const assignment of restarted.held.get(ASSIGNMENT_TYPE)!.values()) {
+      restarted.report(runningReport(assignment as Assignment))
+    }
+    await bench.settle()
+    expect(bench.readyPods('web')).toHaveLength(2)
+  })
+
   it('show what is wrong with a workload in the words of Kubernetes', async () => {
     await using bench = await ControlPlaneBench.start()
     const agent = await bench.join('n1', { reportOf: () => undefined })
@@ -427,6 +458,47 @@ describe('agents', () => {
   })
 })
 
+describe('a store that is full', () => {
+  it('makes nothing forgotten that agents told: it is written when there is room', async () => {
+    const store = new MemoryStore()
+    await using bench = await ControlPlaneBench.start({ store })
+    const dying = await bench.join('n1')
+    const restarting = await bench.join('n2', { reportOf: () => undefined })
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    expect(bench.readyPods('web')).toHaveLength(1)
+    store.isFull = true
+    const { revision } = store
+    dying.kill()
+    for (const assignment of restarting.held.get(ASSIGNMENT_TYPE)!.values()) {
+      restarting.report(runningReport(assignment as Assignment))
+    }
+    await bench.settle(3000)
+    expect(store.revision).toBe(revision)
+    expect(bench.controlPlane.idle).toBe(false)
+    expect(bench.warnings).toContainEqual(expect.stringContaining('no space left'))
+    store.isFull = false
+    await bench.settle(6000)
+    expect(bench.controlPlane.idle).toBe(true)
+    expect(bench.readyPods('web').map(({ spec }) => spec?.nodeName)).toEqual(['n2'])
+    expect(bench.get(NODES, 'n1').status?.conditions).toMatchObject([{ type: 'Ready', status: 'False' }])
+  })
+
+  it('leaves a pod whose time has come where it is, until there is room', async () => {
+    const store = new MemoryStore()
+    await using bench = await ControlPlaneBench.start({ store })
+    await bench.join('n1')
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    await scale(bench, 1, 50)
+    expect(bench.pods('web')).toHaveLength(2)
+    store.isFull = true
+    await bench.settle(500)
+    expect(bench.pods('web')).toHaveLength(2)
+    store.isFull = false
+    await bench.settle(1500)
+    expect(bench.pods('web')).toHaveLength(1)
+  })
+})
+
 describe('a control plane that was restarted', () => {
   it('finds its objects, and its agents resume with nothing to be told', async () => {
     await using folder = await temporaryFolder()
@@ -457,6 +529,21 @@ describe('a control plane that was restarted', () => {
     await agent.client[Symbol.asyncDispose]()
   })
 
+  it('gives the address of a pod that goes to no pod that comes, however short its memory is', async () => {
+    const clock = new VirtualClock()
+    const first = await ControlPlaneBench.start({ clock })
+    const agent = await first.join('n1')
+    await first.create(DEPLOYMENTS, deployment('web', 1))
+    agent.target = undefined
+    await first.controlPlane[Symbol.asyncDispose]()
+    await using second = await ControlPlaneBench.start({ clock, store: first.store })
+    const [before] = second.pods('web')
+    await second.controlPlane.cluster.remove(PODS, `default/${before!.metadata.name}`)
+    await second.settle()
+    expect([before, ...second.pods('web')].map((pod) => pod!.status?.podIP)).toEqual(['10.244.1.2', '10.244.1.3'])
+    await agent.client[Symbol.asyncDispose]()
+  })
+
   it('gives agents five seconds to come back before their pods count as gone', async () => {
     const clock = new VirtualClock()
     const first = await ControlPlaneBench.start({ clock })
@@ -473,12 +560,12 @@ describe('a control plane that was restarted', () => {
   })
 })
 
-async function scale(bench: ControlPlaneBench, replicas: number): Promise<void> {
+async function scale(bench: ControlPlaneBench, replicas: number, settleMs = 500): Promise<void> {
   await bench.controlPlane.cluster.update(DEPLOYMENTS, 'default/web', (current) => ({
     ...current,
     spec: { ...current.spec!, replicas },
   }))
-  await bench.settle(500)
+  await bench.settle(settleMs)
 }
 
 async function restart(bench: ControlPlaneBench): Promise<void> {

@@ -4,6 +4,11 @@ export { Cluster, type ClusterComponents } from './cluster.ts'
 export * from './control-plane.ts'
 export { waypointBound } from './controllers/waypoint-status.ts'
 export { DiscoveryService, RECONNECT_GRACE_MS } from './discovery-service.ts'
+export * from './extension-provider.ts'
+export { classAccepted } from './gateways/gateway-classes.ts'
+export type { GatewayService, GatewayServices } from './gateways/gateway-services.ts'
+export { gatewayFindings, listenerSetFindings } from './gateways/gateway-status.ts'
+export { foreignParents, isSameParent, routeFindings } from './gateways/route-status.ts'
 export type { JoinReply, JoinRequest } from './join.ts'
 export { type ControlPlaneLog, SILENT_LOG } from './log.ts'
 export * from './mesh-config.ts'
@@ -16,7 +21,17 @@ export { convertAuthorizationPolicy } from './translate/authorization.ts'
 export { parseCidr } from './translate/cidr.ts'
 export { sliceWorkloads } from './translate/endpoint-slice.ts'
 export { entryCandidate, selectEntries } from './translate/entry-selection.ts'
+export {
+  type AuthorizationMesh,
+  type HttpPolicyFinding,
+  type HttpTranslation,
+  translateHttpAuthorization,
+  translateTcpAuthorization,
+} from './translate/http-authorization.ts'
+export { translateJwtRequirement } from './translate/jwt-requirement.ts'
 export { meshService } from './translate/mesh-service.ts'
+export { isWorkloadLevel } from './translate/mutual-tls.ts'
+export { convertedPolicy } from './translate/peer-authentication.ts'
 export { podWorkload } from './translate/pod-workload.ts'
 export { entryServices, serviceEntryWorkloads, toNetworkAddress } from './translate/service-entry.ts'
 export { serviceScope } from './translate/service-scope.ts'

@@ -1,7 +1,7 @@
+import { type PolicyAttachment, policySpec } from '../istio-fields.ts'
 import { defineKind, type FieldError } from '../kind.ts'
-import type { PolicyTargetReference } from '../reference.ts'
 import type { Resource } from '../resource.ts'
-import { array, object, oneOf, STATUS, STRINGS, string, TARGET_REF, WORKLOAD_SELECTOR } from '../schema.ts'
+import { array, object, oneOf, STATUS, STRINGS, string, withRules } from '../schema.ts'
 
 export interface AuthorizationSource {
   readonly principals?: readonly string[]
@@ -16,6 +16,8 @@ export interface AuthorizationSource {
   readonly notIpBlocks?: readonly string[]
   readonly remoteIpBlocks?: readonly string[]
   readonly notRemoteIpBlocks?: readonly string[]
+  readonly trustDomains?: readonly string[]
+  readonly notTrustDomains?: readonly string[]
 }
 
 export interface AuthorizationOperation {
@@ -42,10 +44,7 @@ export interface AuthorizationPolicyRule {
   readonly when?: readonly AuthorizationCondition[]
 }
 
-export interface AuthorizationPolicySpec {
-  readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> }
-  readonly targetRef?: PolicyTargetReference
-  readonly targetRefs?: readonly PolicyTargetReference[]
+export interface AuthorizationPolicySpec extends PolicyAttachment {
   /** @default 'ALLOW' */
   readonly action?: 'ALLOW' | 'DENY' | 'AUDIT' | 'CUSTOM'
   readonly provider?: { readonly name?: string }
@@ -56,11 +55,22 @@ export type AuthorizationPolicy = Resource<AuthorizationPolicySpec>
 
 const strings = (...names: readonly string[]) => Object.fromEntries(names.map((name) => [name, STRINGS]))
 
-const SOURCE = object(
-  strings(
-    ...['principals', 'notPrincipals', 'requestPrincipals', 'notRequestPrincipals', 'namespaces', 'notNamespaces'],
-    ...['serviceAccounts', 'notServiceAccounts', 'ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks'],
-  ),
+const SERVICE_ACCOUNTS = array(string({ maxLength: 320 }), { maxItems: 16 })
+
+const SOURCE = withRules<AuthorizationSource>(
+  object({
+    ...strings(
+      ...['principals', 'notPrincipals', 'requestPrincipals', 'notRequestPrincipals', 'namespaces', 'notNamespaces'],
+      ...['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks', 'trustDomains', 'notTrustDomains'],
+    ),
+    serviceAccounts: SERVICE_ACCOUNTS,
+    notServiceAccounts: SERVICE_ACCOUNTS,
+  }),
+  {
+    'Cannot set serviceAccounts with namespaces or principals': (source) =>
+      (source.serviceAccounts ?? source.notServiceAccounts) === undefined ||
+      (source.principals ?? source.notPrincipals ?? source.namespaces ?? source.notNamespaces) === undefined,
+  },
 )
 
 const OPERATION = object(
@@ -83,10 +93,7 @@ export default defineKind<AuthorizationPolicy>({
   categories: ['istio-io', 'security-istio-io'],
   scope: 'Namespaced',
   schema: object({
-    spec: object({
-      selector: WORKLOAD_SELECTOR,
-      targetRef: TARGET_REF,
-      targetRefs: array(TARGET_REF, { maxItems: 16 }),
+    spec: policySpec({
       action: oneOf('ALLOW', 'DENY', 'AUDIT', 'CUSTOM'),
       provider: object({ name: string() }),
       rules: array(RULE, { maxItems: 512 }),
@@ -94,14 +101,8 @@ export default defineKind<AuthorizationPolicy>({
     status: STATUS,
   }),
   columns: [{ title: 'ACTION', value: ({ spec }) => spec?.action ?? 'ALLOW' }],
-  validate: ({ spec = {} }) => [...attachment(spec), ...conditions(spec.rules ?? [])],
+  validate: ({ spec = {} }) => conditions(spec.rules ?? []),
 })
-
-function attachment(spec: AuthorizationPolicySpec): FieldError[] {
-  const forms = [spec.selector, spec.targetRef, spec.targetRefs?.length ? spec.targetRefs : undefined]
-  if (forms.filter((form) => form !== undefined).length < 2) return []
-  return [{ path: 'spec', message: 'Invalid value: only one of targetRefs or selector can be set' }]
-}
 
 function conditions(rules: readonly AuthorizationPolicyRule[]): FieldError[] {
   return rules.flatMap(({ when = [] }, rule) =>

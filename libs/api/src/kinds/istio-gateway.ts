@@ -1,8 +1,35 @@
+import { UINT32 } from '../istio-fields.ts'
 import { defineKind } from '../kind.ts'
-import { ANY_OBJECT, object, STATUS } from '../schema.ts'
+import type { Resource } from '../resource.ts'
+import { array, object, STATUS, STRING_MAP, STRINGS, string } from '../schema.ts'
+import { SERVER_TLS, type ServerTlsSettings } from '../server-tls.ts'
+
+export interface IstioGatewayServer {
+  readonly name?: string
+  readonly port: {
+    readonly number: number
+    readonly name: string
+    /** `HTTP`, `HTTPS`, `HTTP2`, `GRPC`, `TLS`, `TCP`, `MONGO` */
+    readonly protocol: string
+    readonly targetPort?: number
+  }
+  /** `[namespace/]host`, either may be `*`. */
+  readonly hosts: readonly string[]
+  readonly tls?: ServerTlsSettings
+  readonly bind?: string
+  readonly defaultEndpoint?: string
+}
+
+export interface IstioGatewaySpec {
+  readonly servers?: readonly IstioGatewayServer[]
+  /** Of the pods that serve it. */
+  readonly selector?: Readonly<Record<string, string>>
+}
+
+export type IstioGateway = Resource<IstioGatewaySpec>
 
 /** Istio's own Gateway, older than the Gateway API's: `gateways.networking.istio.io`. */
-export default defineKind({
+export default defineKind<IstioGateway>({
   group: 'networking.istio.io',
   version: 'v1',
   otherVersions: ['v1beta1', 'v1alpha3'],
@@ -11,6 +38,27 @@ export default defineKind({
   shortNames: ['gw'],
   categories: ['istio-io', 'networking-istio-io'],
   scope: 'Namespaced',
-  schema: object({ spec: ANY_OBJECT, status: STATUS }),
+  schema: object({
+    spec: object({
+      selector: STRING_MAP,
+      servers: array(
+        object(
+          {
+            bind: string(),
+            defaultEndpoint: string(),
+            hosts: STRINGS,
+            name: string(),
+            port: object(
+              { name: string(), number: UINT32, protocol: string(), targetPort: UINT32 },
+              { required: ['name', 'number', 'protocol'] },
+            ),
+            tls: SERVER_TLS,
+          },
+          { required: ['hosts', 'port'] },
+        ),
+      ),
+    }),
+    status: STATUS,
+  }),
   columns: [],
 })

@@ -1,13 +1,14 @@
+import { WORKLOAD_SELECTOR, type WorkloadSelector } from '../istio-fields.ts'
 import { defineKind } from '../kind.ts'
 import type { Resource } from '../resource.ts'
-import { map, object, oneOf, STATUS, WORKLOAD_SELECTOR } from '../schema.ts'
+import { map, object, oneOf, STATUS } from '../schema.ts'
 
 export interface MutualTls {
   readonly mode?: 'UNSET' | 'DISABLE' | 'PERMISSIVE' | 'STRICT'
 }
 
 export interface PeerAuthenticationSpec {
-  readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> }
+  readonly selector?: WorkloadSelector
   readonly mtls?: MutualTls
   /** By the workload's port, never the service's. */
   readonly portLevelMtls?: Readonly<Record<string, MutualTls>>

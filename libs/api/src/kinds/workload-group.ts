@@ -1,7 +1,72 @@
+import { PORT_NUMBER } from '../istio-fields.ts'
 import { defineKind } from '../kind.ts'
-import { ANY_OBJECT, object, STATUS } from '../schema.ts'
+import type { Resource } from '../resource.ts'
+import { array, atMostOneOf, integer, map, object, STATUS, string, withRules } from '../schema.ts'
+import { WORKLOAD_TEMPLATE, type WorkloadEntrySpec } from './workload-entry.ts'
 
-export default defineKind({
+export interface ReadinessProbe {
+  readonly initialDelaySeconds?: number
+  readonly timeoutSeconds?: number
+  readonly periodSeconds?: number
+  readonly successThreshold?: number
+  readonly failureThreshold?: number
+  readonly httpGet?: {
+    readonly path?: string
+    readonly port: number
+    readonly host?: string
+    readonly scheme?: string
+    readonly httpHeaders?: readonly { readonly name?: string; readonly value?: string }[]
+  }
+  readonly tcpSocket?: { readonly host?: string; readonly port: number }
+  readonly exec?: { readonly command: readonly string[] }
+  readonly grpc?: { readonly port?: number; readonly service?: string }
+}
+
+/** What the WorkloadEntries of machines that register themselves are made from. */
+export interface WorkloadGroupSpec {
+  readonly metadata?: {
+    readonly labels?: Readonly<Record<string, string>>
+    readonly annotations?: Readonly<Record<string, string>>
+  }
+  readonly template: WorkloadEntrySpec
+  readonly probe?: ReadinessProbe
+}
+
+export type WorkloadGroup = Resource<WorkloadGroupSpec>
+
+const COUNT = integer({ minimum: 0 })
+const METADATA = { ...map(string()), maxProperties: 256 }
+
+const PROBE = atMostOneOf(
+  object({
+    exec: object({ command: array(string({ minLength: 1 })) }, { required: ['command'] }),
+    failureThreshold: COUNT,
+    grpc: object({ port: PORT_NUMBER, service: string() }),
+    httpGet: object(
+      {
+        host: string(),
+        httpHeaders: array(object({ name: string({ pattern: '^[-_A-Za-z0-9]+$' }), value: string() })),
+        path: string(),
+        port: PORT_NUMBER,
+        scheme: withRules<string>(string(), {
+          'scheme must be one of [HTTP, HTTPS]': (scheme) => ['', 'HTTP', 'HTTPS'].includes(scheme),
+        }),
+      },
+      { required: ['port'] },
+    ),
+    initialDelaySeconds: COUNT,
+    periodSeconds: COUNT,
+    successThreshold: COUNT,
+    tcpSocket: object({ host: string(), port: PORT_NUMBER }, { required: ['port'] }),
+    timeoutSeconds: COUNT,
+  }),
+  'httpGet',
+  'tcpSocket',
+  'exec',
+  'grpc',
+)
+
+export default defineKind<WorkloadGroup>({
   group: 'networking.istio.io',
   version: 'v1',
   otherVersions: ['v1beta1', 'v1alpha3'],
@@ -10,6 +75,19 @@ export default defineKind({
   shortNames: ['wg'],
   categories: ['istio-io', 'networking-istio-io'],
   scope: 'Namespaced',
-  schema: object({ spec: ANY_OBJECT, status: STATUS }),
+  schema: object(
+    {
+      spec: object(
+        {
+          metadata: object({ annotations: METADATA, labels: METADATA }),
+          probe: PROBE,
+          template: WORKLOAD_TEMPLATE,
+        },
+        { required: ['template'] },
+      ),
+      status: STATUS,
+    },
+    { required: ['spec'] },
+  ),
   columns: [],
 })

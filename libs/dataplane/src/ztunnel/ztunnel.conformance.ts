@@ -1,5 +1,6 @@
 import { ADDRESS_TYPE } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ByteStream } from '../stream/byte-stream.ts'
 import { type Ground, serviceOf, TwoNodes, workloadOf } from './two-nodes.conformance.ts'
 
 /** What two ztunnels promise their workloads, whatever they run on. */
@@ -185,6 +186,29 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       await removed
       expect(mesh.b.connections[0]!.error).toBe('connection failed to drain within the timeout')
       expect((await mesh.dial('curl', 'echo', 80)).reply).not.toBe(0)
+    })
+
+    it('leads no tunnel to another pod that was given the address of the one it was opened to', async () => {
+      const { program } = await mesh.dial('curl', 'echo', 80, 'hello')
+      await mesh.ground.until(() => program.text === 'HELLO')
+      const echo = 'Kubernetes//Pod/default/echo'
+      const removed = mesh.b.ztunnel.removeWorkload(echo)
+      const strangers: ByteStream[] = []
+      const listener = await mesh.ground.network.listen({ host: '127.0.0.1', port: 0 }, (stream) => {
+        strangers.push(stream)
+      })
+      // The client's node has not heard of it: it still means echo, and expects echo's certificate.
+      const stranger = workloadOf('stranger', 'b', '10.244.2.5')
+      const { state } = mesh.b.ztunnel
+      state.apply(ADDRESS_TYPE, [{ name: stranger.uid, resource: { workload: stranger } }], [echo])
+      await mesh.run(mesh.b, 'stranger', '10.244.2.5', true, listener.address)
+      expect((await mesh.dial('curl', 'echo', 80, 'secret')).reply).not.toBe(0)
+      program.say(' still')
+      await mesh.ground.until(() => program.text === 'HELLO STILL')
+      await mesh.ground.until(() => program.closed)
+      await removed
+      expect(strangers).toEqual([])
+      await listener[Symbol.asyncDispose]()
     })
 
     it('reaches a workload of its own node through the tunnel, and itself without one', async () => {

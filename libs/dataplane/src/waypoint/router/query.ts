@@ -1,0 +1,24 @@
+/** The value of a query parameter, decoded; undefined when it is not there. The first of several counts. */
+export function queryParameter(query: string, name: string): string | undefined {
+  for (let start = 0; start <= query.length; ) {
+    const ampersand = query.indexOf('&', start)
+    const end = ampersand < 0 ? query.length : ampersand
+    const equals = query.indexOf('=', start)
+    const nameEnd = equals >= 0 && equals < end ? equals : end
+    if (decodeComponent(query.slice(start, nameEnd)) === name) {
+      return nameEnd === end ? '' : decodeComponent(query.slice(nameEnd + 1, end))
+    }
+    start = end + 1
+  }
+  return undefined
+}
+
+/** Percent escapes only: a plus stays one, as in Envoy. Text with a broken escape stays as it is. */
+function decodeComponent(text: string): string {
+  if (!text.includes('%')) return text
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
