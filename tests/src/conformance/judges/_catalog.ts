@@ -3,6 +3,7 @@ import envoyPath from './envoy-path.ts'
 import gatewayApiValidation from './gateway-api-validation.ts'
 import http1Llhttp from './http1-llhttp.ts'
 import http1Smuggling from './http1-smuggling.ts'
+import istioAmbientIntegration from './istio-ambient-integration.ts'
 import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
 import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
@@ -19,6 +20,7 @@ export default [
   gatewayApiValidation,
   http1Llhttp,
   http1Smuggling,
+  istioAmbientIntegration,
   istioAmbientPolicy,
   istioAmbientWorkloadApi,
   istioAuthzEnvoyRbac,
