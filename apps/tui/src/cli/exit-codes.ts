@@ -28,6 +28,7 @@ export function exitCode(name: ExitName): number {
 
 /** What each coded error of ours ends a command with. Codes that are not here are bugs in this table: internal. */
 const EXIT_BY_ERROR: Readonly<Record<string, ExitName>> = {
+  READER_GONE: 'ok',
   USAGE: 'usage',
   LAB_NAME_INVALID: 'usage',
   LAB_AMBIGUOUS: 'usage',
