@@ -1,4 +1,4 @@
-import type { SpiffeId, SvidSource } from '@ambient-lab/pki'
+import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
@@ -27,6 +27,8 @@ export interface WaypointComponents {
   readonly network: PlainNetwork
   readonly svids: SvidSource
   readonly metrics: MetricsRegistry
+  /** Reads the keys of issuers. */
+  readonly fetchText: FetchText
   /** Takes the access log, whole lines. */
   readonly accessLogSink: (line: string) => void
 }
@@ -66,7 +68,7 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, accessLogSink } = components
+    const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
     const { state } = this
     const { uid, node, identity, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
@@ -87,6 +89,7 @@ export class Waypoint implements AsyncDisposable {
       random,
       clusters: this.clusters,
       recorder,
+      keys: new JwkSetStore({ clock, fetchText }),
       post,
     })
     this.#listener = new Listener(
