@@ -3,6 +3,7 @@ import envoyPath from './envoy-path.ts'
 import gatewayApiValidation from './gateway-api-validation.ts'
 import http1Llhttp from './http1-llhttp.ts'
 import http1Smuggling from './http1-smuggling.ts'
+import http2 from './http2.ts'
 import istioAmbientIntegration from './istio-ambient-integration.ts'
 import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
@@ -20,6 +21,7 @@ export default [
   gatewayApiValidation,
   http1Llhttp,
   http1Smuggling,
+  http2,
   istioAmbientIntegration,
   istioAmbientPolicy,
   istioAmbientWorkloadApi,
