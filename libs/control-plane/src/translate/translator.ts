@@ -112,10 +112,13 @@ export class Translator implements Disposable {
     }
   }
 
-  /** Where sources disagree the first by name wins, at every start the same. */
+  /** Where sources disagree the first by name wins, at every start the same; who may see it they say together. */
   #serve(typeUrl: TypeUrl, sources: ReadonlyMap<SourceId, Translated>): void {
     const [first] = [...sources.keys()].sort()
-    const { name, resource, nodes } = sources.get(first!)!
+    const { name, resource } = sources.get(first!)!
+    const audiences = [...sources.values()].map(({ nodes }) => nodes)
+    const forAll = audiences.includes(undefined)
+    const nodes = forAll ? undefined : [...new Set(audiences.flatMap((audience) => audience ?? []))]
     this.#resources.set(typeUrl, name, resource as ResourceTypes[TypeUrl], nodes)
   }
 }

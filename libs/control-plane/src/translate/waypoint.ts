@@ -1,6 +1,6 @@
-import type { Gateway, LabelSelector, ObjectMeta } from '@ambient-lab/api'
+import type { Gateway, GatewayClass, LabelSelector, ObjectMeta } from '@ambient-lab/api'
 import type { GatewayAddress, Workload } from '@ambient-lab/xds'
-import { GATEWAY_CLASSES, GATEWAYS, type GatewayClass } from '../stored-kinds.ts'
+import { GATEWAY_CLASSES, GATEWAYS } from '../stored-kinds.ts'
 import type { TranslationView } from './view.ts'
 
 export type WaypointTraffic = 'service' | 'workload' | 'all' | 'none'

@@ -1,9 +1,8 @@
-import type { EndpointSlice, Gateway, Pod, Resource, Service } from '@ambient-lab/api'
+import type { EndpointSlice, Gateway, GatewayClass, Pod, Resource, Service } from '@ambient-lab/api'
 import {
   allowedRoutes,
   canaryWeight,
   entryServices,
-  type GatewayClass,
   inboundBinding,
   ingressUseWaypoint,
   meshService,
