@@ -11,6 +11,7 @@ import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
 import istioGatewayConversion from './istio-gateway-conversion.ts'
 import istioSamples from './istio-samples.ts'
 import istioSecurityIntegration from './istio-security-integration.ts'
+import istioValidation from './istio-validation.ts'
 import istioctlOutput from './istioctl-output.ts'
 import jwtJose from './jwt-jose.ts'
 import spiffe from './spiffe.ts'
@@ -29,6 +30,7 @@ export default [
   istioGatewayConversion,
   istioSamples,
   istioSecurityIntegration,
+  istioValidation,
   istioctlOutput,
   jwtJose,
   spiffe,
