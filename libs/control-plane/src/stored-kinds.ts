@@ -12,6 +12,7 @@ import type {
   GrpcRoute,
   HttpRoute,
   JoinToken,
+  L4TrafficPolicy,
   Lab,
   ListenerSet,
   Load,
@@ -66,6 +67,7 @@ export interface StoredKinds {
   'networking.istio.io/workloadentries': WorkloadEntry
   'ambient.lab/faults': Fault
   'ambient.lab/loads': Load
+  'ambient.lab/l4trafficpolicies': L4TrafficPolicy
   'ambient.lab/labs': Lab
   'ambient.lab/jointokens': JoinToken
 }
@@ -102,6 +104,7 @@ export const SERVICE_ENTRIES = 'networking.istio.io/serviceentries'
 export const WORKLOAD_ENTRIES = 'networking.istio.io/workloadentries'
 export const FAULTS = 'ambient.lab/faults'
 export const LOADS = 'ambient.lab/loads'
+export const L4_TRAFFIC_POLICIES = 'ambient.lab/l4trafficpolicies'
 export const LABS = 'ambient.lab/labs'
 export const JOIN_TOKENS = 'ambient.lab/jointokens'
 
