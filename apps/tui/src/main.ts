@@ -7,6 +7,8 @@ const interruption = new AbortController()
 for (const [signal, code, exit] of [
   ['SIGINT', 'INTERRUPTED', 130],
   ['SIGTERM', 'TERMINATED', 143],
+  // A terminal that is closed ends what runs in it. Under nohup there is none, and the signal stays ignored.
+  ...(process.stdout.isTTY ? ([['SIGHUP', 'TERMINATED', 143]] as const) : []),
 ] as const) {
   process.on(signal, () => {
     if (interruption.signal.aborted) process.exit(exit)
@@ -20,4 +22,5 @@ process.exitCode = await run({
   cwd: process.cwd(),
   commands: catalog,
   signal: interruption.signal,
+  readerGone: () => interruption.abort(new CodedError('READER_GONE', 'nobody reads the answer any more')),
 })

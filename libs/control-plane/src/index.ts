@@ -30,6 +30,8 @@ export {
 } from './translate/http-authorization.ts'
 export { translateJwtRequirement } from './translate/jwt-requirement.ts'
 export { meshService } from './translate/mesh-service.ts'
+export { isWorkloadLevel } from './translate/mutual-tls.ts'
+export { convertedPolicy } from './translate/peer-authentication.ts'
 export { podWorkload } from './translate/pod-workload.ts'
 export { entryServices, serviceEntryWorkloads, toNetworkAddress } from './translate/service-entry.ts'
 export { serviceScope } from './translate/service-scope.ts'

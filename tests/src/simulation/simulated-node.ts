@@ -129,7 +129,7 @@ export class SimulatedNode {
       components: { clock: process.clock, random: chance.fork('svids'), signer },
       init: { ttlSeconds: this.#init.svidTtlSeconds },
     })
-    const lookup = mutations.svids(new LocalSvids({ locals, svids }), locals, svids)
+    const lookup = new LocalSvids({ locals, svids })
     const links = network.conditionsFor(process)
     const transport = new MemoryTransport({ network: tunnels, clock: process.clock, svids: lookup, links })
     const accessLog: AccessLog = new RecordingAccessLog(this.name, book, () => process.alive)

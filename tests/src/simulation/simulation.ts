@@ -293,8 +293,9 @@ export class Simulation implements Observer {
         this.fail('closed', `${ztunnel.connectionCount} connections of ${process.name} move`)
       this.#records.checkView(process.name, ztunnel)
     }
-    const { openStreams } = this.#lab.network
+    const { openStreams, openListeners } = this.#lab.network
     if (openStreams > 0) this.fail('closed', `${openStreams} ends of connections are open`)
+    if (openListeners > 0) this.fail('closed', `${openListeners} listeners are open`)
     if (this.#ledger.openEnds > 0) this.fail('closed', `${this.#ledger.openEnds} ends of programs are open`)
     if (this.#clock.pending > 0) this.fail('closed', `${this.#clock.pending} timers are left`)
     this.#raise()
@@ -371,6 +372,7 @@ export async function simulate(init: SimulationInit): Promise<SimulationResult> 
 
 /** A run that found something, with all that is needed to see it again. */
 export class SimulationError extends Error {
+  readonly seed: number
   readonly checker: CheckerName
   readonly scenario: Scenario
 
@@ -378,6 +380,7 @@ export class SimulationError extends Error {
     const what = cause instanceof Violation ? cause.message : cause instanceof Error ? cause.stack : String(cause)
     super(`seed ${init.seed}: ${what}\n\n${history.tail()}\n\nreplay: ${replayCommand(init)}`, { cause })
     this.name = 'SimulationError'
+    this.seed = init.seed
     this.checker = cause instanceof Violation ? cause.checker : 'crash'
     this.scenario = scenario
   }

@@ -62,6 +62,10 @@ export class VirtualNetwork {
     return this.#streams.size
   }
 
+  get openListeners(): number {
+    return this.#listeners.size
+  }
+
   link(from: string, to: string): VirtualLink {
     const key = `${from}>${to}`
     let link = this.#links.get(key)

@@ -28,12 +28,15 @@ export function wantsColor(when: string, env: Readonly<Record<string, string | u
   return isTty && env.TERM !== 'dumb'
 }
 
-/** The real one. A reader that leaves early (`| head`) ends the process quietly with 0. */
-export function processIo(options: { quiet: boolean; color: boolean }): Io {
+/** A pipe whose reader left (`| head`), a terminal that was closed. */
+const GONE: readonly (string | undefined)[] = ['EPIPE', 'EIO']
+
+/** The real one. A reader that leaves early is told to `readerGone`, once or more, and is no error. */
+export function processIo(options: { quiet: boolean; color: boolean; readerGone: () => void }): Io {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error) => {
-      if (errorCode(error) === 'EPIPE') process.exit(0)
-      throw error
+      if (!GONE.includes(errorCode(error))) throw error
+      options.readerGone()
     })
   }
   const say = (text: string) => process.stderr.write(`${text}\n`)

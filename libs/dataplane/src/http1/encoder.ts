@@ -54,7 +54,18 @@ function serialize(firstLine: string, headers: HeaderMap, own: string): Buffer {
     const name = headers.nameAt(index)
     if (!isOwnField(name)) text += `${name}: ${headers.valueAt(index)}\r\n`
   }
-  return Buffer.from(`${text}${own}\r\n`, 'latin1')
+  return bytesOf(`${text}${own}\r\n`)
+}
+
+/** Node has it without a declaration; a tenth of a head's time faster than `Buffer.from`. */
+const { latin1Write } = Buffer.prototype as unknown as {
+  latin1Write(this: Uint8Array, text: string, offset: number, length: number): number
+}
+
+function bytesOf(text: string): Buffer {
+  const bytes = Buffer.allocUnsafe(text.length)
+  latin1Write.call(bytes, text, 0, text.length)
+  return bytes
 }
 
 /** Fields that the encoder writes by itself, so that none of them is there twice or says something else. */
@@ -137,12 +148,12 @@ abstract class MessageEncoder {
   #writeChunk(piece: Uint8Array): boolean {
     const line = `${piece.length.toString(16)}\r\n`
     if (piece.length > CHUNK_COPIED_BYTES_MAX) {
-      this.#writer.write(Buffer.from(line, 'latin1'))
+      this.#writer.write(bytesOf(line))
       this.#writer.write(piece)
       return this.#writer.write(CRLF)
     }
     const bytes = Buffer.allocUnsafe(line.length + piece.length + 2)
-    bytes.write(line, 0, 'latin1')
+    latin1Write.call(bytes, line, 0, line.length)
     bytes.set(piece, line.length)
     bytes[bytes.length - 2] = 13
     bytes[bytes.length - 1] = 10
@@ -170,7 +181,7 @@ export class ResponseEncoder extends MessageEncoder {
     assert(status >= 100 && status < 200 && status !== 101, 'an interim response has a status of 1xx')
     assert(!this.open, 'a head within a message')
     const line = statusLine(status, undefined)
-    return this.write(headers === undefined ? Buffer.from(`${line}\r\n`, 'latin1') : serialize(line, headers, ''))
+    return this.write(headers === undefined ? bytesOf(`${line}\r\n`) : serialize(line, headers, ''))
   }
 
   /**

@@ -49,9 +49,11 @@ export const HTTP_CODEC_ERRORS = {
     CODEC_ERROR,
   ),
   CHUNK_EXTENSION_INVALID: kind('the extensions of a chunk are malformed or too long', 400, CODEC_ERROR),
+  TRAILER_INVALID: kind('a field among the trailers that frames or routes the message', 400, CODEC_ERROR),
   // The order of things.
   MESSAGE_INCOMPLETE: kind('the peer stopped sending within a message', 400, CODEC_ERROR),
   RESPONSE_MISSING: kind('the upstream stopped sending before it answered', 400, CODEC_ERROR),
+  INTERIM_INVALID: kind('a 1xx that is to be the last of its connection, or is of HTTP/1.0', 400, CODEC_ERROR),
   RESPONSE_UNEXPECTED: kind('the upstream sends what no request asked for', 400, CODEC_ERROR),
   // Ours, never a peer's.
   NOT_ENCODABLE: kind('a method, target, field or reason that would not stay what it is on the wire', 400, CODEC_ERROR),

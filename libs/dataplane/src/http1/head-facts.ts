@@ -49,7 +49,11 @@ export class HeadFacts {
       list[2 * index] = names[index]!
       list[2 * index + 1] = value
       const id = ids[index]!
-      if (id !== FIELD.OTHER && id <= FIELD.EXPECT) this.#readField(id, index, value)
+      if (id === FIELD.OTHER || id > FIELD.EXPECT) continue
+      this.#readField(id, index, value)
+      if (id === FIELD.TRANSFER_ENCODING && isBeforeTab(text, valueEnds[index]!)) {
+        throw new Refusal('TRANSFER_ENCODING_UNSUPPORTED')
+      }
     }
     if (this.hasTransferEncoding && this.contentLength >= 0) throw new Refusal('LENGTH_AND_CHUNKED')
     this.headers = HeaderMap.ofJudged(list)
@@ -80,6 +84,7 @@ export class HeadFacts {
         this.connection |= connectionOptionsOf(value)
         return
       case FIELD.UPGRADE:
+        if (value === '') return
         this.upgrade = this.upgrade === undefined ? value : `${this.upgrade}, ${value}`
         return
       case FIELD.EXPECT:
@@ -87,6 +92,11 @@ export class HeadFacts {
         return
     }
   }
+}
+
+/** A tab between a value and the end of its line: with it, llhttp does not see that the coding is chunked. */
+function isBeforeTab(text: string, valueEnd: number): boolean {
+  return text.slice(valueEnd, text.indexOf('\r', valueEnd)).includes('\t')
 }
 
 /** @throws Refusal CONTENT_LENGTH_INVALID for anything but digits, and for what is no exact number */

@@ -13,6 +13,11 @@ export const FIELD = {
   EXPECT: 7,
 } as const
 
+/** Whether a field with this id says where a message ends, whom it is for, or what becomes of its connection. */
+export function isFraming(id: number): boolean {
+  return id >= FIELD.HOST && id <= FIELD.UPGRADE
+}
+
 /** In the order of FIELD. */
 const FRAMING_NAMES = [
   'host',
@@ -78,6 +83,13 @@ export class HeaderNames {
     }
     if (length > HEADER_NAME_KEPT_LENGTH_MAX || this.#names.length >= this.#namesMax) return 0
     return this.#keep(lowerName(bytes, start, end))
+  }
+
+  /** @returns the length of the name with this id when it stands at `at` with something behind it, otherwise 0 */
+  lengthAt(id: number, bytes: Uint8Array, at: number, end: number): number {
+    const name = this.#bytes[id]!
+    const { length } = name
+    return at + length < end && isName(name, bytes, at, length) ? length : 0
   }
 
   nameOf(id: number): string {

@@ -3,6 +3,7 @@ import { ChunkLineReader } from './chunked.ts'
 import { type HttpCodecError, type HttpCodecErrorCode, Refusal } from './errors.ts'
 import { type BodyFraming, HeadFacts } from './head-facts.ts'
 import { HeadScanner, SCAN } from './head-scanner.ts'
+import { isFraming } from './header-names.ts'
 import { HeaderMap } from './headers.ts'
 import { EMPTY_LINES_MAX, HEAD_BYTES_MAX, HEADERS_MAX } from './limits.ts'
 import { isForbiddenTrailer } from './trailers.ts'
@@ -259,7 +260,7 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
   #gather(bytes: number): void {
     const needed = this.#gatheredBytes + bytes
     if (needed > this.#gathered.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * this.#gathered.length, GATHER_BYTES))
+      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#gathered.length, GATHER_BYTES))
       larger.set(this.#gathered.subarray(0, this.#gatheredBytes))
       this.#gathered = larger
     }
@@ -323,10 +324,12 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
   }
 
   #takeTrailers(text: string): void {
-    const { count, names, valueStarts, valueEnds } = this.scanner
+    const { count, names, ids, valueStarts, valueEnds } = this.scanner
     const list: string[] = []
     for (let index = 0; index < count; index += 1) {
       const name = names[index]!
+      // A parser that lets them change what it already read would frame what follows differently.
+      if (isFraming(ids[index]!)) throw new Refusal('TRAILER_INVALID')
       if (!isForbiddenTrailer(name)) list.push(name, text.substring(valueStarts[index]!, valueEnds[index]!))
     }
     if (list.length > 0) this.sink.onTrailers(HeaderMap.ofJudged(list))

@@ -79,6 +79,7 @@ export class ResponseDecoder extends MessageDecoder<ResponseHead, ResponseSink> 
 
   protected takeInterim(head: ResponseHead): boolean {
     if (head.status >= 200 || head.status === 101) return false
+    if (!head.keepAlive || head.version === '1.0') throw new Refusal('INTERIM_INVALID')
     this.sink.onInterimHead(head)
     return true
   }
@@ -96,11 +97,16 @@ export class ResponseDecoder extends MessageDecoder<ResponseHead, ResponseSink> 
     return new HttpCodecError(code, { origin: 'upstream', retry })
   }
 
+  /** RFC 9110 §7.8: both fields. */
+  #upgrades(): boolean {
+    return this.facts.upgrade !== undefined && (this.facts.connection & CONNECTION.UPGRADE) !== 0
+  }
+
   /** RFC 9112 §6.3. */
   #framing(status: number, isHttp11: boolean): BodyFraming {
     const { facts } = this
     const { method, upgrade = false } = this.#expected!
-    if (status === 101 && !(upgrade && facts.upgrade !== undefined)) throw new Refusal('RESPONSE_UNEXPECTED')
+    if (status === 101 && !(upgrade && this.#upgrades())) throw new Refusal('RESPONSE_UNEXPECTED')
     if (facts.hasTransferEncoding && !isHttp11) throw new Refusal('TRANSFER_ENCODING_NOT_ALLOWED')
     if (status < 200 || status === 204 || (method === 'CONNECT' && isSuccess(status))) {
       if (facts.hasTransferEncoding) throw new Refusal('TRANSFER_ENCODING_NOT_ALLOWED')

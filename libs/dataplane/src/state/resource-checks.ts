@@ -94,6 +94,10 @@ function checkWorkload(name: string, workload: Fields): Workload {
   workload.texts('authorizationPolicies')
   workload.count('capacity')
   checkWaypoint(workload)
+  if (workload.has('hbone')) {
+    workload.object('hbone').text('host')
+    workload.object('hbone').port('port')
+  }
   if (workload.has('applicationTunnel')) workload.object('applicationTunnel').port('port')
   const services = workload.object('services')
   for (const key of services.names()) checkPorts(services, key)

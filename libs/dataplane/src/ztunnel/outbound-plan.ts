@@ -103,7 +103,8 @@ function planToEndpoint(state: ProxyState, request: OutboundRequest, service: Se
   return { kind: 'plain', destination: undefined, target: asTarget(destination), service }
 }
 
-function planDirect(
+/** To the workload itself, whatever waypoints there are: the end of every plan, and all of a waypoint's own. */
+export function planDirect(
   state: ProxyState,
   request: OutboundRequest,
   workload: Workload,

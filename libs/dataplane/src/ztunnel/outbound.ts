@@ -124,7 +124,7 @@ export class Outbound {
     record: ConnectionRecord | undefined,
   ): void {
     const { destination } = plan
-    const listener = this.#components.state.current.node(destination.node)?.hbone
+    const listener = destination.hbone ?? this.#components.state.current.node(destination.node)?.hbone
     if (!listener) return this.#fail(captured, record, nodeUnreachable(destination))
     const target: PoolTarget = {
       source: captured.source.identity,

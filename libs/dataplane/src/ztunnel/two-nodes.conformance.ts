@@ -132,14 +132,14 @@ export class TwoNodes {
   readonly a: Node
   readonly b: Node
   readonly servers: Shouter[] = []
-  readonly #certificates: TestCertificates
+  readonly certificates: TestCertificates
   readonly captures = new Map<string, { host: string; port: number }>()
 
   constructor(ground: Ground) {
     this.ground = ground
-    this.#certificates = new TestCertificates({ clock: ground.clock })
-    this.a = new Node('a', ground, this.#certificates)
-    this.b = new Node('b', ground, this.#certificates)
+    this.certificates = new TestCertificates({ clock: ground.clock })
+    this.a = new Node('a', ground, this.certificates)
+    this.b = new Node('b', ground, this.certificates)
   }
 
   async start(): Promise<void> {

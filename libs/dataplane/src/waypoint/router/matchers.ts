@@ -17,7 +17,7 @@ export type TextMatch = (text: string) => boolean
 /** What the headers of a request can be asked. */
 export interface HeaderReader {
   /** @param name lower case. Several values of one name come joined by commas. */
-  get(name: string): string | undefined
+  getJoined(name: string): string | undefined
 }
 
 /** @throws CodedError as CompilePattern */
@@ -71,7 +71,7 @@ export function compileHeaderMatchers(
     matches: compileNamedValue(matcher, compilePattern),
   }))
   return (headers) => {
-    for (const { name, matches } of compiled) if (!matches(headers.get(name))) return false
+    for (const { name, matches } of compiled) if (!matches(headers.getJoined(name))) return false
     return true
   }
 }

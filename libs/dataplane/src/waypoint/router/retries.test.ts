@@ -6,7 +6,7 @@ import { parseGrpcTimeout, timeoutsOf } from './timeouts.ts'
 const response = (status: number, headers: Record<string, string> = {}): TryOutcome => ({
   kind: 'response',
   status,
-  headers: { get: (name) => headers[name] },
+  headers: { getJoined: (name) => headers[name] },
 })
 const reset = (reason: Extract<TryOutcome, { kind: 'reset' }>['reason'], requestSent = false): TryOutcome => ({
   kind: 'reset',
@@ -66,7 +66,7 @@ it('retries wait below a ceiling that doubles', () => {
 
 describe('timeouts', () => {
   const headers = (grpcTimeout?: string) => ({
-    get: (name: string) => (name === 'grpc-timeout' ? grpcTimeout : undefined),
+    getJoined: (name: string) => (name === 'grpc-timeout' ? grpcTimeout : undefined),
   })
   const retry = { attempts: 1, on: [], statusCodes: [], backoffBaseMs: 1, backoffMaxMs: 1, avoidPreviousHostsDraws: 0 }
   it.each([

@@ -59,12 +59,12 @@ export class RetryConditions {
 
   /** @see https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on */
   #allowResponse(status: number, headers: HeaderReader): boolean {
-    if (headers.get('x-envoy-ratelimited') !== undefined) return this.#has('envoy-ratelimited')
+    if (headers.getJoined('x-envoy-ratelimited') !== undefined) return this.#has('envoy-ratelimited')
     if (status >= 500 && this.#has('5xx')) return true
     if (status >= 502 && status <= 504 && this.#has('gateway-error')) return true
     if (status === 409 && this.#has('retriable-4xx')) return true
     if (this.#has('retriable-status-codes') && this.#statusCodes.has(status)) return true
-    const grpcStatus = this.#grpcStatuses.size > 0 ? headers.get('grpc-status') : undefined
+    const grpcStatus = this.#grpcStatuses.size > 0 ? headers.getJoined('grpc-status') : undefined
     return grpcStatus !== undefined && this.#grpcStatuses.has(grpcStatus)
   }
 

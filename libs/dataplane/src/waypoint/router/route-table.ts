@@ -89,7 +89,7 @@ function compileMatch(match: RouteMatch, compilePattern: CompilePattern): Reques
     const matches = compileNamedValue(matcher, compilePattern)
     checks.push((_request, _path, query) => matches(queryParameter(query, matcher.name)))
   }
-  if (grpc) checks.push(({ headers }) => isGrpc(headers.get('content-type')))
+  if (grpc) checks.push(({ headers }) => isGrpc(headers.getJoined('content-type')))
   return allOf(checks)
 }
 

@@ -24,7 +24,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
  */
 export function timeoutsOf(forward: ForwardAction, headers: HeaderReader): Timeouts {
   const ownMs = forward.timeoutMs || undefined
-  const grpcMs = parseGrpcTimeout(headers.get('grpc-timeout'))
+  const grpcMs = parseGrpcTimeout(headers.getJoined('grpc-timeout'))
   const overallMs = grpcMs === undefined ? ownMs : Math.min(grpcMs, ownMs ?? grpcMs)
   const perTryMs = forward.retry?.perTryTimeoutMs || undefined
   // A try that may take as long as everything together needs no clock of its own.

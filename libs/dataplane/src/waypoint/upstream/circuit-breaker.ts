@@ -19,6 +19,11 @@ export class CircuitBreaker {
     return true
   }
 
+  /** Takes one whatever the limit says. */
+  force(resource: Resource): void {
+    this.#open[resource] += 1
+  }
+
   release(resource: Resource): void {
     this.#open[resource] -= 1
   }

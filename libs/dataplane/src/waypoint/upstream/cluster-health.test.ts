@@ -113,7 +113,7 @@ describe('outlier detection', () => {
 })
 
 describe('host selection', () => {
-  const own = { locality: { region: 'eu', zone: 'a', subzone: '1' }, labels: {} }
+  const own = { network: '', locality: { region: 'eu', zone: 'a', subzone: '1' }, labels: {} }
   const sharesOf = (hosts: UpstreamHost[], locality: LocalityLoadBalancing | undefined) => {
     const selection = new HostSelection(
       { clock: new VirtualClock() },

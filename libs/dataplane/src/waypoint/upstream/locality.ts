@@ -12,6 +12,7 @@ export type PriorityLevel = readonly LocalityGroup[]
 
 /** Who asks: the proxy's own place, and its labels for `failoverPriority`. */
 export interface OwnPlace {
+  readonly network: string
   readonly locality: Locality | undefined
   readonly labels: Readonly<Record<string, string>>
 }
