@@ -206,7 +206,8 @@ export class Agent {
         apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
-          review: async (query) => this.#ztunnel.review(query),
+          review: async (query) =>
+            query.at === 'waypoint' ? this.#proxies.review(query) : this.#ztunnel.review(query),
           replay: async (query) => this.#ztunnel.replay(query),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
