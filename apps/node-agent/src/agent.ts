@@ -44,9 +44,10 @@ import type { NodeCredentials } from './credentials.ts'
 import { isIdentityRefused, obtainCredentials } from './enrolment.ts'
 import { LineLog } from './hosting/line-log.ts'
 import type { Mesh } from './hosting/mesh.ts'
+import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
 import { checkTcp } from './hosting/tcp-probe.ts'
-import { WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
+import { PROXY_HEAP_MIB_MAX, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
 import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
 import { describePortOwner } from './port-owner.ts'
@@ -85,6 +86,7 @@ export class Agent {
   readonly #svids: SvidSource
   readonly #ztunnel: Ztunnel
   readonly #simulated: SimulatedWorkloads
+  readonly #proxies: ProxyThreads
   readonly #host: WorkloadHost
   readonly #loads: LoadHost
   readonly #readiness: Readiness
@@ -121,6 +123,7 @@ export class Agent {
       { clock, random: random.fork('workloads'), spawn },
       { host: config.workloadHost },
     )
+    this.#proxies = this.#createProxies()
     this.#host = this.#createHost()
     this.#loads = new LoadHost({
       clock,
@@ -246,8 +249,10 @@ export class Agent {
     const resources = upserts.map(({ resource }) => resource)
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
+    // Threads of proxies are told even of what only they are interested in, and of what the ztunnel knows as well.
+    const refused = this.#proxies.apply(typeUrl, upserts, removed)
     if (typeUrl === LINK_FAULT_TYPE) return this.#faultFeed.apply(upserts, removed)
-    if (!ProxyStateHolder.holds(typeUrl)) return [] // of proxies that are not placed here
+    if (!ProxyStateHolder.holds(typeUrl)) return refused
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
   }
 
@@ -315,6 +320,20 @@ export class Agent {
     })
   }
 
+  #createProxies(): ProxyThreads {
+    const { clock, random } = this.#components
+    const { node, host, workloadHost: adminHost, certificateTtlSeconds, drainDeadlineMs } = this.#config
+    return new ProxyThreads(
+      {
+        clock,
+        random: random.fork('proxies'),
+        spawn: () => startWorkerThread('proxy', { resourceLimits: { maxOldGenerationSizeMb: PROXY_HEAP_MIB_MAX } }),
+        sign: (csrPem, ttlSeconds) => this.#sign(csrPem, ttlSeconds),
+      },
+      { node, host, adminHost, certificateTtlSeconds, drainDeadlineMs },
+    )
+  }
+
   #createHost(): WorkloadHost {
     const { clock, random, environment } = this.#components
     const { node, workloadHost } = this.#config
@@ -324,6 +343,7 @@ export class Agent {
         random: random.fork('host'),
         mesh: this.#countedMesh(),
         simulated: this.#simulated,
+        proxies: this.#proxies,
         check: checkTcp(clock),
         environment,
         certificateOf: (identity) => this.#certificateOf(identity),

@@ -15,6 +15,10 @@ import { DeploymentController } from './controllers/deployment.ts'
 import { EndpointSliceController } from './controllers/endpoint-slice.ts'
 import { FaultController } from './controllers/fault.ts'
 import { GarbageCollector } from './controllers/garbage-collector.ts'
+import { GatewayController } from './controllers/gateway.ts'
+import { createGatewayClasses, GatewayClassController } from './controllers/gateway-class.ts'
+import { GatewayStatusController } from './controllers/gateway-status.ts'
+import { L4PolicyStatusController } from './controllers/l4-policy-status.ts'
 import { LabStatusController } from './controllers/lab-status.ts'
 import { LoadController } from './controllers/load.ts'
 import { createInitialNamespaces, NamespaceController } from './controllers/namespace.ts'
@@ -22,9 +26,11 @@ import { NodeController } from './controllers/node.ts'
 import { PodLifecycleController } from './controllers/pod-lifecycle.ts'
 import { PolicyStatusController } from './controllers/policy-status.ts'
 import { ReplicaSetController } from './controllers/replica-set.ts'
+import { RouteStatusController } from './controllers/route-status.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
 import { ServiceEntryController } from './controllers/service-entry.ts'
+import { WaypointPolicyStatusController } from './controllers/waypoint-policy-status.ts'
 import { WaypointStatusController } from './controllers/waypoint-status.ts'
 import { DiscoveryService } from './discovery-service.ts'
 import { EntryAddresses } from './entry-addresses.ts'
@@ -41,6 +47,7 @@ import { serviceAdmission } from './service-admission.ts'
 import type { Store } from './store/store.ts'
 import { NAMESPACES, PODS } from './stored-kinds.ts'
 import { TrafficService } from './traffic-service.ts'
+import { LiveView } from './translate/live-view.ts'
 import { Translator } from './translate/translator.ts'
 
 export interface ControlPlaneComponents {
@@ -123,7 +130,7 @@ export class ControlPlane implements AsyncDisposable {
   /** Writes what every lab has, and begins to work. */
   async start(): Promise<void> {
     this.#runner.start()
-    await createInitialNamespaces(this.cluster)
+    await Promise.all([createInitialNamespaces(this.cluster), createGatewayClasses(this.cluster)])
   }
 
   /** Serves an agent. @param node as its certificate names it */
@@ -164,6 +171,7 @@ export class ControlPlane implements AsyncDisposable {
     given: readonly Controller[],
     mesh: MeshConfig,
   ): Controller[] {
+    const view = this.#scope.own(new LiveView(components.cluster, mesh))
     return [
       new NodeController(components),
       new NamespaceController(components),
@@ -176,7 +184,13 @@ export class ControlPlane implements AsyncDisposable {
       new EndpointSliceController(components),
       new GarbageCollector(components),
       new PolicyStatusController(components, mesh),
+      new L4PolicyStatusController(components),
       new WaypointStatusController(components, mesh),
+      new GatewayClassController(components),
+      new GatewayController(components, mesh),
+      new GatewayStatusController({ ...components, view }),
+      new RouteStatusController({ ...components, view }),
+      new WaypointPolicyStatusController({ ...components, view }),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]

@@ -21,6 +21,14 @@ export interface MeshConfig {
   readonly serviceScopeConfigs: readonly ServiceScopeConfig[]
   /** Who may see a ServiceEntry. @default everybody sees all of them */
   readonly serviceEntryVisibility: ServiceEntryVisibility
+  /** Where L7 proxies write their access log; empty: nowhere. @default '/dev/stdout' */
+  readonly accessLogFile: string
+  /** @default 'TEXT' */
+  readonly accessLogEncoding: 'TEXT' | 'JSON'
+  /** Envoy's format commands; empty: its default line. @default '' */
+  readonly accessLogFormat: string
+  /** How L7 proxies read a path before they decide by it. @default BASE */
+  readonly pathNormalization: { readonly normalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES' }
 }
 
 /** Both selectors must match where both are given. */
@@ -54,4 +62,8 @@ export const MESH_CONFIG_DEFAULT: MeshConfig = {
     },
   ],
   serviceEntryVisibility: {},
+  accessLogFile: '/dev/stdout',
+  accessLogEncoding: 'TEXT',
+  accessLogFormat: '',
+  pathNormalization: { normalization: 'BASE' },
 }

@@ -23,6 +23,8 @@ export {
   WsMtlsTransport,
 } from './tunnel/index.ts'
 export * from './waypoint/path-normalization.ts'
+export { checkProxyResource } from './waypoint/proxy-config.ts'
+export * from './waypoint/waypoint.ts'
 export { formatForwarded } from './ztunnel/forwarded.ts'
 export { type InboundPlan, planInbound } from './ztunnel/inbound-plan.ts'
 export { chooseEndpoint } from './ztunnel/load-balancing.ts'

@@ -20,10 +20,8 @@ export interface PathTemplate {
  * @see https://istio.io/latest/docs/reference/config/security/authorization-policy/#Operation
  */
 export function compilePathTemplate(template: string): PathTemplate | undefined {
-  const parts = template
-    .replaceAll('{**}', '**')
-    .replaceAll('{*}', '*')
-    .split(/(\*\*?)/)
+  const pieces = template.split(/(\{\*\*?\}|\*\*?)/)
+  const parts = pieces.map((piece, index) => (index % 2 === 1 ? piece.replace(/[{}]/g, '') : piece))
   const open = parts.indexOf('**')
   if (open >= 0 && parts.indexOf('*', open) >= 0) return undefined
   if (open !== parts.lastIndexOf('**') || parts.length < 3) return undefined

@@ -68,6 +68,8 @@ export default defineTranslation({
   },
 })
 
+const HBONE_PORT = '15008'
+
 export function podUid(namespace: string, name: string, clusterId: string): string {
   return `${clusterId}//Pod/${namespace}/${name}`
 }
@@ -80,6 +82,8 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
   const labels = metadata.labels ?? {}
   const owner = podOwner(pod)
   const named = podNamedPorts(pod)
+  const nativeTunnel = labels['networking.istio.io/tunnel'] === 'http'
+  const hbone = status.ambientLab?.ports?.[HBONE_PORT]
   const infos = [
     ...view.servicesSelecting(namespace, labels),
     ...view.servicesNamingPod(namespace, `${namespace}/${metadata.name}`),
@@ -93,7 +97,7 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
     network: labels['topology.istio.io/network'] ?? mesh.network,
     ...workloadWaypoint(pod, view),
     ...applicationTunnelOf(view, metadata),
-    tunnelProtocol: !spec?.hostNetwork && isCaptured(pod) ? 'HBONE' : 'NONE',
+    tunnelProtocol: nativeTunnel || (!spec?.hostNetwork && isCaptured(pod)) ? 'HBONE' : 'NONE',
     trustDomain: mesh.trustDomain,
     serviceAccount: spec?.serviceAccountName ?? 'default',
     node: spec?.nodeName ?? '',
@@ -102,7 +106,8 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
     ...canonicalOf(labels, owner.name),
     workloadType: owner.type,
     workloadName: owner.name,
-    nativeTunnel: labels['networking.istio.io/tunnel'] === 'http',
+    nativeTunnel,
+    ...(nativeTunnel && hbone && { hbone }),
     authorizationPolicies: attachedPolicies(namespace, labels, view),
     status: podHealth(pod),
     services: servicesOf(infos, (info) => podPortMappings(info, named)),

@@ -26,6 +26,9 @@ export interface Translation<K extends KnownType = KnownType, T extends TypeUrl 
   readonly dependencies?: { readonly [D in KnownType]?: (change: StoreEvent, view: TranslationView) => Touched }
 }
 
+/** What happened to an object, whenever it did. */
+export type ObjectChange = Omit<StoreEvent, 'revision'>
+
 /** Keys of objects to translate again: some, or all of a namespace (undefined: of all). */
 export type Touched = { readonly keys: Iterable<ObjectKey> } | { readonly namespace: string | undefined }
 

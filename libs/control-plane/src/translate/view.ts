@@ -23,8 +23,10 @@ import {
 import { isForZtunnel, policySelector } from './authorization.ts'
 import { EntryHosts, type EntrySelection, entryCandidate, selectEntries } from './entry-selection.ts'
 import { entryVisibility } from './entry-visibility.ts'
+import { RouteIndex } from './route-index.ts'
 import { SelectorIndex } from './selector-index.ts'
 import { type ServiceInfo, serviceEntryInfos, serviceInfo } from './service-info.ts'
+import { TargetIndex } from './target-index.ts'
 
 /** Reads objects; the store, or a list in a test. */
 export interface ObjectReader {
@@ -57,6 +59,8 @@ export class TranslationView {
   readonly #reader: ObjectReader
   readonly #namespaces = new Map<string, NamespaceIndex>()
   #hosts: EntryHosts | undefined
+  #routes: RouteIndex | undefined
+  #targets: TargetIndex | undefined
 
   constructor(reader: ObjectReader, mesh: MeshConfig) {
     this.#reader = reader
@@ -74,10 +78,24 @@ export class TranslationView {
   /** Forgets what was derived from an object that changed. */
   invalidate(change: Pick<StoreEvent, 'type' | 'operation' | 'object' | 'previous'>): void {
     if (INDEXED.has(change.type)) this.#namespaces.delete(change.object.metadata.namespace ?? '')
+    this.#routes?.update(change)
+    this.#targets?.update(change)
     if (change.type !== SERVICE_ENTRIES || !this.#hosts) return
     if (change.previous) this.#hosts.remove(change.previous as ServiceEntry)
     if (change.operation === 'deleted') this.#hosts.remove(change.object as ServiceEntry)
     else this.#hosts.add(change.object as ServiceEntry)
+  }
+
+  /** Which routes are attached to what and send where; always up to date. */
+  get routes(): RouteIndex {
+    this.#routes ??= new RouteIndex(this.#reader, this.mesh.clusterDomain)
+    return this.#routes
+  }
+
+  /** Which policies are about what; always up to date. */
+  get targets(): TargetIndex {
+    this.#targets ??= new TargetIndex(this.#reader, this.mesh.rootNamespace)
+    return this.#targets
   }
 
   namespace(name: string): Namespace | undefined {

@@ -12,7 +12,7 @@ const weight: Shape = within(0, 2 ** 31 - 1)
 const share: Shape = within(0, 1_000_000)
 const status: Shape = within(200, 599)
 
-const headerValue = object({ name: string, value: string })
+const headerValue = object({ name: headerName, value: string })
 const headerMutation = object({
   remove: optional(list(string)),
   set: optional(list(headerValue)),
@@ -67,6 +67,55 @@ const action = byKind({
   redirect: object({ redirect }),
   'direct-response': object({ status, body: optional(string) }),
 })
+const bucket = object({ maxTokens: weight, tokensPerFill: weight, fillIntervalMs: within(1, DURATION_MS_MAX) })
+const rateLimitAction = byKind({
+  'request-headers': object({ headerName: string, descriptorKey: string, skipIfAbsent: boolean }),
+  'remote-address': object({}),
+  'generic-key': object({ descriptorKey: string, descriptorValue: string }),
+  'header-value-match': object({
+    descriptorKey: string,
+    descriptorValue: string,
+    expectMatch: boolean,
+    headers: list(namedMatcher),
+  }),
+  'destination-cluster': object({}),
+  'source-cluster': object({}),
+})
+const filters = object({
+  cors: optional(
+    object({
+      allowOrigins: list(textMatcher),
+      allowMethods: list(headerText),
+      allowHeaders: list(headerText),
+      exposeHeaders: list(headerText),
+      maxAgeSeconds: optional(weight),
+      allowCredentials: boolean,
+      forwardUnmatchedPreflights: boolean,
+    }),
+  ),
+  fault: optional(
+    object({
+      delay: optional(object({ millionths: share, fixedMs: duration })),
+      abort: optional(
+        object({ millionths: share, httpStatus: optional(status), grpcStatus: optional(within(0, 1000)) }),
+      ),
+    }),
+  ),
+  'local-rate-limit': optional(
+    object({
+      statPrefix: string,
+      bucket,
+      enabledMillionths: share,
+      enforcedMillionths: share,
+      responseHeaders: optional(headerMutation),
+      descriptors: list(object({ entries: list(object({ key: string, value: optional(string) })), bucket })),
+      actions: list(rateLimitAction),
+      rateLimitHeaders: boolean,
+      perDownstreamConnection: boolean,
+      status: optional(status),
+    }),
+  ),
+})
 const route = object({
   name: string,
   match: object({
@@ -81,6 +130,34 @@ const route = object({
   action,
   requestHeaders: optional(headerMutation),
   responseHeaders: optional(headerMutation),
+  filters: optional(filters),
+})
+/** The rest of a policy is checked where it is compiled. */
+const authorization = object({
+  name: string,
+  namespace: string,
+  action: oneOf('ALLOW', 'DENY', 'AUDIT', 'CUSTOM'),
+  rules: list(object({ clauses: list(object({ matches: list(object({})) })) })),
+  dryRun: boolean,
+})
+const extAuthz = object({
+  provider: string,
+  protocol: oneOf('http', 'grpc'),
+  cluster: string,
+  authority: string,
+  timeoutMs: duration,
+  failOpen: boolean,
+  statusOnError: within(200, 599),
+  http: optional(
+    object({
+      pathPrefix: string,
+      requestHeaders: list(string),
+      additionalHeaders: list(headerValue),
+      upstreamOnAllow: list(string),
+      downstreamOnDeny: list(string),
+      downstreamOnAllow: list(string),
+    }),
+  ),
 })
 const filterChain = object({
   name: string,
@@ -95,6 +172,9 @@ const filterChain = object({
     object({
       statPrefix: string,
       virtualHosts: list(object({ name: string, domains: list(string), routes: list(route) })),
+      jwt: optional(object({ providers: list(object({ name: string, issuer: string, audiences: list(string) })) })),
+      authorization: optional(list(authorization)),
+      extAuthz: optional(list(extAuthz)),
     }),
   ),
   tcp: optional(
@@ -107,6 +187,8 @@ const filterChain = object({
           backends: list(object({ cluster: optional(string), weight })),
         }),
       ),
+      authorization: optional(list(authorization)),
+      extAuthz: optional(list(extAuthz)),
     }),
   ),
   sniff: optional(boolean),
@@ -189,9 +271,14 @@ export function checkCluster(name: string, resource: unknown): Cluster {
   return check(cluster, name, resource) as Cluster
 }
 
-/** @throws CodedError INVALID_RESOURCE, naming the field */
-export function checkL7Proxy(name: string, resource: unknown): L7Proxy {
-  return check(l7Proxy, name, resource) as L7Proxy
+/**
+ * A proxy is named by its Gateway, whose namespace is a field of its own.
+ * @throws CodedError INVALID_RESOURCE, naming the field
+ */
+export function checkL7Proxy(resource: unknown): L7Proxy {
+  const fault = l7Proxy(resource, 'resource')
+  if (fault) throw new CodedError('INVALID_RESOURCE', fault)
+  return resource as L7Proxy
 }
 
 function check(shape: Shape, name: string, resource: unknown): unknown {
@@ -222,6 +309,15 @@ function byKind(shapes: Readonly<Record<string, Shape>>): Shape {
     if (typeof kind !== 'string' || !Object.hasOwn(shapes, kind)) return `${path}.kind is unknown`
     return shapes[kind]!(value, path)
   }
+}
+
+/** What stands in a field must not end its line. */
+function headerText(value: unknown, path: string): string | undefined {
+  return typeof value === 'string' && /^[\x20-\x7e]*$/.test(value) ? undefined : `${path} is no header text`
+}
+
+function headerName(value: unknown, path: string): string | undefined {
+  return value === ':authority' ? undefined : token(value, path)
 }
 
 /** What becomes part of a Set-Cookie field must not end it, or the attribute that it stands in. */

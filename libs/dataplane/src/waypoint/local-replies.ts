@@ -75,6 +75,7 @@ export const LOCAL_REPLIES = {
   STREAM_IDLE_TIMEOUT: reply(408, 'SI', 'stream_idle_timeout', 'stream timeout', 'the client stopped sending its body'),
   RESPONSE_IDLE_TIMEOUT: reply(504, 'SI', 'stream_idle_timeout', 'stream timeout', 'the backend stopped answering'),
   HEADERS_TIMEOUT: reply(408, 'DPE', 'request_header_timeout', '', 'the client did not finish its request head'),
+  CORS_PREFLIGHT: reply(200, undefined, 'cors_response', '', 'the route has a CORS policy, which answers preflights'),
   FAULT_ABORT: reply(503, 'FI', 'fault_filter_abort', 'fault filter abort', 'a fault is configured on the route'),
   RATE_LIMITED_LOCAL: reply(429, 'RL', 'local_rate_limited', 'local_rate_limited', 'a local rate limit is exhausted'),
   RATE_LIMITED: reply(429, 'RL', 'request_rate_limited', '', 'the rate limit service said no'),

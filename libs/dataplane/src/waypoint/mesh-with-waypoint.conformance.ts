@@ -7,6 +7,7 @@ import {
   type Cluster,
   FILTER_CHAIN_TYPE,
   type FilterChain,
+  type HttpConnectionManager,
   L7_PROXY_TYPE,
   type L7Proxy,
   NODE_TYPE,
@@ -16,17 +17,11 @@ import { expect } from 'vitest'
 import type { LocalWorkload } from '../ztunnel/local-workload.ts'
 import { type Ground, type Program, serviceOf, TwoNodes, workloadOf } from '../ztunnel/two-nodes.conformance.ts'
 import { TestHttpServer } from './http-server.conformance.ts'
-import type { CompilePattern } from './router/matchers.ts'
 import { Waypoint } from './waypoint.ts'
 
 const UID = 'Kubernetes//Pod/default/waypoint'
 const PROXY = 'default/waypoint'
 export const WEB = 'default/web.default.svc.cluster.local'
-
-export const testPatterns: CompilePattern = (pattern) => ({
-  matches: (text) => new RegExp(`^(?:${pattern})$`).test(text),
-  replaceAll: (text, by) => text.replaceAll(new RegExp(pattern, 'g'), by.replaceAll(/\\(\d)/g, '$$$1')),
-})
 
 export function clusterOf(name: string, overrides: Partial<Cluster> = {}): Cluster {
   return {
@@ -84,14 +79,14 @@ export class MeshWithWaypoint {
         network,
         svids: this.#svids,
         metrics: this.metrics,
-        compilePattern: testPatterns,
+        fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => this.lines.push(line.trimEnd()),
         transport: this.ground.transport({
           clientSvid: (_source, signal) => svid(signal),
           serverSvid: () => svid(),
         }),
       },
-      init: { uid: UID, proxy: PROXY, node: 'b', identity, labels: {}, labRanges: [], drainDeadlineMs: 2000 },
+      init: { uid: UID, proxy: PROXY, node: 'b', identity, labels: {}, drainDeadlineMs: 2000 },
     })
     await this.waypoint.start()
     this.#pushAddresses()
@@ -121,8 +116,8 @@ export class MeshWithWaypoint {
     })
   }
 
-  routes(routes: readonly Route[]): void {
-    this.chain({ http: { statPrefix: 'web', virtualHosts: [{ name: '*', domains: ['*'], routes }] } })
+  routes(routes: readonly Route[], guard: Partial<HttpConnectionManager> = {}): void {
+    this.chain({ http: { statPrefix: 'web', virtualHosts: [{ name: '*', domains: ['*'], routes }], ...guard } })
   }
 
   chain(overrides: Partial<FilterChain>): void {

@@ -1,4 +1,6 @@
-import { type Clock, errorMessage, type Random } from '@ambient-lab/std'
+import { JwkSetStore } from '@ambient-lab/pki'
+import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
+import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import {
   CLUSTER_TYPE,
   FILTER_CHAIN_TYPE,
@@ -13,6 +15,7 @@ import {
 } from '@ambient-lab/xds'
 import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
+import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import { compileRequestLog } from './request-log.ts'
@@ -31,7 +34,8 @@ export interface ProxyConfigComponents {
   readonly random: Random
   readonly clusters: Clusters
   readonly recorder: RequestRecorder
-  readonly compilePattern: CompilePattern
+  /** Where issuers' keys come from. */
+  readonly keys: JwkSetStore
   readonly post: SpanExporterComponents['post']
 }
 
@@ -39,6 +43,8 @@ export interface ProxyConfigComponents {
 export interface CompiledChain {
   readonly source: FilterChain
   readonly http: HttpRuntime | undefined
+  /** What guards connections whose bytes nobody reads. */
+  readonly tcpPolicies: HttpPolicies | undefined
 }
 
 const L7_TYPES: readonly TypeUrl[] = [L7_PROXY_TYPE, CLUSTER_TYPE, FILTER_CHAIN_TYPE]
@@ -79,9 +85,8 @@ export class ProxyConfig implements Disposable {
     return this.#proxy
   }
 
-  /** How many filter chains this proxy has. */
-  get chainCount(): number {
-    return this.#chains.size
+  chains(): readonly FilterChain[] {
+    return Array.from(this.#chains.values(), ({ source }) => source)
   }
 
   /** @param keys as `serviceMatch` and `workloadMatch` make them; the first that has a chain counts */
@@ -114,7 +119,7 @@ export class ProxyConfig implements Disposable {
   #upsert(typeUrl: TypeUrl, name: string, resource: unknown): void {
     if (typeUrl === CLUSTER_TYPE) return this.#components.clusters.upsert(checkCluster(name, resource))
     if (typeUrl === FILTER_CHAIN_TYPE) return this.#upsertChain(checkFilterChain(name, resource))
-    const proxy = checkL7Proxy(name, resource)
+    const proxy = checkL7Proxy(resource)
     if (name === this.name) this.#use(proxy)
   }
 
@@ -139,7 +144,11 @@ export class ProxyConfig implements Disposable {
 
   #upsertChain(source: FilterChain): void {
     if (source.proxy !== this.name) return
-    const chain: CompiledChain = { source, http: source.http && this.#compileHttp(source.http) }
+    const chain: CompiledChain = {
+      source,
+      http: source.http && this.#compileHttp(source.http),
+      tcpPolicies: compilePolicies(source.tcp?.authorization),
+    }
     const before = this.#chains.get(source.name)
     if (before && matchKey(before.source) !== matchKey(source)) this.#removeChain(source.name)
     this.#chains.set(source.name, chain)
@@ -155,8 +164,8 @@ export class ProxyConfig implements Disposable {
   }
 
   #compileHttp(source: HttpConnectionManager): HttpRuntime {
-    const { clock, random, clusters, recorder, compilePattern } = this.#components
-    const context = { clock, random, compilePattern }
+    const { clock, random, clusters, recorder, keys } = this.#components
+    const context = { clock, random, compilePattern, guard: compileGuard(source, keys) }
     return {
       clock,
       random,
@@ -164,13 +173,28 @@ export class ProxyConfig implements Disposable {
       recorder,
       tracing: this.#tracing,
       proxy: this.#proxy,
-      routes: new RouteTable({
-        virtualHosts: source.virtualHosts,
-        compilePattern,
-        prepare: (route) => compileRoute(route, compilePattern, compileFilters({ ...context, route })),
-      }),
+      routes: compileRoutes(source, context),
       routeless: compileFilters({ ...context, route: undefined }),
     }
+  }
+}
+
+/**
+ * Whether a proxy could run on a resource: for the NACK of an agent whose proxies live in other threads.
+ * @throws CodedError INVALID_RESOURCE, INVALID_REGEX, INVALID_FORMAT
+ */
+export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unknown): void {
+  if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
+  else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
+  else if (typeUrl === FILTER_CHAIN_TYPE) {
+    const { http, tcp } = checkFilterChain(name, resource)
+    compilePolicies(tcp?.authorization)
+    if (!http) return
+    const guard = compileGuard(
+      http,
+      new JwkSetStore({ clock: systemClock, fetchText: () => Promise.reject(new Error()) }),
+    )
+    compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern, guard })
   }
 }
 
@@ -183,6 +207,8 @@ export function serviceMatch(service: ServiceKey, port: number): string {
 export function workloadMatch(uid: string, port: number): string {
   return `workload ${uid} ${port}`
 }
+
+const compilePattern: CompilePattern = (pattern) => LinearRegex.compile(pattern)
 
 function matchKey({ match }: FilterChain): string {
   switch (match.kind) {
@@ -197,7 +223,34 @@ function matchKey({ match }: FilterChain): string {
   }
 }
 
-function compileRoute(source: Route, compilePattern: CompilePattern, filters: CompiledRoute['filters']): CompiledRoute {
+/** @throws CodedError INVALID_POLICY */
+function compileGuard({ authorization, jwt, extAuthz }: HttpConnectionManager, keys: JwkSetStore): Guard {
+  return {
+    policies: compilePolicies(authorization),
+    authenticator:
+      jwt && jwt.providers.length > 0
+        ? new JwtAuthenticator(jwt, { keysAt: (location, timeoutMs) => keys.keysAt(location, timeoutMs) })
+        : undefined,
+    extAuthz: new Map((extAuthz ?? []).map((provider) => [provider.provider, provider])),
+  }
+}
+
+function compilePolicies(sources: readonly HttpAuthorization[] | undefined): HttpPolicies | undefined {
+  return sources && sources.length > 0 ? new HttpPolicies(sources) : undefined
+}
+
+function compileRoutes(
+  { virtualHosts }: HttpConnectionManager,
+  context: Omit<FilterContext, 'route'>,
+): RouteTable<CompiledRoute> {
+  return new RouteTable({
+    virtualHosts,
+    compilePattern,
+    prepare: (route) => compileRoute(route, compileFilters({ ...context, route })),
+  })
+}
+
+function compileRoute(source: Route, filters: CompiledRoute['filters']): CompiledRoute {
   const { action, match } = source
   const forward = action.kind === 'forward' ? action.forward : undefined
   const backends = (forward?.backends ?? []).filter(({ weight }) => weight > 0).map(compileBackend)

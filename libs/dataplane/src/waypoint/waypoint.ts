@@ -1,10 +1,10 @@
-import type { SpiffeId, SvidSource } from '@ambient-lab/pki'
-import type { Cidr } from '@ambient-lab/policy'
+import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
+import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
@@ -12,11 +12,10 @@ import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { Listener } from './listener.ts'
-import { postOverHttp } from './otlp-post.ts'
+import { OwnHttpClient } from './own-http-client.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
-import type { CompilePattern } from './router/matchers.ts'
 import { Clusters } from './upstream/clusters.ts'
 import { EndpointDialer } from './upstream/endpoint-dialer.ts'
 
@@ -28,7 +27,8 @@ export interface WaypointComponents {
   readonly network: PlainNetwork
   readonly svids: SvidSource
   readonly metrics: MetricsRegistry
-  readonly compilePattern: CompilePattern
+  /** Reads the keys of issuers. */
+  readonly fetchText: FetchText
   /** Takes the access log, whole lines. */
   readonly accessLogSink: (line: string) => void
 }
@@ -47,8 +47,8 @@ export interface WaypointInit {
   readonly port?: number
   /** @default cluster.local */
   readonly clusterDomain?: string
-  /** CIDRs that exist in the lab only. */
-  readonly labRanges: readonly Cidr[]
+  /** CIDRs that exist in the lab only. @default pods, services, ServiceEntries */
+  readonly labRanges?: readonly string[]
   /** @default 5 s */
   readonly drainDeadlineMs?: number
 }
@@ -68,9 +68,10 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, compilePattern, accessLogSink } = components
+    const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
     const { state } = this
-    const { uid, node, identity, labRanges, clusterDomain = 'cluster.local' } = init
+    const { uid, node, identity, clusterDomain = 'cluster.local' } = init
+    const labRanges = parseRanges(init.labRanges)
     this.#components = components
     this.#init = init
     this.#scope = new Scope(`waypoint ${init.proxy}`)
@@ -82,14 +83,17 @@ export class Waypoint implements AsyncDisposable {
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
     const series = new RequestSeries({ metrics, reporter: 'waypoint' })
     const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
-    const post = postOverHttp({ clock, network })
+    const own = new OwnHttpClient({ random, state, dialer }, { uid, clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
       random,
       clusters: this.clusters,
       recorder,
-      compilePattern,
-      post,
+      keys: new JwkSetStore({
+        clock,
+        fetchText: (url, signal) => (own.reaches(url) ? own.fetchText(url, signal) : fetchText(url, signal)),
+      }),
+      post: (endpoint, body) => own.post(endpoint, body, clock),
     })
     this.#listener = new Listener(
       { clock, random, clusters: this.clusters, dialer, recorder, state, config: this.config },
@@ -133,6 +137,24 @@ export class Waypoint implements AsyncDisposable {
     if (ProxyStateHolder.holds(typeUrl)) return this.state.apply(typeUrl, upserts, removed)
     if (ProxyConfig.holds(typeUrl)) return this.config.apply(typeUrl, upserts, removed)
     return []
+  }
+
+  /** What it runs on, for `/config_dump`: Envoy's sections in the lab's shapes. */
+  configDump(): unknown {
+    return {
+      proxy: this.config.proxy,
+      filterChains: this.config.chains(),
+      clusters: [...this.clusters.values()].map(({ config, hosts, breaker }) => ({
+        ...config,
+        hosts: hosts.map(({ address, weight, health, activeRequests }) => ({
+          address,
+          weight,
+          activeRequests,
+          ejected: health.isEjected,
+        })),
+        open: { connections: breaker.count('connections'), requests: breaker.count('requests') },
+      })),
+    }
   }
 
   /** Stops accepting; requests in flight are answered, connections close behind them, and what is left is cut. */

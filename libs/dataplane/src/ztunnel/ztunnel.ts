@@ -1,5 +1,4 @@
 import type { SvidSource } from '@ambient-lab/pki'
-import { type Cidr, parseCidr } from '@ambient-lab/policy'
 import { assert, type Clock, type Random, Scope } from '@ambient-lab/std'
 import type { AccessLog, Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
@@ -17,6 +16,7 @@ import {
 import type { HostPort } from '../address.ts'
 import { listenForWorkload } from '../capture/capture-listener.ts'
 import { dataplaneError } from '../errors.ts'
+import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainListener, PlainNetwork } from '../plain-network.ts'
 import { reviewDestination } from '../review/destination-review.ts'
@@ -66,7 +66,6 @@ export interface ZtunnelInit {
   readonly drainDeadlineMs?: number
 }
 
-const LAB_RANGES = ['10.244.0.0/16', '10.96.0.0/16', '240.240.0.0/16']
 const LOOPBACK = '127.0.0.1'
 const CLUSTER_DOMAIN = 'cluster.local'
 
@@ -238,6 +237,7 @@ export class Ztunnel implements AsyncDisposable {
     const state = this.state.current
     if (typeUrl === AUTHORIZATION_TYPE) this.#tracker.reevaluateAll(state)
     if (typeUrl !== ADDRESS_TYPE) return
+    this.outbound.follow(state)
     for (const [uid, judged] of this.#judged) {
       const workload = state.workload(uid)
       if (workload === judged) continue
@@ -245,12 +245,4 @@ export class Ztunnel implements AsyncDisposable {
       this.#tracker.reevaluate(state, uid)
     }
   }
-}
-
-function parseRanges(texts: readonly string[] = LAB_RANGES): readonly Cidr[] {
-  return texts.map((text) => {
-    const cidr = parseCidr(text)
-    assert(cidr, `${text} is no CIDR`)
-    return cidr
-  })
 }

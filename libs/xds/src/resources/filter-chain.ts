@@ -1,3 +1,6 @@
+import type { HttpAuthorization, JwtRequirement } from '@ambient-lab/policy'
+import type { ExtAuthz } from './ext-authz.ts'
+import type { RateLimitService } from './rate-limit.ts'
 import type { VirtualHost } from './route.ts'
 import type { ServiceKey } from './workload.ts'
 
@@ -38,11 +41,21 @@ export interface HttpConnectionManager {
   /** Envoy's name for it in logs, `inbound_0.0.0.0_80` like. */
   readonly statPrefix: string
   readonly virtualHosts: readonly VirtualHost[]
+  readonly jwt?: JwtRequirement
+  /** All policies that hold here, in no order that means anything. */
+  readonly authorization?: readonly HttpAuthorization[]
+  /** The providers that CUSTOM policies name and that can be asked. */
+  readonly extAuthz?: readonly ExtAuthz[]
+  /** Who is asked with the `rate-limit` actions of routes. */
+  readonly rateLimit?: RateLimitService
 }
 
 export interface TcpProxy {
   /** The first that matches. */
   readonly routes: readonly TcpRoute[]
+  /** Without what needs HTTP. */
+  readonly authorization?: readonly HttpAuthorization[]
+  readonly extAuthz?: readonly ExtAuthz[]
 }
 
 export interface TcpRoute {

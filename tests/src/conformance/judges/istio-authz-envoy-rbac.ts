@@ -1,4 +1,4 @@
-import { type AuthorizationPolicy, parseYaml } from '@ambient-lab/api'
+import type { AuthorizationPolicy } from '@ambient-lab/api'
 import {
   type ExtensionProvider,
   translateHttpAuthorization,
@@ -16,11 +16,12 @@ import {
   RequestFacts,
 } from '@ambient-lab/policy'
 import { SeededRandom } from '@ambient-lab/std'
+import { readDocuments } from '../documents.ts'
 import type { FilterConfig } from '../envoy-rbac/config.ts'
 import { type EnvoyOutcome, type EnvoyRequest, runFilters } from '../envoy-rbac/oracle.ts'
 import { type GeneratedRequest, RequestGenerator } from '../envoy-rbac/requests.ts'
 import { same } from '../expectation.ts'
-import { type CorpusCase, defineJudge, failed, type JudgeContext, PASSED, type Verdict } from '../judge.ts'
+import { type CorpusCase, defineJudge, failed, PASSED, type Verdict } from '../judge.ts'
 
 export interface RbacCase extends CorpusCase {
   readonly protocol: 'http' | 'tcp'
@@ -150,9 +151,4 @@ function envoyRequestOf(request: GeneratedRequest, protocol: RbacCase['protocol'
 function appliesTo({ metadata, spec }: AuthorizationPolicy, workload: RbacCase['workload']): boolean {
   const labels = Object.entries(spec?.selector?.matchLabels ?? {})
   return metadata.namespace === workload.namespace && labels.every(([name, value]) => workload.labels[name] === value)
-}
-
-async function readDocuments<T>(folder: JudgeContext['folder'], file: string): Promise<T[]> {
-  const texts = folder.text(file).split(/^---$/m)
-  return (await Promise.all(texts.map((text) => parseYaml(text)))).filter(Boolean) as T[]
 }

@@ -1,25 +1,21 @@
-import { objectKey, type Resource } from '@ambient-lab/api'
+import type { Resource } from '@ambient-lab/api'
 import {
   ENDPOINT_SLICES,
   GATEWAYS,
-  type KnownType,
   MESH_CONFIG_DEFAULT,
   type MeshConfig,
   NAMESPACES,
   NODES,
-  type ObjectReader,
   SERVICE_ENTRIES,
   SERVICES,
-  type StoredKinds,
   TranslationView,
 } from '@ambient-lab/control-plane'
+import { ObjectList, type TypedObject } from '../object-list.ts'
 import type { TypedInput, WorkloadApiInput } from './cases.ts'
-
-type Typed = [KnownType, Resource]
 
 /** Objects as the store has them, from the tables' mixture of objects and of records made from them. */
 export function viewFor(input: WorkloadApiInput): TranslationView {
-  const objects: Typed[] = (input.inputs ?? []).flatMap(objectOf)
+  const objects: TypedObject[] = (input.inputs ?? []).flatMap(objectOf)
   if (input.se) objects.push([SERVICE_ENTRIES, input.se as Resource])
   return new TranslationView(new ObjectList(objects), {
     ...MESH_CONFIG_DEFAULT,
@@ -28,32 +24,12 @@ export function viewFor(input: WorkloadApiInput): TranslationView {
   })
 }
 
-class ObjectList implements ObjectReader {
-  readonly #objects: readonly Typed[]
-
-  constructor(objects: readonly Typed[]) {
-    this.#objects = objects
-  }
-
-  get<T extends KnownType>(type: T, key: string): StoredKinds[T] | undefined {
-    return this.list(type).find(({ metadata }) => objectKey(metadata) === key)
-  }
-
-  list<T extends KnownType>(type: T, namespace?: string): readonly StoredKinds[T][] {
-    return this.#objects.flatMap(([of, object]) =>
-      of === type && (namespace === undefined || object.metadata.namespace === namespace)
-        ? (object as StoredKinds[T])
-        : [],
-    )
-  }
-}
-
 function meshConfig({ inputs = [], meshCfg }: WorkloadApiInput): Partial<MeshConfig> {
   const resource = inputs.find(({ type }) => type === 'meshwatcher.MeshConfigResource')?.value ?? meshCfg
   return (resource as { readonly meshConfig?: Partial<MeshConfig> } | undefined)?.meshConfig ?? {}
 }
 
-function objectOf({ type, value }: TypedInput): Typed[] {
+function objectOf({ type, value }: TypedInput): TypedObject[] {
   if (type === 'v1.Namespace') return [[NAMESPACES, value as unknown as Resource]]
   if (type === 'discovery.EndpointSlice') return [[ENDPOINT_SLICES, value as unknown as Resource]]
   if (type === 'Node') return [[NODES, nodeObject(value)]]
@@ -103,7 +79,7 @@ interface CorpusPort {
 }
 
 /** A Service or ServiceEntry from which the record of the table could have come; `hostname` stands for its host name. */
-function serviceObject(info: Record<string, unknown>): Typed {
+function serviceObject(info: Record<string, unknown>): TypedObject {
   const service = info.service as { name: string; namespace: string; hostname: string; ports: CorpusPort[] }
   const names = (info.portNames ?? {}) as Record<string, { portName?: string; targetPortName?: string }>
   const labels = (info.labelSelector as { labels?: Record<string, string> } | undefined)?.labels

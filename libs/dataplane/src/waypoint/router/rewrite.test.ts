@@ -1,13 +1,11 @@
+import { LinearRegex } from '@ambient-lab/policy'
 import type { PathMatcher, PathRewrite, RedirectAction } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import type { CompilePattern } from './matchers.ts'
 import { compileRedirect } from './redirect.ts'
 import { compilePathRewrite } from './rewrite.ts'
 
-const compilePattern: CompilePattern = (pattern) => ({
-  matches: (text) => new RegExp(`^(?:${pattern})$`).test(text),
-  replaceAll: (text, by) => text.replaceAll(new RegExp(pattern, 'g'), by.replaceAll(/\\(\d)/g, '$$$1')),
-})
+const compilePattern: CompilePattern = (pattern) => LinearRegex.compile(pattern)
 
 describe('a path is rewritten', () => {
   it.each<[PathRewrite, PathMatcher | undefined, string, string]>([

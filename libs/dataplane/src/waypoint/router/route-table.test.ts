@@ -1,3 +1,4 @@
+import { LinearRegex } from '@ambient-lab/policy'
 import type { RouteMatch } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import { hostOf } from './domains.ts'
@@ -5,13 +6,7 @@ import type { CompilePattern } from './matchers.ts'
 import { queryParameter } from './query.ts'
 import { type RoutedRequest, RouteTable } from './route-table.ts'
 
-const compilePattern: CompilePattern = (pattern) => {
-  const whole = new RegExp(`^(?:${pattern})$`)
-  return {
-    matches: (text) => whole.test(text),
-    replaceAll: (text, by) => text.replaceAll(new RegExp(pattern, 'g'), by.replaceAll(/\\(\d)/g, '$$$1')),
-  }
-}
+const compilePattern: CompilePattern = (pattern) => LinearRegex.compile(pattern)
 
 function request(overrides: Partial<Omit<RoutedRequest, 'headers'>> & { headers?: Record<string, string> } = {}) {
   const { headers = {}, ...rest } = overrides
