@@ -1,12 +1,13 @@
 import { listCell } from '../cells.ts'
-import { INT32, ISTIO_DURATION, PERCENT, type Percent, UINT32 } from '../istio-fields.ts'
-import { isFqdn, isNamespaceName, isWildcardDomain, overlap } from '../istio-names.ts'
+import { COUNT, INT32, ISTIO_DURATION, PERCENT, type Percent, PORT_NUMBER, UINT32 } from '../istio-fields.ts'
+import { isFqdn, isNamespaceName, isRegex, isWildcardDomain, overlap } from '../istio-names.ts'
 import { defineKind, type JsonSchema } from '../kind.ts'
 import type { Resource } from '../resource.ts'
 import {
   array,
   atMostOneOf,
   boolean,
+  integer,
   map,
   object,
   oneOf,
@@ -204,25 +205,49 @@ const HOSTS = withRules<readonly string[]>(array(WILDCARD_HOST), {
     hosts.every((host, index) => hosts.every((other, at) => at <= index || !overlap(host, other))),
 })
 
-const MATCH = atMostOneOf(object({ exact: string(), prefix: string(), regex: string() }), 'exact', 'prefix', 'regex')
+const REGEX = withRules<string>(string(), {
+  // Istio takes a lone `*`, which is none, for "any value".
+  'must be a regular expression': (text) => text === '*' || isRegex(text),
+})
+const MATCH = atMostOneOf(
+  object({ exact: string(), prefix: string({ minLength: 1 }), regex: REGEX }),
+  'exact',
+  'prefix',
+  'regex',
+)
 
 const DESTINATION = object(
-  { host: string(), port: object({ number: UINT32 }), subset: string() },
+  {
+    host: withRules<string>(string(), { 'must be a host name': isWildcardDomain }),
+    port: object({ number: PORT_NUMBER }, { required: ['number'] }),
+    subset: string(),
+  },
   { required: ['host'] },
 )
 
-const HEADER_OPERATIONS = object({ add: STRING_MAP, remove: STRINGS, set: STRING_MAP })
+/** Envoy puts values in place of `%COMMAND%`; a bare percent sign is written twice. */
+const HEADER_VALUE = /^([^%]|%%|%[A-Z_0-9]+(\([^)]*\))?(:\d+)?%)*$/
+
+const HEADER_VALUES = withRules<Readonly<Record<string, string>>>(STRING_MAP, {
+  'a header needs a name': (headers) => Object.keys(headers).every((name) => name !== ''),
+  'a "%" that starts no command is written twice': (headers) =>
+    Object.values(headers).every((value) => HEADER_VALUE.test(value)),
+})
+
+const HEADER_OPERATIONS = object({ add: HEADER_VALUES, remove: array(string({ minLength: 1 })), set: HEADER_VALUES })
 const HEADERS = object({ request: HEADER_OPERATIONS, response: HEADER_OPERATIONS })
 const OPTIONAL_BOOLEAN = boolean({ nullable: true })
 const OPTIONAL_UINT32: JsonSchema = { ...UINT32, nullable: true }
 
+const HEADER_NAMES = array(string({ minLength: 1 }))
+
 const CORS_POLICY = object({
   allowCredentials: OPTIONAL_BOOLEAN,
-  allowHeaders: STRINGS,
-  allowMethods: STRINGS,
+  allowHeaders: HEADER_NAMES,
+  allowMethods: array(oneOf('*', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE')),
   allowOrigin: STRINGS,
-  allowOrigins: array(MATCH),
-  exposeHeaders: STRINGS,
+  allowOrigins: array(withRules<StringMatch>(MATCH, { 'an origin must not be empty': ({ exact }) => exact !== '' })),
+  exposeHeaders: HEADER_NAMES,
   maxAge: ISTIO_DURATION,
   unmatchedPreflights: oneOf('UNSPECIFIED', 'FORWARD', 'IGNORE'),
 })
@@ -235,9 +260,20 @@ const DIRECT_RESPONSE = object(
   { required: ['status'] },
 )
 
+const GRPC_STATUS = [
+  ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'],
+  ...['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED'],
+  ...['INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'],
+]
+
 const FAULT = object({
   abort: atMostOneOf(
-    object({ grpcStatus: string(), http2Error: string(), httpStatus: INT32, percentage: PERCENT }),
+    object({
+      grpcStatus: oneOf(...GRPC_STATUS),
+      http2Error: string(),
+      httpStatus: integer({ minimum: 200, maximum: 600 }),
+      percentage: PERCENT,
+    }),
     'httpStatus',
     'grpcStatus',
     'http2Error',
@@ -266,28 +302,62 @@ const HTTP_MATCH = object({
   withoutHeaders: map(MATCH),
 })
 
-const REDIRECT = atMostOneOf(
-  object({
-    authority: string(),
-    derivePort: oneOf('FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'),
-    port: UINT32,
-    prefixRewrite: string(),
-    redirectCode: UINT32,
-    scheme: string(),
-    uri: string(),
-  }),
-  'port',
-  'derivePort',
+const REDIRECT = withRules<HttpRedirect>(
+  atMostOneOf(
+    object({
+      authority: string(),
+      derivePort: oneOf('FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'),
+      port: UINT32,
+      prefixRewrite: string(),
+      redirectCode: withRules<number>(UINT32, {
+        'must be 300 to 399': (code) => code === 0 || (code >= 300 && code < 400),
+      }),
+      scheme: string(),
+      uri: string(),
+    }),
+    'port',
+    'derivePort',
+  ),
+  {
+    'a redirect must change something': ({ uri, prefixRewrite, authority, port, derivePort, scheme }) =>
+      [uri, prefixRewrite, authority, port, derivePort, scheme].some(Boolean),
+    'uri and prefixRewrite exclude each other': ({ uri, prefixRewrite }) => !uri || !prefixRewrite,
+  },
 )
 
-const RETRIES = object({
-  attempts: INT32,
-  backoff: ISTIO_DURATION,
-  perTryTimeout: ISTIO_DURATION,
-  retryIgnorePreviousHosts: OPTIONAL_BOOLEAN,
-  retryOn: string(),
-  retryRemoteLocalities: OPTIONAL_BOOLEAN,
-})
+/** Conditions under which Envoy retries; the same list takes status codes. */
+const RETRY_ON = [
+  ...['5xx', 'gateway-error', 'reset', 'reset-before-request', 'connect-failure', 'envoy-ratelimited', 'retriable-4xx'],
+  ...['refused-stream', 'retriable-status-codes', 'retriable-headers', 'http3-post-connect-failure', 'cancelled'],
+  ...['deadline-exceeded', 'internal', 'resource-exhausted', 'unavailable'],
+]
+
+const isRetryCondition = (word: string) => RETRY_ON.includes(word) || /^[1-5]\d\d$/.test(word)
+
+const RETRIES = withRules<HttpRetry>(
+  object({
+    attempts: COUNT,
+    backoff: ISTIO_DURATION,
+    perTryTimeout: ISTIO_DURATION,
+    retryIgnorePreviousHosts: OPTIONAL_BOOLEAN,
+    retryOn: withRules<string>(string(), {
+      'every word must be a retry condition or a status code': (text) =>
+        text === '' || text.split(',').every((word) => isRetryCondition(word.trim())),
+    }),
+    retryRemoteLocalities: OPTIONAL_BOOLEAN,
+  }),
+  {
+    'no attempts: nothing else may be set': ({ attempts, ...settings }) =>
+      attempts !== 0 || Object.keys(settings).length === 0,
+  },
+)
+
+const ROUTE = withRules<readonly HttpRouteDestination[]>(
+  array(object({ destination: DESTINATION, headers: HEADERS, weight: COUNT }, { required: ['destination'] })),
+  {
+    'the weights must not all be 0': (route) => route.length < 2 || route.some(({ weight = 0 }) => weight > 0),
+  },
+)
 
 const AUTHORITY_HEADERS = [':authority', 'host']
 
@@ -314,9 +384,9 @@ const HTTP_ROUTE = withRules<VirtualServiceHttpRoute>(
     rewrite: object({
       authority: string(),
       uri: string(),
-      uriRegexRewrite: object({ match: string(), rewrite: string() }),
+      uriRegexRewrite: object({ match: REGEX, rewrite: string() }),
     }),
-    route: array(object({ destination: DESTINATION, headers: HEADERS, weight: INT32 }, { required: ['destination'] })),
+    route: ROUTE,
     timeout: ISTIO_DURATION,
   }),
   {
