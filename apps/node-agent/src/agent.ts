@@ -1,7 +1,15 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { LinkFaults, LocalSvids, LocalWorkloads, NodeNetwork, WsMtlsTransport, Ztunnel } from '@ambient-lab/dataplane'
+import {
+  LinkFaults,
+  LocalSvids,
+  LocalWorkloads,
+  NodeNetwork,
+  ProxyStateHolder,
+  WsMtlsTransport,
+  Ztunnel,
+} from '@ambient-lab/dataplane'
 import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
 import {
   assert,
@@ -36,9 +44,10 @@ import type { NodeCredentials } from './credentials.ts'
 import { isIdentityRefused, obtainCredentials } from './enrolment.ts'
 import { LineLog } from './hosting/line-log.ts'
 import type { Mesh } from './hosting/mesh.ts'
+import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
 import { checkTcp } from './hosting/tcp-probe.ts'
-import { WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
+import { PROXY_HEAP_MIB_MAX, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
 import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
 import { describePortOwner } from './port-owner.ts'
@@ -77,6 +86,7 @@ export class Agent {
   readonly #svids: SvidSource
   readonly #ztunnel: Ztunnel
   readonly #simulated: SimulatedWorkloads
+  readonly #proxies: ProxyThreads
   readonly #host: WorkloadHost
   readonly #loads: LoadHost
   readonly #readiness: Readiness
@@ -113,6 +123,7 @@ export class Agent {
       { clock, random: random.fork('workloads'), spawn },
       { host: config.workloadHost },
     )
+    this.#proxies = this.#createProxies()
     this.#host = this.#createHost()
     this.#loads = new LoadHost({
       clock,
@@ -195,6 +206,8 @@ export class Agent {
         apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
+          review: async (query) => this.#ztunnel.review(query),
+          replay: async (query) => this.#ztunnel.replay(query),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
         onState: (state) => this.#linkState(state.connected ? undefined : state.reason),
@@ -236,7 +249,10 @@ export class Agent {
     const resources = upserts.map(({ resource }) => resource)
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
+    // Threads of proxies are told even of what only they are interested in, and of what the ztunnel knows as well.
+    const refused = this.#proxies.apply(typeUrl, upserts, removed)
     if (typeUrl === LINK_FAULT_TYPE) return this.#faultFeed.apply(upserts, removed)
+    if (!ProxyStateHolder.holds(typeUrl)) return refused
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
   }
 
@@ -245,6 +261,7 @@ export class Agent {
     this.#connected = lost === undefined
     if (!lost) {
       this.#log.info('connected to the control plane')
+      this.#svids.retryFailed()
       return
     }
     this.#agentMetrics.linkLost(wasConnected)
@@ -303,6 +320,20 @@ export class Agent {
     })
   }
 
+  #createProxies(): ProxyThreads {
+    const { clock, random } = this.#components
+    const { node, host, workloadHost: adminHost, certificateTtlSeconds, drainDeadlineMs } = this.#config
+    return new ProxyThreads(
+      {
+        clock,
+        random: random.fork('proxies'),
+        spawn: () => startWorkerThread('proxy', { resourceLimits: { maxOldGenerationSizeMb: PROXY_HEAP_MIB_MAX } }),
+        sign: (csrPem, ttlSeconds) => this.#sign(csrPem, ttlSeconds),
+      },
+      { node, host, adminHost, certificateTtlSeconds, drainDeadlineMs },
+    )
+  }
+
   #createHost(): WorkloadHost {
     const { clock, random, environment } = this.#components
     const { node, workloadHost } = this.#config
@@ -312,6 +343,7 @@ export class Agent {
         random: random.fork('host'),
         mesh: this.#countedMesh(),
         simulated: this.#simulated,
+        proxies: this.#proxies,
         check: checkTcp(clock),
         environment,
         certificateOf: (identity) => this.#certificateOf(identity),

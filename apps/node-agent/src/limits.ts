@@ -33,6 +33,9 @@ export const EVENTS_PENDING_MAX = 500
 /** Threads of workloads: an app that hoards memory ends its worker, never the node. */
 export const WORKLOADS_HEAP_MIB_MAX = 256
 
+/** Threads of L7 proxies: buffers are bounded per request, so that this is some ten thousand of them at once. */
+export const PROXY_HEAP_MIB_MAX = 512
+
 /** Of an HTTP request that a simulated workload reads or a response that it takes in. */
 export const APP_BODY_BYTES_MAX = 8 * MiB
 

@@ -3,6 +3,7 @@ export { type CapturedConnection, CaptureHandshake } from './capture/redirect.ts
 export { type Resolution, type ResolveRequest, resolveHost } from './capture/resolver.ts'
 export { answerQuestion, type DnsAnswer, type DnsQuestion, type DnsRecord } from './dns/answer.ts'
 export * from './errors.ts'
+export * from './http1/index.ts'
 export * from './memory-plain-network.ts'
 export * from './plain-network.ts'
 export { type Endpoint, type EndpointSet, targetPortOf } from './state/endpoint-set.ts'
@@ -21,6 +22,9 @@ export {
   type TunnelSession,
   WsMtlsTransport,
 } from './tunnel/index.ts'
+export * from './waypoint/path-normalization.ts'
+export { checkProxyResource } from './waypoint/proxy-config.ts'
+export * from './waypoint/waypoint.ts'
 export { formatForwarded } from './ztunnel/forwarded.ts'
 export { type InboundPlan, planInbound } from './ztunnel/inbound-plan.ts'
 export { chooseEndpoint } from './ztunnel/load-balancing.ts'

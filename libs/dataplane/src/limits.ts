@@ -43,6 +43,9 @@ export const AUTHORITY_LENGTH_MAX = HOST_NAME_LENGTH_MAX + 6
 /** Connections that ended and can still be listed; at a busy node some minutes' worth, about 1 KiB each. */
 export const ENDED_CONNECTIONS_KEPT = 1_024
 
+/** Answers of policy that can be asked again; a busy minute's worth, some 300 bytes each. */
+export const DECISIONS_KEPT = 8_192
+
 /** Edges counted for the topology; beyond it the rest is counted as one. */
 export const EDGES_MAX = 10_000
 

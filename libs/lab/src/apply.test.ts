@@ -53,6 +53,14 @@ test('each object is created, changed or unchanged, in the order given', async (
   expect(await outcomes([config('b', { x: '2' }), config('a', { x: '1' })])).toEqual(['b changed', 'a unchanged'])
 })
 
+test('a dry run says what would happen and stores nothing', async () => {
+  await applyAll(client, [config('a', { x: '1' }), config('b', { x: '1' })])
+  const before = stored()
+  const items = [config('a', { x: '2' }), config('b', { x: '1' }), config('c', {})]
+  expect(await outcomes(items, { dryRun: true })).toEqual(['a changed', 'b unchanged', 'c created'])
+  expect(stored()).toEqual(before)
+})
+
 test('an object whose status moves on meanwhile is unchanged', async () => {
   const map = config('a', { x: '1' })
   await applyAll(client, [map])

@@ -88,17 +88,17 @@ async function applyOne(client: ApiClient, item: ApplyItem, options: ApplyOption
   done.push({ item, object, previous, outcome: outcomeOf(previous, object, created) })
 }
 
+/** By content and not by resourceVersion, which a dry run leaves as it is. A status is others' to write, at any time. */
 function outcomeOf(previous: Resource | undefined, object: Resource, created: boolean): ApplyOutcome {
-  if (created) return 'created'
-  return isDeepStrictEqual(asWritten(previous), asWritten(object)) ? 'unchanged' : 'changed'
+  if (created || !previous) return 'created'
+  const { status: _, ...before } = withoutBookkeeping(previous)
+  const { status: __, ...after } = withoutBookkeeping(object)
+  return isDeepStrictEqual(before, after) ? 'unchanged' : 'changed'
 }
 
-/** Without what others write meanwhile: a load counts on in its status. */
-function asWritten(object: Resource | undefined): unknown {
-  if (!object) return undefined
-  const { status: _, metadata, ...fields } = object
-  const { resourceVersion: __, managedFields: ___, ...meta } = metadata
-  return { ...fields, metadata: meta }
+function withoutBookkeeping(object: Resource): Resource {
+  const { resourceVersion: _, managedFields: __, ...metadata } = object.metadata
+  return { ...object, metadata }
 }
 
 /** In reverse, so that what was needed is removed last. @returns the objects that could not be put back */
@@ -119,8 +119,7 @@ async function undoOne(client: ApiClient, { item, object, previous, outcome }: W
   const { name, namespace } = object.metadata
   if (outcome === 'created') return client.delete(type, { name, namespace })
   if (outcome === 'unchanged' || !previous) return
-  const { resourceVersion: _, managedFields: __, ...metadata } = previous.metadata
-  await client.replace(type, { ...previous, metadata })
+  await client.replace(type, withoutBookkeeping(previous))
 }
 
 /** The type in the version in which the object is written. */

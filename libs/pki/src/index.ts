@@ -2,6 +2,10 @@ export * from './authorizer.ts'
 export * from './certificate-authority.ts'
 export { type CsrWish, createCsr, type ParsedCsr, parseCsr } from './csr.ts'
 export * from './errors.ts'
+export { type JwkSet, parseJwkSet, type VerificationKey } from './jwk-set.ts'
+export * from './jwk-set-source.ts'
+export * from './jwt.ts'
+export * from './jwt-failure.ts'
 export * from './keys.ts'
 export * from './limits.ts'
 export * from './spiffe-bundle.ts'
@@ -10,6 +14,7 @@ export type { CertificateSigner, SignedCertificate } from './svid-request.ts'
 export * from './svid-source.ts'
 export * from './trust-bundle.ts'
 export * from './trust-domain.ts'
+export * from './verified-tokens.ts'
 export {
   type CertificateFacts,
   type CertificateTemplate,

@@ -123,9 +123,15 @@ export class HostedWorkload {
   }
 
   #startContainers(capture: HostPort): void {
-    const { endpoint, containers } = this.assignment
+    const { endpoint, containers, proxy } = this.assignment
     if (endpoint !== undefined) {
       this.#startEndpoint(endpoint)
+      return
+    }
+    if (proxy !== undefined) {
+      const runner = this.#components.proxies.run({ ...this.assignment, proxy }, this.identity, this.#observer)
+      this.#runners = [{ name: containers[0]?.name ?? 'istio-proxy', runner }]
+      this.#onChange()
       return
     }
     // The worker is sent a copy: only what a container needs.

@@ -1,6 +1,6 @@
 import type { CodedError } from '@ambient-lab/std'
 import { CAPTURE_EARLY_BYTES_MAX } from '../limits.ts'
-import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
+import { type ByteSink, type ByteStream, deliverBorrowed, writeBorrowed } from '../stream/byte-stream.ts'
 
 /** Reads the first bytes of a stream, before it belongs to somebody else. */
 export interface PrefixReader {
@@ -47,6 +47,10 @@ export class PrefixedStream implements ByteStream, ByteSink {
     return this.#inner.write(chunk)
   }
 
+  writeBorrowed(chunk: Uint8Array): boolean {
+    return writeBorrowed(this.#inner, chunk)
+  }
+
   end(): void {
     this.#inner.end()
   }
@@ -73,6 +77,11 @@ export class PrefixedStream implements ByteStream, ByteSink {
   onData(chunk: Uint8Array): void {
     if (this.#live) this.#sink!.onData(chunk)
     else this.#keep(chunk)
+  }
+
+  onBorrowed(chunk: Uint8Array): void {
+    if (this.#live) deliverBorrowed(this.#sink!, chunk)
+    else this.#keep(new Uint8Array(chunk))
   }
 
   onEnd(): void {

@@ -1,7 +1,7 @@
 import { BugError, CodedError, SeededRandom } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { describe, expect, it } from 'vitest'
-import type { ByteSink, ByteStream } from './byte-stream.ts'
+import { type ByteSink, type ByteStream, writeBorrowed } from './byte-stream.ts'
 
 export interface StreamPair {
   readonly near: ByteStream
@@ -47,6 +47,13 @@ export class Recorder implements ByteSink {
   }
 }
 
+/** Takes borrowed chunks, as whoever moves bytes does: what it keeps it copies. */
+export class Borrower extends Recorder {
+  onBorrowed(chunk: Uint8Array): void {
+    this.onData(new Uint8Array(chunk))
+  }
+}
+
 const WHY = new CodedError('TEST_RESET', 'the test resets')
 
 /** The promises that every ByteStream keeps. */
@@ -73,6 +80,57 @@ export function describeByteStream(name: string, open: () => Promise<StreamPair>
         expect(nearSink.content.equals(sentByFar)).toBe(true)
         expect(farSink.events).toEqual(['data', 'end', 'close'])
         expect([nearSink.reason, farSink.reason]).toEqual([undefined, undefined])
+      }),
+    )
+
+    it(
+      'carries chunks that are overwritten as soon as they are written, to a sink that gives them back at once',
+      on(async (near, far) => {
+        const [sentByNear, sentByFar] = [randomBytes(3, 3_000_000), randomBytes(4, 2_000_000)]
+        const [nearSink, farSink] = [new Borrower(), new Borrower()]
+        farSink.onBytes = () => {
+          // Now and then the reader is slow.
+          if (farSink.bytes % 5 !== 0) return
+          far.pause()
+          setImmediate(() => far.resume())
+        }
+        startWriting(near, nearSink, sentByNear, overwritten)
+        startWriting(far, farSink, sentByFar, overwritten)
+        await eventually(() => nearSink.isClosed && farSink.isClosed)
+        expect(farSink.content.equals(sentByNear)).toBe(true)
+        expect(nearSink.content.equals(sentByFar)).toBe(true)
+        expect([nearSink.reason, farSink.reason]).toEqual([undefined, undefined])
+      }),
+    )
+
+    it(
+      'keeps the order of lent and borrowed chunks, and of the end behind them',
+      on(async (near, far) => {
+        const [nearSink, farSink] = [new Borrower(), new Recorder()]
+        near.start(nearSink)
+        far.start(farSink)
+        const sizes = [10, 5_000, 60_000, 3, 70_000, 1]
+        sizes.forEach((bytes, index) => {
+          const chunk = Buffer.alloc(bytes, index)
+          if (index % 2 === 0) overwritten(near, chunk)
+          else near.write(chunk)
+        })
+        near.end()
+        await eventually(() => farSink.events.includes('end'))
+        const expected = Buffer.concat(sizes.map((bytes, index) => Buffer.alloc(bytes, index)))
+        expect(farSink.content.equals(expected)).toBe(true)
+      }),
+    )
+
+    it(
+      'calls a borrowed write after end a bug, and ignores one after a reset',
+      on(async (near, far) => {
+        near.start(new Recorder())
+        far.start(new Recorder())
+        near.end()
+        expect(() => writeBorrowed(near, Buffer.alloc(10_000))).toThrow(BugError)
+        far.reset(WHY)
+        writeBorrowed(far, Buffer.alloc(10_000))
       }),
     )
 
@@ -214,8 +272,20 @@ export function describeByteStream(name: string, open: () => Promise<StreamPair>
   })
 }
 
+/** Writes a chunk and spoils it. */
+function overwritten(stream: ByteStream, chunk: Buffer): boolean {
+  const goOn = writeBorrowed(stream, chunk)
+  chunk.fill(0xee)
+  return goOn
+}
+
 /** Writes `content` in pieces of many sizes, stopping when told to, and half-closes. */
-export function startWriting(stream: ByteStream, sink: Recorder, content: Buffer): void {
+export function startWriting(
+  stream: ByteStream,
+  sink: Recorder,
+  content: Buffer,
+  write: (stream: ByteStream, piece: Buffer) => boolean = (to, piece) => to.write(piece),
+): void {
   const random = new SeededRandom(content.length)
   let at = 0
   const more = () => {
@@ -223,7 +293,7 @@ export function startWriting(stream: ByteStream, sink: Recorder, content: Buffer
       const bytes = 1 + random.integer(random.next() < 0.1 ? 200_000 : 2_000)
       const piece = Buffer.from(content.subarray(at, at + bytes))
       at += piece.length
-      if (!stream.write(piece)) return
+      if (!write(stream, piece)) return
     }
     stream.end()
   }

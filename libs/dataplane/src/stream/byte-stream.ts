@@ -20,6 +20,11 @@ export interface ByteStream {
    * and bounded only by the caller.
    */
   write(chunk: Uint8Array): boolean
+  /**
+   * As `write`, of a chunk that the caller takes back at once: what the stream cannot send now it copies. Streams that
+   * have it spare a fast path its allocations; the function `writeBorrowed` serves those that do not.
+   */
+  writeBorrowed?(chunk: Uint8Array): boolean
   /** No more bytes from us (TCP FIN). The peer may still send. */
   end(): void
   /** Stops delivery after the current chunk, so that the peer is held back; idempotent. */
@@ -34,10 +39,28 @@ export interface ByteStream {
 export interface ByteSink {
   /** The chunk is the sink's to keep or hand on; it is a view, and others may hold views beside it. */
   onData(chunk: Uint8Array): void
+  /**
+   * A sink that has this may get its bytes here instead of in `onData`: as a chunk that is overwritten when the call
+   * returns. Streams lend what they read into memory that is used again and again.
+   */
+  onBorrowed?(chunk: Uint8Array): void
   /** The peer will send no more. */
   onEnd(): void
   /** What was buffered fell below the low mark. */
   onDrain(): void
   /** The stream is gone; `reason` is undefined when both directions ended in order. */
   onClose(reason: CodedError | undefined): void
+}
+
+// `new Uint8Array(chunk)` and not `chunk.slice()`: that of a Buffer is no copy.
+
+/** Writes a chunk that is somebody else's again when this returns. Returns what `write` does. */
+export function writeBorrowed(stream: ByteStream, chunk: Uint8Array): boolean {
+  return stream.writeBorrowed ? stream.writeBorrowed(chunk) : stream.write(new Uint8Array(chunk))
+}
+
+/** Hands a borrowed chunk on to a sink, as it prefers to have it. */
+export function deliverBorrowed(sink: ByteSink, chunk: Uint8Array): void {
+  if (sink.onBorrowed) sink.onBorrowed(chunk)
+  else sink.onData(new Uint8Array(chunk))
 }

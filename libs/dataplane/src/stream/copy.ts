@@ -1,5 +1,5 @@
 import { CodedError } from '@ambient-lab/std'
-import type { ByteSink, ByteStream } from './byte-stream.ts'
+import { type ByteSink, type ByteStream, writeBorrowed } from './byte-stream.ts'
 import { DOWNSTREAM_DISCONNECTED, STREAM_RESET, UPSTREAM_DISCONNECTED } from './errors.ts'
 
 export interface CopyResult {
@@ -110,6 +110,11 @@ class Side implements ByteSink {
   onData(chunk: Uint8Array): void {
     this.bytesRead += chunk.length
     if (!this.#to.write(chunk)) this.stream.pause()
+  }
+
+  onBorrowed(chunk: Uint8Array): void {
+    this.bytesRead += chunk.length
+    if (!writeBorrowed(this.#to, chunk)) this.stream.pause()
   }
 
   onEnd(): void {

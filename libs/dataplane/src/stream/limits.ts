@@ -5,3 +5,21 @@ export const MEMORY_STREAM_HIGH_MARK_BYTES = 64 * KiB
 
 /** TCP keepalive starts after this much silence: ztunnel's KEEPALIVE_TIME (ambient.md §2.3). */
 export const TCP_KEEPALIVE_IDLE_MS = 180_000
+
+/**
+ * Bytes gathered for one write: eight TLS records, which the receiving side decrypts without a rest; small enough
+ * for all its copies to stay in a core's cache.
+ */
+export const BLOCK_BYTES = 128 * KiB
+
+/** Blocks kept for reuse; as many streams can be writing at once without an allocation. */
+export const SPARE_BLOCKS_MAX = 16
+
+/** What one read may bring: two of them fill a block, with room for the heads of their frames. */
+export const READ_BYTES = 64 * KiB - 32
+
+/** What one read of TLS may bring: a record (RFC 8446 §5.1). */
+export const TLS_READ_BYTES = 16 * KiB
+
+/** From here on borrowed bytes are gathered in a block; fewer are copied to a place of their own size. */
+export const GATHERED_BYTES_MIN = 4 * KiB

@@ -97,7 +97,7 @@ export class MemoryStream implements ByteStream {
   *#slice(chunk: Uint8Array): Generator<Uint8Array> {
     const { slicing } = this.#init
     // A copy, because the writer may reuse its buffer as soon as we say that nothing is buffered.
-    const copy = chunk.slice()
+    const copy = new Uint8Array(chunk)
     if (!slicing) return yield copy
     for (let offset = 0; offset < copy.length; ) {
       const bytes = 1 + slicing.random.integer(slicing.bytesMax)

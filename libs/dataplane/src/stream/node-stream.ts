@@ -2,7 +2,9 @@ import { connect, type Socket } from 'node:net'
 import { assert, type Clock, CodedError, errorMessage, systemClock } from '@ambient-lab/std'
 import type { ByteSink, ByteStream } from './byte-stream.ts'
 import { CONNECT_FAILED, CONNECT_TIMEOUT, STREAM_RESET, socketError } from './errors.ts'
-import { TCP_KEEPALIVE_IDLE_MS } from './limits.ts'
+import { BLOCK_BYTES, GATHERED_BYTES_MIN, READ_BYTES, TCP_KEEPALIVE_IDLE_MS, TLS_READ_BYTES } from './limits.ts'
+import { readInto } from './read-buffer.ts'
+import { acquireBlock, releaseBlock } from './spare-blocks.ts'
 import { atTurnEnd } from './turn-end.ts'
 
 export interface NodeStreamInit {
@@ -14,13 +16,23 @@ export interface NodeStreamInit {
   readonly gather?: boolean
 }
 
+/** Into which every TCP socket reads: one read at a time, and its bytes are taken before the next. */
+const sharedReadBuffer = new Uint8Array(READ_BYTES)
+
 /** A TCP or TLS socket as a ByteStream. The socket must be open, allow half-open, and have no reader yet. */
 export class NodeStream implements ByteStream {
   readonly #socket: Socket
   readonly #gather: boolean
   #sink: ByteSink | undefined
   #reason: CodedError | undefined
+  /** Whether the turn's end will send what was gathered. */
   #gathering = false
+  #corked = false
+  /** Borrowed bytes that leave together. */
+  #block: Uint8Array | undefined
+  #blockBytes = 0
+  /** Blocks that are the socket's until it has sent them, in order. */
+  #lent: Uint8Array[] | undefined
   #ended = false
   #closed = false
 
@@ -40,7 +52,7 @@ export class NodeStream implements ByteStream {
     }
     this.#socket.on('end', () => sink.onEnd())
     if (this.#gather) this.#socket.on('drain', () => sink.onDrain())
-    this.#socket.on('data', (chunk: Uint8Array) => sink.onData(chunk))
+    if (!this.#readBorrowed(sink)) this.#readOwned(sink)
     // Whoever read a handshake from this socket has left it paused.
     this.#socket.resume()
   }
@@ -53,18 +65,35 @@ export class NodeStream implements ByteStream {
       socket.write(chunk, this.#onWritten)
       return socket.writableLength === 0
     }
-    if (!this.#gathering) {
-      this.#gathering = true
+    this.#releaseSoon()
+    if (!this.#corked) {
+      this.#corked = true
       socket.cork()
-      atTurnEnd(this.#release)
     }
+    this.#sendBlock()
     socket.write(chunk)
     return !socket.writableNeedDrain
+  }
+
+  writeBorrowed(chunk: Uint8Array): boolean {
+    const socket = this.#socket
+    if (this.#closed || socket.destroyed) return true
+    if (!this.#gather || chunk.length < GATHERED_BYTES_MIN || chunk.length > BLOCK_BYTES) {
+      return this.write(Buffer.from(chunk))
+    }
+    assert(!this.#ended, 'write after end')
+    this.#releaseSoon()
+    if (this.#blockBytes + chunk.length > BLOCK_BYTES) this.#sendBlock()
+    this.#block ??= acquireBlock()
+    this.#block.set(chunk, this.#blockBytes)
+    this.#blockBytes += chunk.length
+    return socket.writableLength + this.#blockBytes < socket.writableHighWaterMark || !socket.writableNeedDrain
   }
 
   end(): void {
     if (this.#ended) return
     this.#ended = true
+    this.#sendBlock()
     this.#socket.end()
   }
 
@@ -85,12 +114,59 @@ export class NodeStream implements ByteStream {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength
+    return this.#socket.writableLength + this.#blockBytes
+  }
+
+  /** Reads without an allocation, for a sink that takes what it needs at once. False where that cannot be, or not yet. */
+  #readBorrowed(sink: ByteSink): boolean {
+    if (!sink.onBorrowed) return false
+    const buffer = 'encrypted' in this.#socket ? new Uint8Array(TLS_READ_BYTES) : sharedReadBuffer
+    return readInto(this.#socket, buffer, (bytes) =>
+      sink.onBorrowed!(bytes === buffer.length ? buffer : buffer.subarray(0, bytes)),
+    )
+  }
+
+  #readOwned(sink: ByteSink): void {
+    // What came behind a handshake is in the socket already, and has to be had first.
+    let hasMore = this.#socket.readableLength > 0
+    this.#socket.on('data', (chunk: Uint8Array) => {
+      sink.onData(chunk)
+      if (!hasMore || this.#socket.readableLength > 0) return
+      hasMore = false
+      this.#readBorrowed(sink)
+    })
+  }
+
+  #releaseSoon(): void {
+    if (this.#gathering) return
+    this.#gathering = true
+    atTurnEnd(this.#release)
   }
 
   readonly #release = (): void => {
     this.#gathering = false
+    this.#sendBlock()
+    if (!this.#corked) return
+    this.#corked = false
     this.#socket.uncork()
+  }
+
+  #sendBlock(): void {
+    const block = this.#block
+    if (!block) return
+    const bytes = this.#blockBytes
+    this.#block = undefined
+    this.#blockBytes = 0
+    if (this.#socket.destroyed) return releaseBlock(block)
+    this.#lent ??= []
+    this.#lent.push(block)
+    this.#socket.write(bytes === block.length ? block : block.subarray(0, bytes), this.#onBlockSent)
+  }
+
+  readonly #onBlockSent = (error?: Error | null): void => {
+    const block = this.#lent!.shift()!
+    // After an error the system may still have the memory in its hands.
+    if (!error) releaseBlock(block)
   }
 
   readonly #onWritten = (): void => {

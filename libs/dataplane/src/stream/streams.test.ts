@@ -1,7 +1,8 @@
 import { createServer, type Socket } from 'node:net'
 import { SeededRandom, systemClock, VirtualClock } from '@ambient-lab/std'
+import { eventually } from '@ambient-lab/testing'
 import { describe, expect, it } from 'vitest'
-import { describeByteStream, Recorder, type StreamPair } from './byte-stream.conformance.ts'
+import { Borrower, describeByteStream, Recorder, type StreamPair, turns } from './byte-stream.conformance.ts'
 import { memoryPair } from './memory-stream.ts'
 import { dialNodeStream, dialSocket, NodeStream } from './node-stream.ts'
 
@@ -30,6 +31,43 @@ describe('dialSocket', () => {
   })
 })
 
+describe('NodeStream', () => {
+  it('reads without an allocation on this version of Node', async () => {
+    const { near, far, dispose } = await openSocketPair(true)
+    const lent = new Set<ArrayBufferLike>()
+    const sink = Object.assign(new Recorder(), {
+      onBorrowed: (chunk: Uint8Array) => {
+        lent.add(chunk.buffer)
+        sink.bytes += chunk.length
+      },
+    })
+    near.start(new Recorder())
+    far.start(sink)
+    for (let turn = 0; turn < 20; turn += 1) {
+      near.write(Buffer.alloc(100_000))
+      await turns(2)
+    }
+    await eventually(() => sink.bytes === 2_000_000)
+    expect(lent.size).toBe(1)
+    dispose()
+  })
+
+  it('delivers first what came before anybody started it', async () => {
+    const { near, far, socket, dispose } = await openSocketPair(true)
+    const sink = new Borrower()
+    near.start(new Recorder())
+    near.write(Buffer.from('before, '))
+    socket.resume().pause()
+    socket.read(0)
+    await eventually(() => socket.readableLength > 0)
+    far.start(sink)
+    expect(sink.bytes).toBe(0)
+    near.write(Buffer.from('after'))
+    await eventually(() => sink.content.toString() === 'before, after')
+    dispose()
+  })
+})
+
 describe('MemoryStream', () => {
   it('delivers after its latency, not before', async () => {
     const clock = new VirtualClock()
@@ -45,7 +83,7 @@ describe('MemoryStream', () => {
   })
 })
 
-async function openSocketPair(gather: boolean): Promise<StreamPair> {
+async function openSocketPair(gather: boolean): Promise<StreamPair & { readonly socket: Socket; dispose(): void }> {
   const accepted = Promise.withResolvers<Socket>()
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, accepted.resolve)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -58,6 +96,7 @@ async function openSocketPair(gather: boolean): Promise<StreamPair> {
   return {
     near,
     far,
+    socket,
     dispose() {
       socket.destroy()
       server.close()

@@ -8,7 +8,7 @@ import {
   sleep,
 } from '@ambient-lab/std'
 import type { LinkFault } from '@ambient-lab/xds'
-import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
+import { type ByteSink, type ByteStream, deliverBorrowed } from '../stream/byte-stream.ts'
 import { CUT_CONNECTION_HOLD_MS, HANDSHAKE_ROUND_TRIPS, LINK_QUEUE_BYTES_MAX } from './limits.ts'
 import type { LinkConditions } from './link-conditions.ts'
 
@@ -172,6 +172,7 @@ class ImpairedStream implements ByteStream {
     this.#sink = sink
     this.#carrier.start({
       onData: (chunk) => this.#abandoned || sink.onData(chunk),
+      onBorrowed: (chunk) => this.#abandoned || deliverBorrowed(sink, chunk),
       onEnd: () => this.#abandoned || sink.onEnd(),
       onDrain: () => this.#onCarrierDrain(),
       onClose: (reason) => this.#onCarrierClose(reason),
@@ -181,7 +182,7 @@ class ImpairedStream implements ByteStream {
   write(chunk: Uint8Array): boolean {
     const impairment = this.#link.impairment()
     if (this.#held.length === 0 && impairment === UNIMPAIRED) return this.#carrier.write(chunk)
-    this.#hold(chunk.slice())
+    this.#hold(new Uint8Array(chunk))
     if (this.#heldBytes >= LINK_QUEUE_BYTES_MAX) this.#starved = true
     return !this.#starved
   }

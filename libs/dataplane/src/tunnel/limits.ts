@@ -36,18 +36,12 @@ export const STREAMS_ACCEPTED_MAX = 200
 /** Ids are 31 bits as in HTTP/2; a session that runs out of them drains. */
 export const STREAM_ID_MAX = 2 ** 31 - 1
 
-/**
- * Bytes gathered for one write: eight TLS records, which the receiving side decrypts without a rest; small enough
- * for all its copies to stay in a core's cache.
- */
-export const BATCH_BYTES = 128 * KiB
-
-/** Batch buffers kept for reuse; as many sessions can be writing at once without an allocation. */
-export const BATCH_BUFFERS_SPARE_MAX = 16
-
 /** A stream with this much unsent says stop to its writer, and go on when it fell to the low mark. */
 export const SEND_HIGH_MARK_BYTES = 128 * KiB
 export const SEND_LOW_MARK_BYTES = 64 * KiB
+
+/** The same for bytes that had to be copied to wait: what a reader of a socket hands over at once. */
+export const SEND_COPIED_HIGH_MARK_BYTES = 32 * KiB
 
 /** Control frames waiting for a peer that does not read; one that also keeps asking is cut. */
 export const CONTROL_BYTES_MAX = 4 * MiB

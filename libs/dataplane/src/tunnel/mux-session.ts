@@ -199,11 +199,13 @@ export class MuxSession implements TunnelSession {
 
   readonly #sink: ByteSink = {
     onData: (chunk) => this.#onChunk(chunk),
+    onBorrowed: (chunk) => this.#onChunk(chunk),
     onEnd: () => this.#onCarrierGone(undefined),
     onDrain: () => this.#writer.onDrain(),
     onClose: (reason) => this.#onCarrierGone(reason),
   }
 
+  /** Keeps nothing of the chunk. */
   #onChunk(chunk: Uint8Array): void {
     if (this.#closed) return
     try {
@@ -422,6 +424,8 @@ export class MuxSession implements TunnelSession {
 
   readonly #streamOwner: MuxStreamOwner = {
     onSendable: (stream) => this.#writer.sendFrom(stream),
+    sendNow: (stream, chunk) => this.#writer.sendNow(stream, chunk),
+    hasRoom: (stream) => this.#writer.hasRoom(stream),
     onConsumed: (bytes) => this.#onConsumed(bytes),
     grant: (stream, bytes) => this.#send(FRAME.WINDOW, stream.id, encodeNumbers([bytes])),
     sendReset: (stream, reason) => {

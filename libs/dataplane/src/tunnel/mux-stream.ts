@@ -1,7 +1,8 @@
 import { assert, type CodedError } from '@ambient-lab/std'
 import { ByteQueue } from '../stream/byte-queue.ts'
-import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
+import { type ByteSink, type ByteStream, deliverBorrowed } from '../stream/byte-stream.ts'
 import {
+  SEND_COPIED_HIGH_MARK_BYTES,
   SEND_HIGH_MARK_BYTES,
   SEND_LOW_MARK_BYTES,
   STREAM_WINDOW_BYTES_INITIAL,
@@ -12,6 +13,10 @@ import {
 export interface MuxStreamOwner {
   /** The stream has bytes, or its FIN, that it may send now. */
   onSendable(stream: MuxStream): void
+  /** Puts as many of the bytes as may go into what leaves next; returns how many. */
+  sendNow(stream: MuxStream, chunk: Uint8Array): number
+  /** Whether another chunk would go the same way; if not, `onRoom` is called when it would. */
+  hasRoom(stream: MuxStream): boolean
   /** A reader took bytes: the connection's credit for them can go back. */
   onConsumed(bytes: number): void
   grant(stream: MuxStream, bytes: number): void
@@ -79,6 +84,21 @@ export class MuxStream implements ByteStream {
     return !this.#starved
   }
 
+  writeBorrowed(chunk: Uint8Array): boolean {
+    if (this.#closed) return true
+    assert(!this.#ended, 'write after end')
+    const sent = this.#unsent ? 0 : this.#owner.sendNow(this, chunk)
+    if (sent < chunk.length) {
+      this.#unsent ??= new ByteQueue()
+      this.#unsent.pushCopy(sent === 0 ? chunk : chunk.subarray(sent))
+      if (this.sendWindow > 0) this.#owner.onSendable(this)
+      if (this.#unsent.bytes >= SEND_COPIED_HIGH_MARK_BYTES) this.#starved = true
+    } else if (!this.#owner.hasRoom(this)) {
+      this.#starved = true
+    }
+    return !this.#starved
+  }
+
   end(): void {
     if (this.#ended || this.#closed) return
     this.#ended = true
@@ -122,13 +142,17 @@ export class MuxStream implements ByteStream {
     const end = unsent.takeInto(target, offset, bytes)
     this.sendWindow -= bytes
     if (unsent.bytes === 0) this.#unsent = undefined
-    if (this.#starved && unsent.bytes <= SEND_LOW_MARK_BYTES) {
-      this.#starved = false
-      this.#owner.later(() => {
-        if (!this.#closed && !this.#ended) this.#sink?.onDrain()
-      })
-    }
+    if (unsent.bytes <= SEND_LOW_MARK_BYTES) this.onRoom()
     return end
+  }
+
+  /** Whoever was told to stop may go on. */
+  onRoom(): void {
+    if (!this.#starved || this.bufferedBytes > SEND_LOW_MARK_BYTES) return
+    this.#starved = false
+    this.#owner.later(() => {
+      if (!this.#closed && !this.#ended) this.#sink?.onDrain()
+    })
   }
 
   onFinSent(): void {
@@ -149,18 +173,19 @@ export class MuxStream implements ByteStream {
     return this.#receiveWindow >= 0
   }
 
+  /** @param piece borrowed: overwritten when this returns */
   receive(piece: Uint8Array): void {
     if (this.#closed) {
       this.#owner.onConsumed(piece.length)
       return
     }
     if (this.#sink && !this.#paused && !this.#unread) {
-      this.#sink.onData(piece)
+      deliverBorrowed(this.#sink, piece)
       this.#consumed(piece.length)
       return
     }
     this.#unread ??= new ByteQueue()
-    this.#unread.push(piece)
+    this.#unread.pushCopy(piece)
   }
 
   onPeerEnd(): void {
@@ -179,6 +204,8 @@ export class MuxStream implements ByteStream {
     this.#closed = true
     this.#closeReason = reason
     this.#owner.onConsumed(this.#unread?.bytes ?? 0)
+    this.#unread?.clear()
+    this.#unsent?.clear()
     this.#unread = undefined
     this.#unsent = undefined
     this.#owner.onGone(this)
@@ -188,9 +215,11 @@ export class MuxStream implements ByteStream {
   #deliver(): void {
     const sink = this.#sink
     while (sink && this.#unread && !this.#paused) {
-      const piece = this.#unread.shift()!
-      if (this.#unread.bytes === 0) this.#unread = undefined
-      sink.onData(piece)
+      const unread = this.#unread
+      const piece = unread.shift()!
+      if (unread.bytes === 0) this.#unread = undefined
+      deliverBorrowed(sink, piece)
+      unread.settle()
       this.#consumed(piece.length)
     }
     if (!sink || this.#unread || this.#paused || this.#closed || !this.#peerEnded || this.#endDelivered) return

@@ -1,16 +1,19 @@
 import type { ByteStream } from '../stream/byte-stream.ts'
+import { BLOCK_BYTES, READ_BYTES } from '../stream/limits.ts'
+import { acquireBlock, releaseBlock } from '../stream/spare-blocks.ts'
 import type { AtTurnEnd } from '../stream/turn-end.ts'
 import { FRAME, HEAD_BYTES_MAX, writeHead } from './frame.ts'
-import { BATCH_BUFFERS_SPARE_MAX, BATCH_BYTES, DATA_BYTES_SENT_MAX } from './limits.ts'
+import { DATA_BYTES_SENT_MAX } from './limits.ts'
 import type { MuxStream } from './mux-stream.ts'
 
 /** Below this much room a batch takes no more DATA: a head and hardly a byte would be a waste. */
 const ROOM_BYTES_MIN = 256
 
 /**
- * The sending half of a session. Whatever a turn of the event loop has to say leaves in one buffer and one write: first
- * control frames, then DATA, a frame from each stream in turn. One batch is under way at a time, so what a slow network
- * holds up stays in the streams, which hold back their writers.
+ * The sending half of a session. Whatever a turn of the event loop has to say leaves in one buffer and one write: a batch.
+ * While nobody waits, frames go straight into the batch that leaves next. When that is full they wait: control frames
+ * here, in order, and DATA in its streams, which hold back their writers and then take turns, a frame each. One batch is
+ * under way at a time and one is being filled: more than that a slow network holds up nowhere.
  */
 export class MuxWriter {
   readonly #carrier: ByteStream
@@ -24,8 +27,13 @@ export class MuxWriter {
   /** Bytes that the peer lets the connection send; none before its SETTINGS. */
   #sendWindow = 0
   #flushQueued = false
+  /** The batch that leaves next, and how many bytes are in it. */
+  #batch: Uint8Array | undefined
+  #batchBytes = 0
   /** The batch under way; its memory is the carrier's until that has nothing buffered. */
   #busy: Uint8Array | undefined
+  /** Streams that were told to stop because no batch had room for more. */
+  #waiting: MuxStream[] = []
   /** A batch is being filled and not written yet. */
   #filling = false
   #endsNext = false
@@ -49,6 +57,36 @@ export class MuxWriter {
     this.#flushSoon()
   }
 
+  /** Puts bytes of a stream that has none waiting into the batch that leaves next. Returns how many found room. */
+  sendNow(stream: MuxStream, chunk: Uint8Array): number {
+    // Who waits comes first.
+    if (this.#firstReady || this.#ended || stream.sendWindow === 0 || this.#sendWindow === 0) return 0
+    const batch = this.#open()
+    if (this.#control.length > 0) this.#batchBytes = this.#fillControl(batch, this.#batchBytes)
+    const room = batch.length - this.#batchBytes - HEAD_BYTES_MAX
+    const bytes = Math.min(chunk.length, stream.sendWindow, this.#sendWindow, room)
+    if (this.#control.length > 0 || bytes < Math.min(chunk.length, ROOM_BYTES_MIN)) return 0
+    const at = writeHead(batch, this.#batchBytes, { type: FRAME.DATA, stream: stream.id, bytes, masked: this.#masked })
+    batch.set(bytes === chunk.length ? chunk : chunk.subarray(0, bytes), at)
+    this.#batchBytes = at + bytes
+    stream.sendWindow -= bytes
+    this.#sendWindow -= bytes
+    if (!this.#busy && !this.#hasRoom) this.#flush()
+    else this.#flushSoon()
+    return bytes
+  }
+
+  /** Whether the next read of a socket would find room in the batch; if not, the stream hears when it would. */
+  hasRoom(stream: MuxStream): boolean {
+    if (this.#hasRoom) return true
+    this.#waiting.push(stream)
+    return false
+  }
+
+  get #hasRoom(): boolean {
+    return BLOCK_BYTES - this.#batchBytes >= READ_BYTES + HEAD_BYTES_MAX
+  }
+
   /** Puts a stream into the round of those that send. */
   sendFrom(stream: MuxStream): void {
     if (!stream.isReady) this.#enqueue(stream)
@@ -64,7 +102,7 @@ export class MuxWriter {
 
   /** The carrier has nothing buffered any more. */
   onDrain(): void {
-    if (this.#busy) spareBatches.release(this.#busy)
+    if (this.#busy) releaseBlock(this.#busy)
     this.#busy = undefined
     this.#flush()
   }
@@ -78,6 +116,7 @@ export class MuxWriter {
       return
     }
     this.#busy = undefined
+    if (this.#batch && this.#batchBytes > 0) this.#carrier.write(this.#takeBatch(this.#batch))
     if (this.#control.length > 0) this.#carrier.write(this.#takeControl())
     this.#ended = true
     this.#carrier.end()
@@ -86,6 +125,8 @@ export class MuxWriter {
   abandon(): void {
     this.#ended = true
     this.#busy = undefined
+    this.#batch = undefined
+    this.#waiting = []
     this.#firstReady = undefined
     this.#lastReady = undefined
   }
@@ -103,24 +144,46 @@ export class MuxWriter {
 
   #flush(): void {
     while (!this.#busy && !this.#ended) {
-      const batch = spareBatches.acquire()
+      const batch = this.#open()
       this.#filling = true
-      const bytes = this.#fill(batch)
+      this.#batchBytes = this.#fill(batch, this.#batchBytes)
       this.#filling = false
-      if (bytes === 0) {
-        spareBatches.release(batch)
+      if (this.#batchBytes === 0) {
+        this.#batch = undefined
+        releaseBlock(batch)
         return
       }
-      const isDone = this.#carrier.write(bytes === batch.length ? batch : batch.subarray(0, bytes))
+      const isDone = this.#carrier.write(this.#takeBatch(batch))
       if (!isDone) this.#busy = batch
-      else if (this.#carrier.bufferedBytes === 0) spareBatches.release(batch)
+      else if (this.#carrier.bufferedBytes === 0) releaseBlock(batch)
+      this.#tellWaiting()
       if (this.#endsNext) this.end()
     }
   }
 
-  /** Returns how many bytes of the batch are filled. */
-  #fill(batch: Uint8Array): number {
-    let at = this.#fillControl(batch)
+  #open(): Uint8Array {
+    this.#batch ??= acquireBlock()
+    return this.#batch
+  }
+
+  #takeBatch(batch: Uint8Array): Uint8Array {
+    const bytes = this.#batchBytes
+    this.#batch = undefined
+    this.#batchBytes = 0
+    return bytes === batch.length ? batch : batch.subarray(0, bytes)
+  }
+
+  /** There is a new batch to fill. */
+  #tellWaiting(): void {
+    if (this.#waiting.length === 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const stream of waiting) stream.onRoom()
+  }
+
+  /** Adds what waits. Returns how many bytes of the batch are filled then. */
+  #fill(batch: Uint8Array, offset: number): number {
+    let at = this.#fillControl(batch, offset)
     // Streams in the round that only wait for credit of the connection must not keep it going for ever.
     let idle = 0
     while (this.#firstReady && idle < this.#readyCount && batch.length - at >= ROOM_BYTES_MIN) {
@@ -133,8 +196,8 @@ export class MuxWriter {
     return at
   }
 
-  #fillControl(batch: Uint8Array): number {
-    let at = 0
+  #fillControl(batch: Uint8Array, offset: number): number {
+    let at = offset
     let count = 0
     for (const frame of this.#control) {
       if (at + frame.length > batch.length) break
@@ -143,7 +206,7 @@ export class MuxWriter {
       count += 1
     }
     this.#control.splice(0, count)
-    this.controlBytes -= at
+    this.controlBytes -= at - offset
     return at
   }
 
@@ -192,18 +255,3 @@ export class MuxWriter {
     return stream
   }
 }
-
-/** Batch buffers between two uses: the same few stay in the processor's cache, whoever writes. */
-class SpareBatches {
-  readonly #spare: Uint8Array[] = []
-
-  acquire(): Uint8Array {
-    return this.#spare.pop() ?? new Uint8Array(BATCH_BYTES)
-  }
-
-  release(batch: Uint8Array): void {
-    if (this.#spare.length < BATCH_BUFFERS_SPARE_MAX) this.#spare.push(batch)
-  }
-}
-
-const spareBatches = new SpareBatches()

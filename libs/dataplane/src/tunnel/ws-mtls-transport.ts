@@ -1,7 +1,7 @@
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
-import type { SpiffeId } from '@ambient-lab/pki'
+import { peerIdentity, type SpiffeId } from '@ambient-lab/pki'
 import { type CancelTimer, type Clock, CodedError, errorCode, errorMessage } from '@ambient-lab/std'
 import type { Logger } from '@ambient-lab/telemetry'
 import { ADDRESS_IN_USE, CONNECT_TIMEOUT } from '../stream/errors.ts'
@@ -84,7 +84,7 @@ export class WsMtlsTransport implements Transport {
     })
     const accept = async (secure: TLSSocket): Promise<MuxSession> => {
       const serverName = typeof secure.servername === 'string' ? secure.servername : ''
-      const { id: local } = await svids.serverSvid(serverName)
+      const local = presentedId(secure, serverName)
       const remote = admitPeer(secure, local)
       const { node } = await acceptUpgrade(secure)
       return this.#session(secure, 'server', local, remote, serverName, [options.node, node])
@@ -235,6 +235,13 @@ class WsMtlsListener implements TransportListener {
     const fields = { 'src.addr': peerAddress(socket), 'dst.sni': serverName, code: error.code, error: error.message }
     this.#init.log?.warn('tunnel refused', fields)
   }
+}
+
+/** Who we said we are. Not asked anew by the name: its pod may be another since the handshake. */
+function presentedId(secure: TLSSocket, serverName: string): SpiffeId {
+  const leaf = secure.getX509Certificate()
+  if (!leaf) throw tunnelError('SERVER_NAME_UNKNOWN', `no workload of this node is ${serverName}`)
+  return peerIdentity(leaf)
 }
 
 /** Lets a peer of our trust domain in; tells another in its handshake why not, before it has said anything. */

@@ -132,14 +132,14 @@ export class TwoNodes {
   readonly a: Node
   readonly b: Node
   readonly servers: Shouter[] = []
-  readonly #certificates: TestCertificates
+  readonly certificates: TestCertificates
   readonly captures = new Map<string, { host: string; port: number }>()
 
   constructor(ground: Ground) {
     this.ground = ground
-    this.#certificates = new TestCertificates({ clock: ground.clock })
-    this.a = new Node('a', ground, this.#certificates)
-    this.b = new Node('b', ground, this.#certificates)
+    this.certificates = new TestCertificates({ clock: ground.clock })
+    this.a = new Node('a', ground, this.certificates)
+    this.b = new Node('b', ground, this.certificates)
   }
 
   async start(): Promise<void> {
@@ -157,9 +157,9 @@ export class TwoNodes {
       { service: serviceOf('empty', '10.96.0.11') },
     ])
     this.push(NODE_TYPE, [this.a.resource(), this.b.resource()])
-    await this.#run(this.a, 'curl', '10.244.1.4', true)
-    await this.#run(this.a, 'bare', '10.244.1.5', false)
-    await this.#run(this.b, 'echo', '10.244.2.5', true, server.address)
+    await this.run(this.a, 'curl', '10.244.1.4', true)
+    await this.run(this.a, 'bare', '10.244.1.5', false)
+    await this.run(this.b, 'echo', '10.244.2.5', true, server.address)
   }
 
   /** What the control plane tells every node. */
@@ -195,14 +195,8 @@ export class TwoNodes {
     return { program, reply }
   }
 
-  async stop(): Promise<void> {
-    await this.a.ztunnel[Symbol.asyncDispose]()
-    await this.b.ztunnel[Symbol.asyncDispose]()
-    await this.a.svids[Symbol.asyncDispose]()
-    await this.b.svids[Symbol.asyncDispose]()
-  }
-
-  async #run(
+  /** Adds a workload to a node, with a program behind its port 8080 if it has a listener. */
+  async run(
     node: Node,
     name: string,
     address: string,
@@ -219,6 +213,13 @@ export class TwoNodes {
       dialTarget: (port) => (port === 8080 ? listener : undefined),
     }
     this.captures.set(name, (await node.ztunnel.addWorkload(local)).capture)
+  }
+
+  async stop(): Promise<void> {
+    await this.a.ztunnel[Symbol.asyncDispose]()
+    await this.b.ztunnel[Symbol.asyncDispose]()
+    await this.a.svids[Symbol.asyncDispose]()
+    await this.b.svids[Symbol.asyncDispose]()
   }
 }
 

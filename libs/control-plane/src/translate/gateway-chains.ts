@@ -1,0 +1,59 @@
+import { objectKey } from '@ambient-lab/api'
+import { FILTER_CHAIN_TYPE } from '@ambient-lab/xds'
+import { gatewayChains } from '../routing/gateway-chains.ts'
+import { classOfGateway } from '../routing/gateway-listeners.ts'
+import {
+  CONFIG_MAPS,
+  GATEWAY_CLASSES,
+  GATEWAYS,
+  LISTENER_SETS,
+  NAMESPACES,
+  PODS,
+  REFERENCE_GRANTS,
+  SECRETS,
+  SERVICE_ENTRIES,
+  SERVICES,
+} from '../stored-kinds.ts'
+import { gatewaysAdmitting, gatewaysUsing } from './gateway-dependencies.ts'
+import {
+  ofGatewayClass,
+  parentOfListenerSet,
+  parentsOfGranted,
+  parentsOfHostSenders,
+  parentsOfRoute,
+  parentsOfSenders,
+  placementOfReplica,
+} from './l7-dependencies.ts'
+import { guardedGateways } from './security-dependencies.ts'
+import { defineTranslation } from './translation.ts'
+
+/** What an ingress gateway does with what comes in on its listeners. */
+export default defineTranslation({
+  name: 'gateway-chains',
+  kind: GATEWAYS,
+  typeUrl: FILTER_CHAIN_TYPE,
+  translate(gateway, view) {
+    if (classOfGateway(gateway, view)?.proxy !== 'gateway') return []
+    const nodes = view.routes.nodesOf(objectKey(gateway.metadata))
+    return gatewayChains(gateway, view).map((resource) => ({ name: resource.name, resource, nodes }))
+  },
+  dependencies: {
+    [GATEWAY_CLASSES]: ofGatewayClass,
+    [LISTENER_SETS]: parentOfListenerSet,
+    [PODS]: placementOfReplica,
+    [NAMESPACES]: gatewaysAdmitting,
+    [SECRETS]: gatewaysUsing,
+    [CONFIG_MAPS]: gatewaysUsing,
+    ...guardedGateways,
+    ...parentsOfRoute('Gateway'),
+    [SERVICES]: parentsOfSenders('Gateway'),
+    [SERVICE_ENTRIES]: parentsOfHostSenders('Gateway'),
+    [REFERENCE_GRANTS]: (change, view) => {
+      const ofRoutes = parentsOfGranted('Gateway')(change, view)
+      const ofListeners = gatewaysUsing(change, view)
+      return 'keys' in ofRoutes && 'keys' in ofListeners
+        ? { keys: [...ofRoutes.keys, ...ofListeners.keys] }
+        : { namespace: undefined }
+    },
+  },
+})

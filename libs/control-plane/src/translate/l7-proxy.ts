@@ -1,0 +1,54 @@
+import { objectKey } from '@ambient-lab/api'
+import { L7_PROXY_TYPE, type L7Proxy } from '@ambient-lab/xds'
+import { builtinClassOf } from '../gateways/gateway-classes.ts'
+import { gatewayListeners, listenerProtocol } from '../routing/gateway-listeners.ts'
+import { proxyTelemetry } from '../routing/telemetry.ts'
+import { GATEWAY_CLASSES, GATEWAYS, LISTENER_SETS, PODS, TELEMETRIES } from '../stored-kinds.ts'
+import { ofGatewayClass, parentOfListenerSet, placementOfReplica } from './l7-dependencies.ts'
+import { podUid } from './pod-workload.ts'
+import { touchGateways } from './security-dependencies.ts'
+import { defineTranslation } from './translation.ts'
+
+/** A waypoint or an ingress gateway, for the nodes that run it. */
+export default defineTranslation({
+  name: 'l7-proxy',
+  kind: GATEWAYS,
+  typeUrl: L7_PROXY_TYPE,
+  translate(gateway, view) {
+    const { metadata, spec } = gateway
+    const builtin = builtinClassOf(
+      spec?.gatewayClassName ?? '',
+      view.get(GATEWAY_CLASSES, spec?.gatewayClassName ?? ''),
+    )
+    if (builtin?.proxy !== 'gateway' && builtin?.proxy !== 'waypoint') return []
+    const name = objectKey(metadata)
+    const resource: L7Proxy = {
+      name: metadata.name,
+      namespace: metadata.namespace ?? '',
+      kind: builtin.proxy,
+      workloads: view.routes
+        .replicasOf(name)
+        .map((pod) => podUid(pod.metadata.namespace ?? '', pod.metadata.name, view.mesh.clusterId)),
+      ports: builtin.proxy === 'gateway' ? listenerPorts(gatewayListeners(gateway, view)) : [],
+      ...proxyTelemetry(gateway, view),
+      pathNormalization: view.mesh.pathNormalization.normalization,
+    }
+    return [{ name, resource, nodes: view.routes.nodesOf(name) }]
+  },
+  dependencies: {
+    [GATEWAY_CLASSES]: ofGatewayClass,
+    [PODS]: placementOfReplica,
+    [LISTENER_SETS]: parentOfListenerSet,
+    [TELEMETRIES]: touchGateways,
+  },
+})
+
+/** Each port once: listeners that share one agree on its protocol, or are in conflict. */
+function listenerPorts(listeners: ReturnType<typeof gatewayListeners>): L7Proxy['ports'] {
+  const ports = new Map<number, L7Proxy['ports'][number]>()
+  for (const { listener, isValid } of listeners) {
+    const protocol = listenerProtocol(listener)
+    if (isValid && protocol && !ports.has(listener.port)) ports.set(listener.port, { port: listener.port, protocol })
+  }
+  return [...ports.values()].sort((a, b) => a.port - b.port)
+}

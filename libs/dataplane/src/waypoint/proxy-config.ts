@@ -1,0 +1,278 @@
+import { JwkSetStore } from '@ambient-lab/pki'
+import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
+import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
+import {
+  CLUSTER_TYPE,
+  FILTER_CHAIN_TYPE,
+  type FilterChain,
+  type HttpConnectionManager,
+  L7_PROXY_TYPE,
+  type L7Proxy,
+  type Route,
+  type ServiceKey,
+  type TypeUrl,
+  type WeightedBackend,
+} from '@ambient-lab/xds'
+import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
+import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
+import type { FilterContext, Guard } from './filter.ts'
+import { compileFilters } from './filter-chain.ts'
+import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
+import { compileRequestLog } from './request-log.ts'
+import type { RequestRecorder } from './request-recorder.ts'
+import { compileHeaderMutation } from './router/header-mutation.ts'
+import type { CompilePattern } from './router/matchers.ts'
+import { compileRedirect } from './router/redirect.ts'
+import { RetryConditions } from './router/retries.ts'
+import { compilePathRewrite } from './router/rewrite.ts'
+import { RouteTable } from './router/route-table.ts'
+import { SpanExporter, type SpanExporterComponents, Tracing } from './tracing.ts'
+import type { Clusters } from './upstream/clusters.ts'
+
+export interface ProxyConfigComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly clusters: Clusters
+  readonly recorder: RequestRecorder
+  /** Where issuers' keys come from. */
+  readonly keys: JwkSetStore
+  readonly post: SpanExporterComponents['post']
+}
+
+/** What becomes of the connections to one destination; everything that requests need is compiled. */
+export interface CompiledChain {
+  readonly source: FilterChain
+  readonly http: HttpRuntime | undefined
+  /** What guards connections whose bytes nobody reads. */
+  readonly tcpPolicies: HttpPolicies | undefined
+}
+
+const L7_TYPES: readonly TypeUrl[] = [L7_PROXY_TYPE, CLUSTER_TYPE, FILTER_CHAIN_TYPE]
+
+const SILENT: Omit<L7Proxy, 'name'> = {
+  namespace: '',
+  kind: 'waypoint',
+  workloads: [],
+  ports: [],
+  accessLog: { enabled: false, encoding: 'TEXT' },
+  pathNormalization: 'NONE',
+}
+
+/**
+ * The configuration of one proxy: its own settings, clusters, filter chains. Each resource takes effect by itself and
+ * at once: requests ask for their chain when they begin, and keep what they began with.
+ */
+export class ProxyConfig implements Disposable {
+  readonly name: string
+  readonly #components: ProxyConfigComponents
+  #proxy: L7Proxy
+  #tracing: Tracing | undefined
+  readonly #chains = new Map<string, CompiledChain>()
+  /** By what they match. */
+  readonly #byMatch = new Map<string, CompiledChain>()
+
+  constructor(name: string, components: ProxyConfigComponents) {
+    this.name = name
+    this.#components = components
+    this.#proxy = { ...SILENT, name }
+  }
+
+  static holds(typeUrl: TypeUrl): boolean {
+    return L7_TYPES.includes(typeUrl)
+  }
+
+  get proxy(): L7Proxy {
+    return this.#proxy
+  }
+
+  chains(): readonly FilterChain[] {
+    return Array.from(this.#chains.values(), ({ source }) => source)
+  }
+
+  /** @param keys as `serviceMatch` and `workloadMatch` make them; the first that has a chain counts */
+  find(keys: readonly string[]): CompiledChain | undefined {
+    for (const key of keys) {
+      const chain = this.#byMatch.get(key)
+      if (chain) return chain
+    }
+    return undefined
+  }
+
+  /** Applies a push; what does not concern this proxy is left out. @returns the refusals */
+  apply(typeUrl: TypeUrl, upserts: readonly Upsert[], removed: readonly string[]): readonly ResourceError[] {
+    const errors: ResourceError[] = []
+    for (const { name, resource } of upserts) {
+      try {
+        this.#upsert(typeUrl, name, resource)
+      } catch (error) {
+        errors.push({ name, reason: errorMessage(error) })
+      }
+    }
+    for (const name of removed) this.#remove(typeUrl, name)
+    return errors
+  }
+
+  [Symbol.dispose](): void {
+    this.#components.recorder.spans?.[Symbol.dispose]()
+  }
+
+  #upsert(typeUrl: TypeUrl, name: string, resource: unknown): void {
+    if (typeUrl === CLUSTER_TYPE) return this.#components.clusters.upsert(checkCluster(name, resource))
+    if (typeUrl === FILTER_CHAIN_TYPE) return this.#upsertChain(checkFilterChain(name, resource))
+    const proxy = checkL7Proxy(resource)
+    if (name === this.name) this.#use(proxy)
+  }
+
+  #remove(typeUrl: TypeUrl, name: string): void {
+    if (typeUrl === CLUSTER_TYPE) this.#components.clusters.remove(name)
+    else if (typeUrl === FILTER_CHAIN_TYPE) this.#removeChain(name)
+    else if (name === this.name) this.#use({ ...SILENT, name })
+  }
+
+  #use(proxy: L7Proxy): void {
+    const { recorder, clock, random, post } = this.#components
+    const lineOf = compileRequestLog(proxy.accessLog)
+    recorder.lineOf = lineOf
+    recorder.spans?.[Symbol.dispose]()
+    const { tracing } = proxy
+    recorder.spans = tracing && new SpanExporter({ clock, post }, tracing, 'Kubernetes')
+    this.#tracing = tracing && new Tracing({ random }, tracing)
+    this.#proxy = proxy
+    // What requests run on names the proxy's settings.
+    for (const chain of [...this.#chains.values()]) this.#upsertChain(chain.source)
+  }
+
+  #upsertChain(source: FilterChain): void {
+    if (source.proxy !== this.name) return
+    const chain: CompiledChain = {
+      source,
+      http: source.http && this.#compileHttp(source.http),
+      tcpPolicies: compilePolicies(source.tcp?.authorization),
+    }
+    const before = this.#chains.get(source.name)
+    if (before && matchKey(before.source) !== matchKey(source)) this.#removeChain(source.name)
+    this.#chains.set(source.name, chain)
+    this.#byMatch.set(matchKey(source), chain)
+  }
+
+  #removeChain(name: string): void {
+    const chain = this.#chains.get(name)
+    if (!chain) return
+    this.#chains.delete(name)
+    const key = matchKey(chain.source)
+    if (this.#byMatch.get(key) === chain) this.#byMatch.delete(key)
+  }
+
+  #compileHttp(source: HttpConnectionManager): HttpRuntime {
+    const { clock, random, clusters, recorder, keys } = this.#components
+    const context = { clock, random, compilePattern, guard: compileGuard(source, keys) }
+    return {
+      clock,
+      random,
+      clusters,
+      recorder,
+      tracing: this.#tracing,
+      proxy: this.#proxy,
+      routes: compileRoutes(source, context),
+      routeless: compileFilters({ ...context, route: undefined }),
+    }
+  }
+}
+
+/**
+ * Whether a proxy could run on a resource: for the NACK of an agent whose proxies live in other threads.
+ * @throws CodedError INVALID_RESOURCE, INVALID_REGEX, INVALID_FORMAT
+ */
+export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unknown): void {
+  if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
+  else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
+  else if (typeUrl === FILTER_CHAIN_TYPE) {
+    const { http, tcp } = checkFilterChain(name, resource)
+    compilePolicies(tcp?.authorization)
+    if (!http) return
+    const guard = compileGuard(
+      http,
+      new JwkSetStore({ clock: systemClock, fetchText: () => Promise.reject(new Error()) }),
+    )
+    compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern, guard })
+  }
+}
+
+/** What a connection to a service's port is looked up by. */
+export function serviceMatch(service: ServiceKey, port: number): string {
+  return `service ${service} ${port}`
+}
+
+/** @param port 0: of every port */
+export function workloadMatch(uid: string, port: number): string {
+  return `workload ${uid} ${port}`
+}
+
+const compilePattern: CompilePattern = (pattern) => LinearRegex.compile(pattern)
+
+function matchKey({ match }: FilterChain): string {
+  switch (match.kind) {
+    case 'service':
+      return serviceMatch(match.service, match.port)
+    case 'workload':
+      return workloadMatch(match.uid, match.port)
+    case 'listener':
+      return `listener ${match.port} ${match.serverNames.join(',')}`
+    case 'inbound':
+      return `inbound ${match.port}`
+  }
+}
+
+/** @throws CodedError INVALID_POLICY */
+function compileGuard({ authorization, jwt, extAuthz }: HttpConnectionManager, keys: JwkSetStore): Guard {
+  return {
+    policies: compilePolicies(authorization),
+    authenticator:
+      jwt && jwt.providers.length > 0
+        ? new JwtAuthenticator(jwt, { keysAt: (location, timeoutMs) => keys.keysAt(location, timeoutMs) })
+        : undefined,
+    extAuthz: new Map((extAuthz ?? []).map((provider) => [provider.provider, provider])),
+  }
+}
+
+function compilePolicies(sources: readonly HttpAuthorization[] | undefined): HttpPolicies | undefined {
+  return sources && sources.length > 0 ? new HttpPolicies(sources) : undefined
+}
+
+function compileRoutes(
+  { virtualHosts }: HttpConnectionManager,
+  context: Omit<FilterContext, 'route'>,
+): RouteTable<CompiledRoute> {
+  return new RouteTable({
+    virtualHosts,
+    compilePattern,
+    prepare: (route) => compileRoute(route, compileFilters({ ...context, route })),
+  })
+}
+
+function compileRoute(source: Route, filters: CompiledRoute['filters']): CompiledRoute {
+  const { action, match } = source
+  const forward = action.kind === 'forward' ? action.forward : undefined
+  const backends = (forward?.backends ?? []).filter(({ weight }) => weight > 0).map(compileBackend)
+  const rewrite = forward?.rewrite?.path
+  return {
+    source,
+    filters,
+    requestHeaders: compileHeaderMutation(source.requestHeaders),
+    responseHeaders: compileHeaderMutation(source.responseHeaders),
+    backends,
+    totalWeight: backends.reduce((sum, { weight }) => sum + weight, 0),
+    rewritePath: rewrite && compilePathRewrite(rewrite, match.path, compilePattern),
+    locationOf: action.kind === 'redirect' ? compileRedirect(action.redirect, match.path, compilePattern) : undefined,
+    retryConditions: forward?.retry && new RetryConditions(forward.retry),
+  }
+}
+
+function compileBackend({ cluster, weight, requestHeaders, responseHeaders }: WeightedBackend): CompiledBackend {
+  return {
+    cluster,
+    weight,
+    requestHeaders: compileHeaderMutation(requestHeaders),
+    responseHeaders: compileHeaderMutation(responseHeaders),
+  }
+}

@@ -1,0 +1,3 @@
+export * from './dump.ts'
+export * from './sections.ts'
+export * from './waypoint-list.ts'
