@@ -1,5 +1,6 @@
 import type { Counter, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
+import type { HostedWorkload } from './hosting/hosted-workload.ts'
 import { VERSION } from './version.ts'
 
 /** ztunnel's metrics about itself; those about traffic belong to the data path. */
@@ -9,19 +10,21 @@ export class AgentMetrics {
   readonly #terminations: (reason: 'ConnectionError' | 'Reconnect') => Counter
   readonly #messages: (typeUrl: TypeUrl) => Counter
 
-  constructor(metrics: MetricsRegistry, proxyCount: () => number) {
+  /** @param proxies the workloads of this node */
+  constructor(metrics: MetricsRegistry, proxies: () => readonly Pick<HostedWorkload, 'capture'>[]) {
     metrics
       .gauge({ name: 'istio_build', help: 'Istio component build info', labels: ['component', 'tag'] })
       .labels({ component: 'ztunnel', tag: VERSION })
       .set(1)
-    const active = metrics
-      .gauge({
-        name: 'istio_active_proxy_count_total',
-        help: 'The total number current workloads with active proxies',
-        labels: [],
-      })
-      .labels({})
-    metrics.onCollect(() => active.set(proxyCount()))
+    const gauge = (name: string, help: string) => metrics.gauge({ name, help, labels: [] }).labels({})
+    const active = gauge('istio_active_proxy_count_total', 'The total number current workloads with active proxies')
+    const pending = gauge('istio_pending_proxy_count_total', 'The total number current workloads with pending proxies')
+    metrics.onCollect(() => {
+      const all = proxies()
+      const activeCount = all.filter(({ capture }) => capture).length
+      active.set(activeCount)
+      pending.set(all.length - activeCount)
+    })
     const counter = (name: string, help: string) => metrics.counter({ name, help, labels: [] }).labels({})
     this.started = counter('istio_proxies_started_total', 'The total number of workload proxies that were started')
     this.stopped = counter('istio_proxies_stopped_total', 'The total number of workload proxies that were stopped')

@@ -2,11 +2,14 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import {
+  DnsMetrics,
+  DnsServer,
   LinkFaults,
   LocalSvids,
   LocalWorkloads,
   NodeNetwork,
   ProxyStateHolder,
+  SystemDnsUpstream,
   WsMtlsTransport,
   Ztunnel,
 } from '@ambient-lab/dataplane'
@@ -80,6 +83,7 @@ export class Agent {
   readonly #log: Logger
   readonly #metrics = new MetricsRegistry()
   readonly #agentMetrics: AgentMetrics
+  readonly #dnsMetrics: DnsMetrics
   readonly #locals = new LocalWorkloads()
   readonly #linkFaults: LinkFaults
   readonly #faultFeed: LinkFaultFeed
@@ -109,7 +113,8 @@ export class Agent {
     })
     this.#log = this.#logging.logger('agent')
     this.#readiness = new Readiness({ pendingTypes: () => this.#client?.pendingTypes ?? [] })
-    this.#agentMetrics = new AgentMetrics(this.#metrics, () => this.#host.workloads.length)
+    this.#agentMetrics = new AgentMetrics(this.#metrics, () => this.#host.workloads)
+    this.#dnsMetrics = new DnsMetrics(this.#metrics)
     this.#linkFaults = new LinkFaults({ clock })
     this.#faultFeed = new LinkFaultFeed(this.#linkFaults)
     this.#svids = new SvidSource({
@@ -358,16 +363,36 @@ export class Agent {
   }
 
   #countedMesh(): Mesh {
+    const dnsServers = new Map<string, DnsServer>()
     return {
-      addWorkload: (workload) => {
+      addWorkload: async (workload) => {
         this.#agentMetrics.started.inc()
-        return this.#ztunnel.addWorkload(workload)
+        const { capture } = await this.#ztunnel.addWorkload(workload)
+        const dns = await this.#dnsServer(workload.uid)
+        dnsServers.set(workload.uid, dns)
+        return { capture, dns: dns.address }
       },
-      removeWorkload: (uid) => {
+      removeWorkload: async (uid) => {
         this.#agentMetrics.stopped.inc()
-        return this.#ztunnel.removeWorkload(uid)
+        await this.#ztunnel.removeWorkload(uid)
+        await dnsServers.get(uid)?.[Symbol.asyncDispose]()
+        dnsServers.delete(uid)
       },
     }
+  }
+
+  #dnsServer(uid: string): Promise<DnsServer> {
+    const { clock } = this.#components
+    assert(this.#welcome, 'workloads are assigned after the welcome')
+    return DnsServer.listen(
+      {
+        clock,
+        upstream: new SystemDnsUpstream({ clock }),
+        metrics: this.#dnsMetrics,
+        state: () => this.#ztunnel.state.current,
+      },
+      { uid, host: this.#config.workloadHost, clusterDomain: this.#welcome.clusterDomain },
+    )
   }
 
   #trust(): { readonly trustDomain: string } {
