@@ -1,3 +1,4 @@
+import type { Revocations } from '@ambient-lab/pki'
 import type { Counter, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
 import type { HostedWorkload } from './hosting/hosted-workload.ts'
@@ -6,6 +7,7 @@ import { VERSION } from './version.ts'
 /** ztunnel's metrics about itself; those about traffic belong to the data path. */
 export class AgentMetrics {
   readonly started: Counter
+  readonly #registry: MetricsRegistry
   readonly stopped: Counter
   readonly #terminations: (reason: 'ConnectionError' | 'Reconnect') => Counter
   readonly #messages: (typeUrl: TypeUrl) => Counter
@@ -16,6 +18,7 @@ export class AgentMetrics {
       .gauge({ name: 'istio_build', help: 'Istio component build info', labels: ['component', 'tag'] })
       .labels({ component: 'ztunnel', tag: VERSION })
       .set(1)
+    this.#registry = metrics
     const gauge = (name: string, help: string) => metrics.gauge({ name, help, labels: [] }).labels({})
     const active = gauge('istio_active_proxy_count_total', 'The total number current workloads with active proxies')
     const pending = gauge('istio_pending_proxy_count_total', 'The total number current workloads with pending proxies')
@@ -40,6 +43,14 @@ export class AgentMetrics {
       labels: ['url'],
     })
     this.#messages = (url) => messages.labels({ url })
+  }
+
+  /** Every tunnel is known with its peer's certificate, so that none is ever left untracked. */
+  countRevocations(revocations: Pick<Revocations, 'rejected'>): void {
+    const counter = (name: string, help: string) => this.#registry.counter({ name, help, labels: [] }).labels({})
+    const rejected = counter('istio_crl_policy_rejections_total', 'The total number of peers rejected by a CRL')
+    counter('istio_crl_untracked_connections_total', 'The total number of connections that a CRL cannot close')
+    this.#registry.onCollect(() => rejected.inc(revocations.rejected - rejected.value))
   }
 
   linkLost(wasConnected: boolean): void {

@@ -13,7 +13,7 @@ import {
   WsMtlsTransport,
   Ztunnel,
 } from '@ambient-lab/dataplane'
-import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
+import { Revocations, type SpiffeId, SvidSource } from '@ambient-lab/pki'
 import {
   assert,
   type Clock,
@@ -44,6 +44,7 @@ import { advertisedHost } from './advertised-host.ts'
 import { AgentMetrics } from './agent-metrics.ts'
 import type { AgentConfig } from './config.ts'
 import type { NodeCredentials } from './credentials.ts'
+import { CrlFile } from './crl-file.ts'
 import { isIdentityRefused, obtainCredentials } from './enrolment.ts'
 import { LineLog } from './hosting/line-log.ts'
 import type { Mesh } from './hosting/mesh.ts'
@@ -84,6 +85,7 @@ export class Agent {
   readonly #metrics = new MetricsRegistry()
   readonly #agentMetrics: AgentMetrics
   readonly #dnsMetrics: DnsMetrics
+  readonly #revocations = new Revocations()
   readonly #locals = new LocalWorkloads()
   readonly #linkFaults: LinkFaults
   readonly #faultFeed: LinkFaultFeed
@@ -115,6 +117,7 @@ export class Agent {
     this.#readiness = new Readiness({ pendingTypes: () => this.#client?.pendingTypes ?? [] })
     this.#agentMetrics = new AgentMetrics(this.#metrics, () => this.#host.workloads)
     this.#dnsMetrics = new DnsMetrics(this.#metrics)
+    this.#agentMetrics.countRevocations(this.#revocations)
     this.#linkFaults = new LinkFaults({ clock })
     this.#faultFeed = new LinkFaultFeed(this.#linkFaults)
     this.#svids = new SvidSource({
@@ -122,6 +125,7 @@ export class Agent {
       init: { ttlSeconds: config.certificateTtlSeconds },
     })
     this.#ztunnel = this.#createZtunnel()
+    this.#followRevocations()
     const spawn = () =>
       startWorkerThread('workloads', { resourceLimits: { maxOldGenerationSizeMb: WORKLOADS_HEAP_MIB_MAX } })
     this.#simulated = new SimulatedWorkloads(
@@ -306,6 +310,7 @@ export class Agent {
       clock,
       svids: new LocalSvids({ locals, svids }),
       links: this.#linkFaults,
+      revocations: this.#revocations,
       log: this.#logging.logger('tunnel'),
     })
     return new Ztunnel({
@@ -323,6 +328,14 @@ export class Agent {
       },
       init: { host, captureHost: workloadHost, hbonePort, underlayPort, drainDeadlineMs },
     })
+  }
+
+  #followRevocations(): void {
+    const { crlPath } = this.#config
+    const { clock } = this.#components
+    if (crlPath === undefined) return
+    const components = { clock, svids: this.#svids, revocations: this.#revocations, log: this.#logging.logger('crl') }
+    this.#scope.own(new CrlFile(crlPath, components))
   }
 
   #createProxies(): ProxyThreads {

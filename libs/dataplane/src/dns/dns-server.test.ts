@@ -145,9 +145,9 @@ describe('the DNS proxy of a workload', () => {
 
   it('answers over TCP, several questions on one connection', async () => {
     const socket = connect(server.address)
-    let received = Buffer.alloc(0)
+    let received: Buffer = Buffer.alloc(0)
     const answers = new Promise<number[]>((resolve) => {
-      socket.on('data', (chunk) => {
+      socket.on('data', (chunk: Buffer) => {
         received = Buffer.concat([received, chunk])
         const ids: number[] = []
         let rest: Uint8Array = received
