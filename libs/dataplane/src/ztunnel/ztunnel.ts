@@ -35,6 +35,7 @@ import { InboundGuard } from './inbound-guard.ts'
 import { InboundPassthrough } from './inbound-passthrough.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import type { LocalWorkloads } from './local-workloads.ts'
+import { OnDemandDns } from './on-demand-dns.ts'
 import { Outbound } from './outbound.ts'
 
 export interface ZtunnelComponents {
@@ -108,7 +109,11 @@ export class Ztunnel implements AsyncDisposable {
     this.#tracker = tracker
     this.#pool = new TunnelPool({ transport, clock })
     this.outbound = new Outbound({
-      components: { clock, random, state, tunnels: this.#pool, network, recorder, tracker, signal },
+      components: {
+        ...{ clock, random, state, network, recorder, tracker, signal },
+        tunnels: this.#pool,
+        onDemandDns: new OnDemandDns({ network, metrics: components.metrics }),
+      },
       init: { node, clusterDomain: init.clusterDomain ?? CLUSTER_DOMAIN, labRanges: parseRanges(init.labRanges) },
     })
     const inbound = new Inbound({ state, locals, network, guard, recorder, tracker })
