@@ -7,6 +7,7 @@ import { AdminServers } from '../admin.ts'
 import { advertisedHost } from '../advertised-host.ts'
 import { LinkFaultFeed } from '../link-fault-feed.ts'
 import type { HostPort } from './container.ts'
+import { fetchText } from './fetch-text.ts'
 import { LineLog } from './line-log.ts'
 import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
 
@@ -46,6 +47,7 @@ export class ProxyProcess {
         network: new NodeNetwork({ clock }),
         svids,
         metrics: this.#metrics,
+        fetchText,
         accessLogSink: (line) => this.#log.write(line),
         transport: new WsMtlsTransport({
           clock,

@@ -132,6 +132,33 @@ const route = object({
   responseHeaders: optional(headerMutation),
   filters: optional(filters),
 })
+/** The rest of a policy is checked where it is compiled. */
+const authorization = object({
+  name: string,
+  namespace: string,
+  action: oneOf('ALLOW', 'DENY', 'AUDIT', 'CUSTOM'),
+  rules: list(object({ clauses: list(object({ matches: list(object({})) })) })),
+  dryRun: boolean,
+})
+const extAuthz = object({
+  provider: string,
+  protocol: oneOf('http', 'grpc'),
+  cluster: string,
+  authority: string,
+  timeoutMs: duration,
+  failOpen: boolean,
+  statusOnError: within(200, 599),
+  http: optional(
+    object({
+      pathPrefix: string,
+      requestHeaders: list(string),
+      additionalHeaders: list(headerValue),
+      upstreamOnAllow: list(string),
+      downstreamOnDeny: list(string),
+      downstreamOnAllow: list(string),
+    }),
+  ),
+})
 const filterChain = object({
   name: string,
   proxy: string,
@@ -145,6 +172,9 @@ const filterChain = object({
     object({
       statPrefix: string,
       virtualHosts: list(object({ name: string, domains: list(string), routes: list(route) })),
+      jwt: optional(object({ providers: list(object({ name: string, issuer: string, audiences: list(string) })) })),
+      authorization: optional(list(authorization)),
+      extAuthz: optional(list(extAuthz)),
     }),
   ),
   tcp: optional(

@@ -1,4 +1,5 @@
 import { type SpiffeId, sameSpiffeId } from '@ambient-lab/pki'
+import { ConnectionFacts } from '@ambient-lab/policy'
 import type { Clock, CodedError } from '@ambient-lab/std'
 import type { Service, Workload } from '@ambient-lab/xds'
 import type { SocketAddress } from '../address.ts'
@@ -90,11 +91,19 @@ export class Listener {
       ? undefined
       : (state.serviceByVip(own.network, host, undefined) ?? state.serviceByHostname(host, own.namespace))
     const named = from?.host === undefined ? undefined : state.serviceByHostname(from.host, own.namespace)
+    const address = from?.source ?? { address: incoming.session.remoteAddress || '0.0.0.0', port: 0 }
+    const identity = incoming.session.remote
     const peer: DownstreamPeer = {
-      identity: incoming.session.remote,
+      identity,
       workload: source,
-      address: from?.source ?? { address: incoming.session.remoteAddress || '0.0.0.0', port: 0 },
+      address,
       local,
+      facts: new ConnectionFacts({
+        sourceIp: address.address,
+        destinationIp: host,
+        destinationPort: port,
+        identity,
+      }),
       service: service ?? named,
       scheme: 'http',
     }

@@ -7,6 +7,7 @@ import {
   type Cluster,
   FILTER_CHAIN_TYPE,
   type FilterChain,
+  type HttpConnectionManager,
   L7_PROXY_TYPE,
   type L7Proxy,
   NODE_TYPE,
@@ -78,6 +79,7 @@ export class MeshWithWaypoint {
         network,
         svids: this.#svids,
         metrics: this.metrics,
+        fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => this.lines.push(line.trimEnd()),
         transport: this.ground.transport({
           clientSvid: (_source, signal) => svid(signal),
@@ -114,8 +116,8 @@ export class MeshWithWaypoint {
     })
   }
 
-  routes(routes: readonly Route[]): void {
-    this.chain({ http: { statPrefix: 'web', virtualHosts: [{ name: '*', domains: ['*'], routes }] } })
+  routes(routes: readonly Route[], guard: Partial<HttpConnectionManager> = {}): void {
+    this.chain({ http: { statPrefix: 'web', virtualHosts: [{ name: '*', domains: ['*'], routes }], ...guard } })
   }
 
   chain(overrides: Partial<FilterChain>): void {

@@ -1,4 +1,5 @@
-import { LinearRegex } from '@ambient-lab/policy'
+import { JwkSetStore } from '@ambient-lab/pki'
+import { HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
 import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import {
   CLUSTER_TYPE,
@@ -14,7 +15,7 @@ import {
 } from '@ambient-lab/xds'
 import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
-import type { FilterContext } from './filter.ts'
+import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import { compileRequestLog } from './request-log.ts'
@@ -33,6 +34,8 @@ export interface ProxyConfigComponents {
   readonly random: Random
   readonly clusters: Clusters
   readonly recorder: RequestRecorder
+  /** Where issuers' keys come from. */
+  readonly keys: JwkSetStore
   readonly post: SpanExporterComponents['post']
 }
 
@@ -155,8 +158,8 @@ export class ProxyConfig implements Disposable {
   }
 
   #compileHttp(source: HttpConnectionManager): HttpRuntime {
-    const { clock, random, clusters, recorder } = this.#components
-    const context = { clock, random, compilePattern }
+    const { clock, random, clusters, recorder, keys } = this.#components
+    const context = { clock, random, compilePattern, guard: compileGuard(source, keys) }
     return {
       clock,
       random,
@@ -179,7 +182,12 @@ export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unk
   else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
   else if (typeUrl === FILTER_CHAIN_TYPE) {
     const { http } = checkFilterChain(name, resource)
-    if (http) compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern })
+    if (!http) return
+    const guard = compileGuard(
+      http,
+      new JwkSetStore({ clock: systemClock, fetchText: () => Promise.reject(new Error()) }),
+    )
+    compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern, guard })
   }
 }
 
@@ -205,6 +213,18 @@ function matchKey({ match }: FilterChain): string {
       return `listener ${match.port} ${match.serverNames.join(',')}`
     case 'inbound':
       return `inbound ${match.port}`
+  }
+}
+
+/** @throws CodedError INVALID_POLICY */
+function compileGuard({ authorization, jwt, extAuthz }: HttpConnectionManager, keys: JwkSetStore): Guard {
+  return {
+    policies: authorization && authorization.length > 0 ? new HttpPolicies(authorization) : undefined,
+    authenticator:
+      jwt && jwt.providers.length > 0
+        ? new JwtAuthenticator(jwt, { keysAt: (location, timeoutMs) => keys.keysAt(location, timeoutMs) })
+        : undefined,
+    extAuthz: new Map((extAuthz ?? []).map((provider) => [provider.provider, provider])),
   }
 }
 

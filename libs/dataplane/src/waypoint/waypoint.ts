@@ -1,4 +1,4 @@
-import type { SpiffeId, SvidSource } from '@ambient-lab/pki'
+import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
@@ -12,7 +12,7 @@ import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { Listener } from './listener.ts'
-import { postOverHttp } from './otlp-post.ts'
+import { OwnHttpClient } from './own-http-client.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
@@ -27,6 +27,8 @@ export interface WaypointComponents {
   readonly network: PlainNetwork
   readonly svids: SvidSource
   readonly metrics: MetricsRegistry
+  /** Reads the keys of issuers. */
+  readonly fetchText: FetchText
   /** Takes the access log, whole lines. */
   readonly accessLogSink: (line: string) => void
 }
@@ -66,7 +68,7 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, accessLogSink } = components
+    const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
     const { state } = this
     const { uid, node, identity, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
@@ -81,13 +83,17 @@ export class Waypoint implements AsyncDisposable {
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
     const series = new RequestSeries({ metrics, reporter: 'waypoint' })
     const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
-    const post = postOverHttp({ clock, network })
+    const own = new OwnHttpClient({ random, state, dialer }, { uid, clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
       random,
       clusters: this.clusters,
       recorder,
-      post,
+      keys: new JwkSetStore({
+        clock,
+        fetchText: (url, signal) => (own.reaches(url) ? own.fetchText(url, signal) : fetchText(url, signal)),
+      }),
+      post: (endpoint, body) => own.post(endpoint, body, clock),
     })
     this.#listener = new Listener(
       { clock, random, clusters: this.clusters, dialer, recorder, state, config: this.config },

@@ -14,6 +14,7 @@ interface ConditionLike {
   readonly type: string
   readonly status: string
   readonly reason?: string
+  readonly message?: string
 }
 
 interface ParentLike {
@@ -62,7 +63,7 @@ function besideOthers(
   return [...others.filter(({ type }) => !ours.some((one) => one.type === type)), ...ours]
 }
 
-/** What is compared: types, statuses and reasons, names and numbers; not the words, and not the order. */
+/** What is compared: types, statuses, reasons and their words, names and numbers; not the order. */
 export function essence(status: StatusLike = {}): unknown {
   return {
     ...(status.addresses?.length && { addresses: status.addresses }),
@@ -83,8 +84,11 @@ export function essence(status: StatusLike = {}): unknown {
   }
 }
 
+/** The tables' YAML breaks long lines, so that space is space. */
 function conditionTexts(conditions: readonly ConditionLike[]): string[] {
-  return conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`).sort()
+  return conditions
+    .map(({ type, status, reason, message = '' }) => `${type}=${status} ${reason}: ${message.replace(/\s+/g, ' ')}`)
+    .sort()
 }
 
 function sorted(object: object): object {

@@ -1,0 +1,82 @@
+import type { Clock, Random } from '@ambient-lab/std'
+import { KiB } from '@ambient-lab/std'
+import type { HeaderMap, OutgoingRequest, ResponseHead } from '../../http1/index.ts'
+import type { DownstreamPeer } from '../request-record.ts'
+import type { Cluster } from './cluster.ts'
+import { type TryObserver, UpstreamRequest } from './upstream-request.ts'
+
+/** A whole answer. */
+export interface UpstreamCallResult {
+  readonly status: number
+  readonly headers: HeaderMap
+  readonly body: Buffer
+}
+
+/** An answer that a proxy reads whole is short. */
+const BODY_BYTES_MAX = 64 * KiB
+
+/** A request of the proxy's own, without a body, whose answer is read whole. */
+export class UpstreamCall implements TryObserver {
+  readonly #onResult: (result: UpstreamCallResult | undefined) => void
+  readonly #request: UpstreamRequest | undefined
+  readonly #body: Uint8Array[] = []
+  #bytes = 0
+  #head: ResponseHead | undefined
+  #over = false
+
+  constructor(init: {
+    readonly cluster: Cluster
+    readonly clock: Clock
+    readonly random: Random
+    readonly peer: DownstreamPeer
+    readonly head: OutgoingRequest
+    /** Called once unless cancelled; undefined when there was no answer. */
+    readonly onResult: (result: UpstreamCallResult | undefined) => void
+  }) {
+    const { cluster, clock, random, peer, head } = init
+    this.#onResult = init.onResult
+    const host = cluster.pick({ random, hash: undefined }, peer)
+    this.#request = host && new UpstreamRequest({ cluster, clock, host, peer, head, observer: this })
+  }
+
+  start(): void {
+    if (this.#request) this.#request.start()
+    else queueMicrotask(() => this.#end(undefined))
+  }
+
+  cancel(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#request?.cancel()
+  }
+
+  onReady(): void {
+    this.#request!.end(undefined)
+  }
+
+  onResponseHead(head: ResponseHead): void {
+    this.#head = head
+  }
+
+  onResponseBody(piece: Uint8Array): void {
+    this.#bytes += piece.length
+    if (this.#bytes <= BODY_BYTES_MAX) this.#body.push(piece)
+  }
+
+  onResponseEnd(): void {
+    const { status, headers } = this.#head!
+    this.#end({ status, headers, body: Buffer.concat(this.#body) })
+  }
+
+  onRequestDrain(): void {}
+
+  onReset(): void {
+    this.#end(undefined)
+  }
+
+  #end(result: UpstreamCallResult | undefined): void {
+    if (this.#over) return
+    this.#over = true
+    this.#onResult(result)
+  }
+}
