@@ -187,6 +187,8 @@ const filterChain = object({
           backends: list(object({ cluster: optional(string), weight })),
         }),
       ),
+      authorization: optional(list(authorization)),
+      extAuthz: optional(list(extAuthz)),
     }),
   ),
   sniff: optional(boolean),

@@ -9,12 +9,14 @@ import {
   ResponseEncoder,
 } from '../http1/index.ts'
 import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
+import { CoalescingWriter } from './coalescing-writer.ts'
 import { DateHeader } from './date-header.ts'
 import type { HttpRuntime } from './http-runtime.ts'
 import { type DownstreamExchange, type HttpRequest, type HttpResponse, HttpStream } from './http-stream.ts'
 import { DOWNSTREAM_IDLE_TIMEOUT_MS, LINGER_MS, REQUEST_HEADERS_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from './limits.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import { normalizePath } from './path-normalization.ts'
+import { uuid } from './random-id.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
 import { isGrpc } from './router/route-table.ts'
 
@@ -36,6 +38,7 @@ export interface HttpConnectionInit {
 export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange {
   readonly #init: HttpConnectionInit
   readonly #stream: ByteStream
+  readonly #writer: CoalescingWriter
   readonly #decoder: RequestDecoder
   readonly #encoder: ResponseEncoder
   #current: HttpStream | undefined
@@ -61,7 +64,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#init = init
     this.#stream = init.stream
     this.#decoder = new RequestDecoder(this)
-    this.#encoder = new ResponseEncoder(init.stream)
+    this.#writer = new CoalescingWriter(init.stream)
+    this.#encoder = new ResponseEncoder(this.#writer)
     this.#activeMs = init.clock.monotonic()
     this.#cancelWatch = this.#armWatch()
     init.stream.start(this)
@@ -101,6 +105,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   }
 
   onDrain(): void {
+    this.#writer.drained()
     this.#current?.responseSource?.resume()
   }
 
@@ -228,12 +233,12 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   writeBody(piece: Uint8Array): boolean {
     if (this.#closed) return true
-    return this.#switched ? this.#stream.write(piece) : this.#encoder.writeBody(piece)
+    return this.#switched ? this.#writer.write(piece) : this.#encoder.writeBody(piece)
   }
 
   writeEnd(trailers: HeaderMap | undefined): void {
     if (this.#closed) return
-    if (this.#switched) return this.#stream.end()
+    if (this.#switched) return this.#end()
     this.#encoder.end(trailers)
     this.#responseEnded()
   }
@@ -280,7 +285,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   /** The fields that Envoy adds on the way in. */
   #prepare({ headers, scheme }: HttpRequest, record: RequestRecord, runtime: HttpRuntime): void {
     if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme)
-    const requestId = headers.get('x-request-id') ?? newRequestId(runtime.random)
+    const requestId = headers.get('x-request-id') ?? uuid(runtime.random)
     record.requestId = requestId
     headers.set('x-request-id', requestId)
     // Only a proxy that ends mutual TLS may write it, and this one writes none.
@@ -333,20 +338,25 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const head =
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: ${body.length}\r\n${type}` +
       `date: ${date}\r\nserver: istio-envoy\r\nconnection: close\r\n\r\n${body}`
-    this.#stream.write(Buffer.from(head, 'latin1'))
+    this.#writer.write(Buffer.from(head, 'latin1'))
   }
 
   /** Half-closes, and reads on for a while: a reset would take the answer from a client that still sends. */
   #close(): void {
     if (this.#closing || this.#closed) return
     this.#closing = true
-    this.#stream.end()
+    this.#end()
     this.#stream.resume()
     this.#cancelLinger = this.#init.clock.schedule(
       LINGER_MS,
       () => this.#stream.reset(new CodedError('CONNECTION_CLOSED', 'the connection was over')),
       { background: true },
     )
+  }
+
+  #end(): void {
+    this.#writer.flush()
+    this.#stream.end()
   }
 
   /** One timer for all waits of a connection, so that no request pays for one; it is a quarter late at most. */
@@ -385,16 +395,4 @@ function replyTo(error: HttpCodecError): LocalReply {
   if (error.code === 'HEAD_TOO_LARGE') return LOCAL_REPLIES.HEADERS_TOO_LARGE
   const { status, details } = error
   return { ...LOCAL_REPLIES.PROTOCOL_ERROR, status, details, body: STATUS_CODES[status] ?? '' }
-}
-
-/** A UUID of version 4 (RFC 9562 §5.4). */
-function newRequestId(random: { integer(bound: number): number }): string {
-  const hex = () =>
-    random
-      .integer(2 ** 32)
-      .toString(16)
-      .padStart(8, '0')
-  const [a, b, c, d] = [hex(), hex(), hex(), hex()]
-  const variant = '89ab'[random.integer(4)]
-  return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-${variant}${c.slice(1, 4)}-${c.slice(4)}${d}`
 }

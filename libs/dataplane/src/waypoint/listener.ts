@@ -144,13 +144,19 @@ export class Listener {
     this.#held.add(connection)
   }
 
-  #serveTcp(stream: ByteStream, { source }: CompiledChain, { peer }: Arrival, serverName: string | undefined): void {
+  #serveTcp(
+    stream: ByteStream,
+    { source, tcpPolicies }: CompiledChain,
+    { peer }: Arrival,
+    serverName: string | undefined,
+  ): void {
     const held: Held = { drain: () => {}, cut: (reason) => connection.cut(reason) }
     this.#held.add(held)
     const connection: TcpConnection = new TcpConnection(this.#components, {
       downstream: stream,
       peer,
       routes: source.tcp?.routes ?? [],
+      policies: tcpPolicies,
       serverName,
       onClosed: () => this.#forget(held),
     })
