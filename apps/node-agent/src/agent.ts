@@ -272,6 +272,7 @@ export class Agent {
     if (!lost) {
       this.#log.info('connected to the control plane')
       this.#svids.retryFailed()
+      this.#proxies.signerBack()
       return
     }
     this.#agentMetrics.linkLost(wasConnected)

@@ -60,6 +60,11 @@ export class ProxyContainer implements ContainerRunner {
     return this.#stopping.promise
   }
 
+  /** Certificates can be had again. */
+  signerBack(): void {
+    this.#send({ type: 'signer-back' })
+  }
+
   log(linesMax: number): Promise<readonly string[]> {
     if (!this.#worker) return Promise.resolve([])
     this.#lastQuestion += 1

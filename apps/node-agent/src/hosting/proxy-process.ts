@@ -92,6 +92,8 @@ export class ProxyProcess {
         return this.#signed(command.id)?.resolve({ chainPem: command.chainPem, rootsPem: command.rootsPem })
       case 'not-signed':
         return this.#signed(command.id)?.reject(new CodedError(command.code, command.message))
+      case 'signer-back':
+        return this.#svids.retryFailed()
       case 'log':
         return this.#send({ type: 'log', question: command.question, lines: this.#log.tail(command.linesMax) })
       case 'review':

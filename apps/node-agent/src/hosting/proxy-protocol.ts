@@ -36,6 +36,8 @@ export type ProxyCommand =
       readonly rootsPem: readonly string[]
     }
   | { readonly type: 'not-signed'; readonly id: number; readonly code: string; readonly message: string }
+  /** Whoever signs can be reached again. */
+  | { readonly type: 'signer-back' }
   | { readonly type: 'log'; readonly question: number; readonly linesMax: number }
   | { readonly type: 'review'; readonly question: number; readonly query: WaypointReviewQuery }
   /** Drain, and end. */

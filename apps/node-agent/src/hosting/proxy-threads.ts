@@ -90,6 +90,11 @@ export class ProxyThreads {
     return errors
   }
 
+  /** The control plane is there again: what of certificates failed without it need not wait any longer. */
+  signerBack(): void {
+    for (const proxy of this.#running) proxy.signerBack()
+  }
+
   /** Runs the replica that an assignment asks for. */
   run(
     assignment: Assignment & { readonly proxy: string },
