@@ -36,7 +36,7 @@ export class UpstreamCall implements TryObserver {
     const { cluster, clock, random, peer, head } = init
     this.#onResult = init.onResult
     const host = cluster.pick({ random, hash: undefined }, peer)
-    this.#request = host && new UpstreamRequest({ cluster, clock, host, peer, head, observer: this })
+    this.#request = host && new UpstreamRequest({ cluster, clock, host, peer, head, isHttp2: false, observer: this })
   }
 
   start(): void {
