@@ -14,6 +14,7 @@ import { eventually } from '@ambient-lab/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NodeNetwork } from '../plain-network.ts'
 import { WsMtlsTransport } from '../tunnel/ws-mtls-transport.ts'
+import { ProtoMessage, ProtoWriter } from './grpc/protobuf.ts'
 import { clusterOf, forwardRoute, MeshWithWaypoint } from './mesh-with-waypoint.conformance.ts'
 
 interface Reply {
@@ -175,6 +176,84 @@ describe('HTTP/2 with prior knowledge', () => {
     stream.close(8)
     await eventually(() => expect(mesh.lines).toHaveLength(2))
     expect(mesh.lines[1]).toBe('0 DC downstream_remote_disconnect')
+  })
+
+  it('asks a rate limit service, and an authorizer, over gRPC', async () => {
+    const service = 'default/web.default.svc.cluster.local'
+    mesh.cluster(clusterOf('rls', { protocol: 'http2', endpoints: { kind: 'service', service, servicePort: 80 } }))
+    let answer: Buffer | undefined
+    const asked: ProtoMessage[] = []
+    handler = (stream, headers) => {
+      const path = String(headers[':path'])
+      if (!path.startsWith('/envoy.')) return echo(stream)
+      stream.on('data', (chunk: Buffer) => asked.push(new ProtoMessage(chunk.subarray(5))))
+      stream.on('end', () => {
+        if (!answer) return stream.close(2)
+        const frame = Buffer.concat([Buffer.alloc(5), answer])
+        frame.writeUInt32BE(answer.length, 1)
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.end(frame)
+      })
+    }
+    const common = { cluster: 'rls', authority: 'rls', timeoutMs: 1000 }
+    const actions = [
+      { kind: 'request-headers', headerName: 'x-user', descriptorKey: 'user', skipIfAbsent: false },
+    ] as const
+    const limited = forwardRoute({ filters: { 'rate-limit': { rateLimits: [{ actions }] } } })
+    const rateLimitService = { ...common, domain: 'shop', failureModeDeny: true }
+    mesh.routes([limited], { rateLimitService })
+    answer = new ProtoWriter()
+      .uint(1, 2)
+      .message(3, (header) => header.string(1, 'X-Why').string(2, 'quota'))
+      .finish()
+    const refused = await ask({ ':path': '/', 'x-user': 'ann' })
+    expect(refused.headers).toMatchObject({ ':status': 429, 'x-envoy-ratelimited': 'true', 'x-why': 'quota' })
+    const entry = asked[0]!.message(2)!.message(1)!
+    expect([asked[0]!.string(1), entry.string(1), entry.string(2)]).toEqual(['shop', 'user', 'ann'])
+    answer = new ProtoWriter().uint(1, 1).finish()
+    expect((await ask({ ':path': '/', 'x-user': 'ann' })).headers[':status']).toBe(200)
+    expect((await ask({ ':path': '/' })).headers[':status']).toBe(200)
+    answer = undefined
+    expect((await ask({ ':path': '/', 'x-user': 'ann' })).headers[':status']).toBe(500)
+
+    const clauses = [{ part: 'to' as const, matches: [{ paths: [{ prefix: '/' }] }] }]
+    const custom = { name: 'ask', namespace: 'default', action: 'CUSTOM' as const, provider: { name: 'authz' } }
+    const authz = {
+      ...common,
+      provider: 'authz',
+      protocol: 'grpc' as const,
+      failOpen: false,
+      statusOnError: 403,
+      clearRouteCache: false,
+    }
+    mesh.routes([forwardRoute()], {
+      authorization: [{ ...custom, rules: [{ index: 0, clauses }], dryRun: false }],
+      extAuthz: [authz],
+    })
+    answer = new ProtoWriter()
+      .message(1, (rpc) => rpc.uint(1, 7))
+      .message(2, (denied) => denied.message(1, (http) => http.uint(1, 401)).string(3, 'go away'))
+      .finish()
+    expect(await ask({ ':path': '/x?y=1' })).toMatchObject({ headers: { ':status': 401 }, body: 'go away' })
+    const http = asked.at(-1)!.message(1)!.message(4)!.message(2)!
+    expect([http.string(2), http.string(4), http.string(7)]).toEqual(['GET', '/x?y=1', 'y=1'])
+    answer = new ProtoWriter()
+      .message(1, () => {})
+      .message(3, (ok) =>
+        ok.message(2, (option) => option.message(1, (header) => header.string(1, 'x-ok').string(2, 'yes'))),
+      )
+      .finish()
+    expect((await ask({ ':path': '/' })).headers[':status']).toBe(200)
+    expect(seen.at(-1)!['x-ok']).toBe('yes')
+    expect(mesh.lines.map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([
+      '429 RL request_rate_limited',
+      '200 - via_upstream',
+      '200 - via_upstream',
+      '500 RLSE rate_limiter_error',
+      '401 UAEX ext_authz_denied',
+      '200 - via_upstream',
+    ])
   })
 
   it('speaks HTTP/1.1 to a backend of HTTP/1.1, and HTTP/2 to one of HTTP/2, whatever the client speaks', async () => {

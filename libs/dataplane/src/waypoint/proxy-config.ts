@@ -224,8 +224,10 @@ function matchKey({ match }: FilterChain): string {
 }
 
 /** @throws CodedError INVALID_POLICY */
-function compileGuard({ authorization, jwt, extAuthz }: HttpConnectionManager, keys: JwkSetStore): Guard {
+function compileGuard(source: HttpConnectionManager, keys: JwkSetStore): Guard {
+  const { authorization, jwt, extAuthz, rateLimitService } = source
   return {
+    rateLimitService,
     policies: compilePolicies(authorization),
     authenticator:
       jwt && jwt.providers.length > 0
