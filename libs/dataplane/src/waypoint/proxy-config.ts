@@ -1,5 +1,5 @@
 import { JwkSetStore } from '@ambient-lab/pki'
-import { HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
+import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
 import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import {
   CLUSTER_TYPE,
@@ -43,6 +43,8 @@ export interface ProxyConfigComponents {
 export interface CompiledChain {
   readonly source: FilterChain
   readonly http: HttpRuntime | undefined
+  /** What guards connections whose bytes nobody reads. */
+  readonly tcpPolicies: HttpPolicies | undefined
 }
 
 const L7_TYPES: readonly TypeUrl[] = [L7_PROXY_TYPE, CLUSTER_TYPE, FILTER_CHAIN_TYPE]
@@ -142,7 +144,11 @@ export class ProxyConfig implements Disposable {
 
   #upsertChain(source: FilterChain): void {
     if (source.proxy !== this.name) return
-    const chain: CompiledChain = { source, http: source.http && this.#compileHttp(source.http) }
+    const chain: CompiledChain = {
+      source,
+      http: source.http && this.#compileHttp(source.http),
+      tcpPolicies: compilePolicies(source.tcp?.authorization),
+    }
     const before = this.#chains.get(source.name)
     if (before && matchKey(before.source) !== matchKey(source)) this.#removeChain(source.name)
     this.#chains.set(source.name, chain)
@@ -181,7 +187,8 @@ export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unk
   if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
   else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
   else if (typeUrl === FILTER_CHAIN_TYPE) {
-    const { http } = checkFilterChain(name, resource)
+    const { http, tcp } = checkFilterChain(name, resource)
+    compilePolicies(tcp?.authorization)
     if (!http) return
     const guard = compileGuard(
       http,
@@ -217,15 +224,21 @@ function matchKey({ match }: FilterChain): string {
 }
 
 /** @throws CodedError INVALID_POLICY */
-function compileGuard({ authorization, jwt, extAuthz }: HttpConnectionManager, keys: JwkSetStore): Guard {
+function compileGuard(source: HttpConnectionManager, keys: JwkSetStore): Guard {
+  const { authorization, jwt, extAuthz, rateLimitService } = source
   return {
-    policies: authorization && authorization.length > 0 ? new HttpPolicies(authorization) : undefined,
+    rateLimitService,
+    policies: compilePolicies(authorization),
     authenticator:
       jwt && jwt.providers.length > 0
         ? new JwtAuthenticator(jwt, { keysAt: (location, timeoutMs) => keys.keysAt(location, timeoutMs) })
         : undefined,
     extAuthz: new Map((extAuthz ?? []).map((provider) => [provider.provider, provider])),
   }
+}
+
+function compilePolicies(sources: readonly HttpAuthorization[] | undefined): HttpPolicies | undefined {
+  return sources && sources.length > 0 ? new HttpPolicies(sources) : undefined
 }
 
 function compileRoutes(
