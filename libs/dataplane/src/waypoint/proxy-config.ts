@@ -229,10 +229,12 @@ function matchKey({ match }: FilterChain): string {
 
 /** @throws CodedError INVALID_POLICY */
 function compileGuard(
-  { authorization, jwt, extAuthz }: Pick<HttpConnectionManager, 'authorization' | 'jwt' | 'extAuthz'>,
+  source: Pick<HttpConnectionManager, 'authorization' | 'jwt' | 'extAuthz' | 'rateLimitService'>,
   keys: JwkSetStore,
 ): Guard {
+  const { authorization, jwt, extAuthz, rateLimitService } = source
   return {
+    rateLimitService,
     policies: compilePolicies(authorization),
     authenticator:
       jwt && jwt.providers.length > 0
