@@ -54,15 +54,30 @@ export const NETWORKING_WORKLOAD_SELECTOR = object({
       }),
     ),
     maxProperties: 256,
+    ...withRules<Readonly<Record<string, string>>>(
+      {},
+      { 'key must not be empty': (labels) => Object.keys(labels).every((key) => key !== '') },
+    ),
   },
 })
+
+const TARGET_KINDS = [
+  'Service',
+  'ServiceEntry.networking.istio.io',
+  'Gateway.gateway.networking.k8s.io',
+  'GatewayClass.gateway.networking.k8s.io',
+]
 
 const TARGET_REF = withRules<PolicyTargetReference>(
   object(
     { group: GROUP_NAME, kind: KIND_NAME, name: OBJECT_NAME, namespace: string() },
     { required: ['kind', 'name'] },
   ),
-  { 'cross namespace referencing is not currently supported': ({ namespace }) => !namespace },
+  {
+    'cross namespace referencing is not currently supported': ({ namespace }) => !namespace,
+    [`targetRef must be to one of ${TARGET_KINDS.join(', ')}`]: ({ group = '', kind }) =>
+      TARGET_KINDS.includes(group === '' ? kind : `${kind}.${group}`),
+  },
 )
 
 export const TARGET_REFS = array(TARGET_REF, { maxItems: 16 })

@@ -1,6 +1,18 @@
 import { INT32, ISTIO_DURATION, UINT32 } from './istio-fields.ts'
 import type { JsonSchema } from './kind.ts'
-import { array, atMostOneOf, boolean, integer, map, number, object, oneOf, STRINGS, string } from './schema.ts'
+import {
+  array,
+  atMostOneOf,
+  boolean,
+  integer,
+  map,
+  number,
+  object,
+  oneOf,
+  STRINGS,
+  string,
+  withRules,
+} from './schema.ts'
 
 /** DestinationRule's traffic policy: what a client's proxy does on the way to a host. */
 
@@ -132,26 +144,29 @@ export interface TrafficPolicy extends Omit<PortTrafficPolicy, 'port'> {
   }
 }
 
-export const CONNECTION_POOL = object({
-  http: object({
-    h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
-    http1MaxPendingRequests: INT32,
-    http2KeepAlive: object({ interval: ISTIO_DURATION, timeout: ISTIO_DURATION }),
-    http2MaxRequests: INT32,
-    idleTimeout: ISTIO_DURATION,
-    maxConcurrentStreams: INT32,
-    maxRequestsPerConnection: INT32,
-    maxRetries: INT32,
-    useClientProtocol: boolean(),
-  }),
-  tcp: object({
-    connectTimeout: ISTIO_DURATION,
-    idleTimeout: string(),
-    maxConnectionDuration: ISTIO_DURATION,
-    maxConnections: INT32,
-    tcpKeepalive: object({ interval: ISTIO_DURATION, probes: UINT32, time: ISTIO_DURATION }),
-  }),
-})
+export const CONNECTION_POOL = object(
+  {
+    http: object({
+      h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
+      http1MaxPendingRequests: INT32,
+      http2KeepAlive: object({ interval: ISTIO_DURATION, timeout: ISTIO_DURATION }),
+      http2MaxRequests: INT32,
+      idleTimeout: ISTIO_DURATION,
+      maxConcurrentStreams: INT32,
+      maxRequestsPerConnection: INT32,
+      maxRetries: INT32,
+      useClientProtocol: boolean(),
+    }),
+    tcp: object({
+      connectTimeout: ISTIO_DURATION,
+      idleTimeout: string(),
+      maxConnectionDuration: ISTIO_DURATION,
+      maxConnections: INT32,
+      tcpKeepalive: object({ interval: ISTIO_DURATION, probes: UINT32, time: ISTIO_DURATION }),
+    }),
+  },
+  { minProperties: 1 },
+)
 
 const CONSISTENT_HASH = [
   ['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'],
@@ -232,17 +247,25 @@ const OUTLIER_DETECTION = object({
   splitExternalLocalOriginErrors: boolean(),
 })
 
-const CLIENT_TLS = object({
-  caCertificates: string(),
-  caCrl: string(),
-  clientCertificate: string(),
-  credentialName: string(),
-  insecureSkipVerify: OPTIONAL_BOOLEAN,
-  mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
-  privateKey: string(),
-  sni: string(),
-  subjectAltNames: STRINGS,
-})
+const CLIENT_TLS = withRules<ClientTlsSettings>(
+  object({
+    caCertificates: string(),
+    caCrl: string(),
+    clientCertificate: string(),
+    credentialName: string(),
+    insecureSkipVerify: OPTIONAL_BOOLEAN,
+    mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
+    privateKey: string(),
+    sni: string(),
+    subjectAltNames: STRINGS,
+  }),
+  {
+    'cannot specify CA certificates when insecureSkipVerify is set': ({ insecureSkipVerify, caCertificates }) =>
+      !insecureSkipVerify || !caCertificates,
+    'client certificate and private key are required for mutual TLS': (tls) =>
+      tls.mode !== 'MUTUAL' || tls.credentialName !== undefined || (!!tls.clientCertificate && !!tls.privateKey),
+  },
+)
 
 const SHARED = {
   connectionPool: CONNECTION_POOL,

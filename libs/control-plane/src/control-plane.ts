@@ -18,6 +18,7 @@ import { GarbageCollector } from './controllers/garbage-collector.ts'
 import { GatewayController } from './controllers/gateway.ts'
 import { createGatewayClasses, GatewayClassController } from './controllers/gateway-class.ts'
 import { GatewayStatusController } from './controllers/gateway-status.ts'
+import { L4PolicyStatusController } from './controllers/l4-policy-status.ts'
 import { LabStatusController } from './controllers/lab-status.ts'
 import { LoadController } from './controllers/load.ts'
 import { createInitialNamespaces, NamespaceController } from './controllers/namespace.ts'
@@ -29,6 +30,7 @@ import { RouteStatusController } from './controllers/route-status.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
 import { ServiceEntryController } from './controllers/service-entry.ts'
+import { WaypointPolicyStatusController } from './controllers/waypoint-policy-status.ts'
 import { WaypointStatusController } from './controllers/waypoint-status.ts'
 import { DiscoveryService } from './discovery-service.ts'
 import { EntryAddresses } from './entry-addresses.ts'
@@ -182,11 +184,13 @@ export class ControlPlane implements AsyncDisposable {
       new EndpointSliceController(components),
       new GarbageCollector(components),
       new PolicyStatusController(components, mesh),
+      new L4PolicyStatusController(components),
       new WaypointStatusController(components, mesh),
       new GatewayClassController(components),
       new GatewayController(components, mesh),
       new GatewayStatusController({ ...components, view }),
       new RouteStatusController({ ...components, view }),
+      new WaypointPolicyStatusController({ ...components, view }),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]

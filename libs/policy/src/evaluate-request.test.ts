@@ -87,6 +87,18 @@ describe('evaluateRequest', () => {
   })
 })
 
+describe('HttpPolicies', () => {
+  it.each<[string, object]>([
+    ['is not known', { action: 'LOG' }],
+    ['no place of its own', { rules: [{ index: -1, clauses: [] }] }],
+    ['no place of its own', { rules: [0, 0].map((index) => ({ index, clauses: [] })) }],
+    ['no part of a rule', { rules: [{ index: 0, clauses: [{ part: 'whence', matches: [] }] }] }],
+    ['provider has no name', { provider: {} }],
+  ])('refuses what %s', (reason, broken) => {
+    expect(() => new HttpPolicies([{ ...policy('DENY', 'd', []), ...broken } as HttpAuthorization])).toThrow(reason)
+  })
+})
+
 describe('policies in dry run', () => {
   const dry = { dryRun: true }
 

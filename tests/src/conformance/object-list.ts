@@ -1,9 +1,9 @@
 import { objectKey, type Resource } from '@ambient-lab/api'
 import type { KnownType, ObjectReader, StoredKinds } from '@ambient-lab/control-plane'
 
-export type TypedObject = [KnownType, Resource]
+export type TypedObject = readonly [KnownType, Resource]
 
-/** What a store would hold, as a list. */
+/** The objects of a case as translations read them. */
 export class ObjectList implements ObjectReader {
   readonly #objects: readonly TypedObject[]
 

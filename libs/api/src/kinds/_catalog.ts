@@ -16,6 +16,7 @@ import grpcRoute from './grpc-route.ts'
 import httpRoute from './http-route.ts'
 import istioGateway from './istio-gateway.ts'
 import joinToken from './join-token.ts'
+import l4TrafficPolicy from './l4-traffic-policy.ts'
 import lab from './lab.ts'
 import listenerSet from './listener-set.ts'
 import load from './load.ts'
@@ -26,6 +27,7 @@ import peerAuthentication from './peer-authentication.ts'
 import pod from './pod.ts'
 import policyReplay from './policy-replay.ts'
 import proxyConfig from './proxy-config.ts'
+import rateLimitPolicy from './rate-limit-policy.ts'
 import referenceGrant from './reference-grant.ts'
 import replicaSet from './replica-set.ts'
 import requestAuthentication from './request-authentication.ts'
@@ -63,6 +65,7 @@ export default [
   httpRoute,
   istioGateway,
   joinToken,
+  l4TrafficPolicy,
   lab,
   listenerSet,
   load,
@@ -73,6 +76,7 @@ export default [
   pod,
   policyReplay,
   proxyConfig,
+  rateLimitPolicy,
   referenceGrant,
   replicaSet,
   requestAuthentication,

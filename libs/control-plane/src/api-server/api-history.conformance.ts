@@ -30,10 +30,14 @@ export class ApiHistory {
     this.#type = type
   }
 
-  /** Goes on with a store that took the place of the one before. */
+  /** Until `leave`, or for ever. */
   follow(store: Store): void {
-    this.#stop()
     this.#stop = store.watch({ type: this.#type, after: store.revision }, (event) => this.events.push(event))
+  }
+
+  /** The store's process is dead: what it goes on with in memory has not happened. */
+  leave(): void {
+    this.#stop()
   }
 
   /** What there is at a revision, by name. */

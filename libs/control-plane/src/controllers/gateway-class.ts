@@ -1,6 +1,6 @@
 import { conditionsOf, setCondition } from '@ambient-lab/api'
 import type { Cluster } from '../cluster.ts'
-import { BUILTIN_CLASSES, builtinClassOf } from '../gateways/gateway-classes.ts'
+import { BUILTIN_CLASSES, classAccepted } from '../gateways/gateway-classes.ts'
 import { GATEWAY_CLASSES } from '../stored-kinds.ts'
 import { type Change, type Controller, forEach } from './controller.ts'
 
@@ -23,14 +23,8 @@ export class GatewayClassController implements Controller {
 
   async #accept(key: string): Promise<void> {
     await this.#cluster.update(GATEWAY_CLASSES, key, (gatewayClass) => {
-      if (!builtinClassOf(key, gatewayClass)) return gatewayClass
-      const accepted = {
-        type: 'Accepted',
-        status: 'True',
-        reason: 'Accepted',
-        message: 'Handled by Istio controller',
-        observedGeneration: gatewayClass.metadata.generation ?? 1,
-      } as const
+      const accepted = classAccepted(gatewayClass)
+      if (!accepted) return gatewayClass
       const conditions = setCondition(conditionsOf(gatewayClass), accepted, this.#cluster.clock)
       return conditions === conditionsOf(gatewayClass)
         ? gatewayClass

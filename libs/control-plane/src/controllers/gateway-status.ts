@@ -121,13 +121,9 @@ export class GatewayStatusController implements Controller {
     }))
   }
 
-  /** In the order of the findings; what is not among them any more goes. */
+  /** What others wrote beside ours stays. */
   #conditions(before: readonly Condition[], findings: readonly Finding[]): readonly Condition[] {
-    const known = before.filter(({ type }) => findings.some((finding) => finding.type === type))
-    return findings.reduce<readonly Condition[]>(
-      (conditions, finding) => setCondition(conditions, finding, this.#cluster.clock),
-      known,
-    )
+    return findings.reduce((conditions, finding) => setCondition(conditions, finding, this.#cluster.clock), before)
   }
 
   #services({ metadata }: Gateway): GatewayServices {

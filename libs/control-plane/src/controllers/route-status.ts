@@ -90,7 +90,7 @@ export class RouteStatusController implements Controller {
       const known = before.find((parent) => isOurs(parent, found, home))
       const conditions = found.conditions.reduce<readonly Condition[]>(
         (conditions, finding) => setCondition(conditions, finding, this.#cluster.clock),
-        known?.conditions?.filter(({ type }) => found.conditions.some((one) => one.type === type)) ?? [],
+        known?.conditions ?? [],
       )
       return { ...found, conditions }
     })

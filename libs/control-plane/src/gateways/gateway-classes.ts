@@ -1,4 +1,5 @@
 import type { GatewayClass } from '../stored-kinds.ts'
+import type { Finding } from './gateway-status.ts'
 
 /** A class of Gateways that the control plane itself serves. */
 export interface BuiltinClass {
@@ -64,4 +65,16 @@ const BY_NAME = new Map(BUILTIN_CLASSES.map((builtin) => [builtin.name, builtin]
 export function builtinClassOf(name: string, gatewayClass: GatewayClass | undefined): BuiltinClass | undefined {
   if (!gatewayClass) return BY_NAME.get(name)
   return BY_CONTROLLER.get(gatewayClass.spec?.controllerName ?? '')
+}
+
+/** What the status of a class has to say; undefined: somebody else serves it. */
+export function classAccepted(gatewayClass: GatewayClass): Finding | undefined {
+  if (!builtinClassOf(gatewayClass.metadata.name, gatewayClass)) return undefined
+  return {
+    type: 'Accepted',
+    status: 'True',
+    reason: 'Accepted',
+    message: 'Handled by Istio controller',
+    observedGeneration: gatewayClass.metadata.generation ?? 1,
+  }
 }

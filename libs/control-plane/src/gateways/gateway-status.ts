@@ -46,7 +46,7 @@ export function gatewayFindings(
   const generation = gateway.metadata.generation ?? 1
   const all = gatewayListeners(gateway, view)
   const own = all.filter(({ parent }) => parent.kind === 'Gateway')
-  if (builtin.proxy === 'remote') return remoteFindings(gateway, own, view)
+  if (builtin.proxy === 'remote') return remoteFindings(gateway)
   const ports = [...new Set(all.map(({ listener }) => listener.port))]
   const assignment = assignGateway(gateway, builtin, ports, services, view.mesh.clusterDomain)
   const address = addressProblem(assignment)
@@ -65,17 +65,17 @@ export function gatewayFindings(
 
 const RESOLVED = { reason: 'ResolvedRefs', message: 'All references resolved' }
 
-function remoteFindings(gateway: Gateway, own: readonly EffectiveListener[], view: TranslationView): GatewayFindings {
-  const generation = gateway.metadata.generation ?? 1
+/** Its proxies and its listeners are another cluster's. */
+function remoteFindings({ metadata, spec }: Gateway): GatewayFindings {
+  const generation = metadata.generation ?? 1
   const programmedText = { reason: 'Programmed', message: 'This Gateway is remote; Istio will not program it' }
   return {
     conditions: [
       condition('Accepted', undefined, { reason: 'Accepted', message: 'Resource accepted' }, generation),
       condition('Programmed', undefined, programmedText, generation),
-      condition('ResolvedRefs', undefined, RESOLVED, generation),
     ],
-    listeners: listenerFindings(gateway, own, generation, view),
-    addresses: (gateway.spec?.addresses ?? []).map(({ type = 'IPAddress', value = '' }) => ({ type, value })),
+    listeners: undefined,
+    addresses: (spec?.addresses ?? []).map(({ type = 'IPAddress', value = '' }) => ({ type, value })),
   }
 }
 

@@ -28,18 +28,19 @@ export interface ParentFindings {
 
 /** Each parent that is ours, once. Types, reasons and texts are istiod's. */
 export function routeFindings(route: AnyRoute, view: TranslationView): ParentFindings[] {
-  const problem = referenceFindings(route, view)[0]
   const generation = route.metadata.generation ?? 1
   return (route.spec?.parentRefs ?? []).flatMap((parentRef) => {
     const outcome = attachToParent(route, parentRef, view)
     if (!outcome) return []
+    const isMesh = parentRef.kind === 'Service' || parentRef.kind === 'ServiceEntry'
+    const problem = referenceFindings(route, view, !isMesh)[0]
     const conditions = [accepted(outcome, generation), resolvedRefs(problem, generation)]
     return { parentRef, controllerName: GATEWAY_CONTROLLER, conditions }
   })
 }
 
-function referenceFindings(route: AnyRoute, view: TranslationView): RouteFinding[] {
-  const context = { view, clusterOf: gatewayClusterNamer }
+function referenceFindings(route: AnyRoute, view: TranslationView, enforceGrants: boolean): RouteFinding[] {
+  const context = { view, clusterOf: gatewayClusterNamer, enforceGrants }
   switch (route.kind) {
     case 'HTTPRoute':
       return httpRouteFindings(route as HttpRoute, context)

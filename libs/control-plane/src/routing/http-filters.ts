@@ -69,9 +69,9 @@ function pathRewrite({ type, replaceFullPath = '/', replacePrefixMatch = '/' }: 
 function mirrorOf(
   { backendRef, percent, fraction }: RequestMirror,
   from: Referrer,
-  { view, clusterOf }: RouteContext,
+  { view, clusterOf, enforceGrants }: RouteContext,
 ): Mirror | RouteFinding {
-  const resolved = resolveBackend(view, backendRef, from)
+  const resolved = resolveBackend(view, backendRef, from, enforceGrants)
   if ('reason' in resolved) return resolved
   const share = fraction ? fraction.numerator / (fraction.denominator ?? PERCENT) : (percent ?? PERCENT) / PERCENT
   return { cluster: clusterOf(resolved.target, resolved.port), millionths: Math.round(share * MILLION) }

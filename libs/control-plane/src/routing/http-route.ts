@@ -39,7 +39,7 @@ export function grpcRoutes(route: GrpcRoute, context: RouteContext): RankedRoute
   return rulesOf(route, (route.spec?.rules ?? [{}]).map(grpcRule), from, context)
 }
 
-/** What of the rules cannot be done as asked, in order; for the status. */
+/** What of the rules cannot be done as asked: one finding for each rule at most, the last of its backends'. */
 export function httpRouteFindings(route: HttpRoute, context: RouteContext): RouteFinding[] {
   const from = { kind: 'HTTPRoute', namespace: route.metadata.namespace ?? '' }
   return (route.spec?.rules ?? []).flatMap((rule) => ruleFindings(httpRule(rule), from, context))
@@ -111,18 +111,18 @@ function weightedBackend(backend: HttpBackendRef, from: Referrer, context: Route
 export function backendCluster(
   backend: BackendRef,
   from: Referrer,
-  { view, clusterOf }: RouteContext,
+  { view, clusterOf, enforceGrants }: RouteContext,
 ): string | undefined {
-  const resolved = resolveBackend(view, backend, from)
+  const resolved = resolveBackend(view, backend, from, enforceGrants)
   return 'reason' in resolved ? undefined : clusterOf(resolved.target, resolved.port)
 }
 
 function ruleFindings(rule: CommonRule, from: Referrer, context: RouteContext): RouteFinding[] {
   const { unsupported, findings } = ruleFilters(rule.filters, from, context)
   const backends = rule.backendRefs.flatMap((backend) => {
-    const resolved = resolveBackend(context.view, backend, from)
+    const resolved = resolveBackend(context.view, backend, from, context.enforceGrants)
     const refused = (backend.filters ?? []).find(({ type }) => !BACKEND_FILTERS.has(type))
     return [...('reason' in resolved ? [resolved] : []), ...(refused ? [unsupportedFilter(refused.type)] : [])]
   })
-  return [...(unsupported ? [unsupported] : []), ...backends, ...findings]
+  return [...(unsupported ? [unsupported] : []), ...backends, ...findings].slice(-1)
 }

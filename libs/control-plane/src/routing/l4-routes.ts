@@ -19,11 +19,11 @@ export function l4Routes(route: TcpRoute | TlsRoute, serverNames: readonly strin
   }))
 }
 
-export function l4RouteFindings(route: TcpRoute | TlsRoute, { view }: RouteContext): RouteFinding[] {
+export function l4RouteFindings(route: TcpRoute | TlsRoute, { view, enforceGrants }: RouteContext): RouteFinding[] {
   const from = { kind: route.kind, namespace: route.metadata.namespace ?? '' }
   return (route.spec?.rules ?? []).flatMap(({ backendRefs }) =>
     backendRefs.flatMap((backend) => {
-      const resolved = resolveBackend(view, backend, from)
+      const resolved = resolveBackend(view, backend, from, enforceGrants)
       return 'reason' in resolved ? resolved : []
     }),
   )

@@ -52,23 +52,16 @@ export function attachToParent(route: AttachableRoute, parent: ParentReference, 
   return undefined
 }
 
+/** A port that the service does not have is no reason to refuse: the route has nothing to say then. */
 function attachToService(route: AttachableRoute, parent: ParentReference, view: View): ParentOutcome {
-  const key = `${parent.namespace ?? route.metadata.namespace}/${parent.name}`
-  const service = view.get(SERVICES, key)
+  const service = view.get(SERVICES, `${parent.namespace ?? route.metadata.namespace}/${parent.name}`)
   if (!service) return refused('NoMatchingParent', `parent service: "${parent.name}" not found`)
-  const ports = (service.spec?.ports ?? []).map(({ port }) => port)
-  return portOutcome(parent, ports)
+  return { kind: 'accepted', attachments: [] }
 }
 
 function attachToEntry(route: AttachableRoute, parent: ParentReference, view: View): ParentOutcome {
   const entry = view.get(SERVICE_ENTRIES, `${parent.namespace ?? route.metadata.namespace}/${parent.name}`)
   if (!entry) return refused('NoMatchingParent', `parent service entry: "${parent.name}" not found`)
-  const ports = (entry.spec?.ports ?? []).map(({ number }) => number)
-  return portOutcome(parent, ports)
-}
-
-function portOutcome({ port }: ParentReference, ports: readonly number[]): ParentOutcome {
-  if (port !== undefined && !ports.includes(port)) return refused('NoMatchingParent', `port ${port} not found`)
   return { kind: 'accepted', attachments: [] }
 }
 
@@ -80,11 +73,16 @@ function attachToGateway(
 ): ParentOutcome | undefined {
   const home = parent.namespace ?? route.metadata.namespace ?? ''
   const gateway = gatewayOfParent(kind, `${home}/${parent.name}`, view)
-  if (!gateway || !classOfGateway(gateway, view)) return undefined
+  if (!gateway || !isServedHere(gateway, view)) return undefined
   const listeners = gatewayListeners(gateway, view).filter(
     (one) => one.parent.kind === kind && one.parent.namespace === home && one.parent.name === parent.name,
   )
   return attachToListeners(route, parent, listeners, view)
+}
+
+function isServedHere(gateway: Gateway, view: View): boolean {
+  const builtin = classOfGateway(gateway, view)
+  return builtin !== undefined && builtin.proxy !== 'remote'
 }
 
 function gatewayOfParent(kind: 'Gateway' | 'ListenerSet', key: string, view: View): Gateway | undefined {

@@ -5,4 +5,6 @@ import type { ClusterNamer } from './cluster-names.ts'
 export interface RouteContext {
   readonly view: TranslationView
   readonly clusterOf: ClusterNamer
+  /** Whether a ReferenceGrant is needed to send to other namespaces: at gateways, not for a service of the mesh. */
+  readonly enforceGrants: boolean
 }

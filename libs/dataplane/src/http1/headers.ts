@@ -132,6 +132,11 @@ export class HeaderMap {
   }
 }
 
+/** Text, such as a configuration has it, as the byte string that a value is: in UTF-8. */
+export function utf8Value(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1')
+}
+
 /** In lower case. */
 function checkName(name: string): string {
   if (name.length === 0 || !consistsOf(TOKEN, name)) notEncodable('field name', name)

@@ -8,7 +8,7 @@ export {
 } from './encoder.ts'
 export { HTTP_CODEC_ERRORS, HttpCodecError, type HttpCodecErrorCode, type HttpCodecErrorKind } from './errors.ts'
 export type { BodyFraming } from './head-facts.ts'
-export { HeaderMap } from './headers.ts'
+export { HeaderMap, utf8Value } from './headers.ts'
 export { removeHopByHop } from './hop-by-hop.ts'
 export type { MessageDecoderInit, MessageHead, MessageSink } from './message-decoder.ts'
 export { RequestDecoder, type RequestHead, type RequestSink } from './request-decoder.ts'

@@ -9,7 +9,7 @@ export const HEADERS_MAX = 100
 /** Empty lines before a request line. RFC 9112 §2.2 wants one to be ignored; old clients send two. */
 export const EMPTY_LINES_MAX = 4
 
-/** Digits of a chunk's size, leading zeros included: 2^52 and less, so that it is an exact number. */
+/** Digits of a chunk's size, leading zeros included: less than 2^52, so that it is an exact number. */
 export const CHUNK_SIZE_DIGITS_MAX = 13
 
 /** Extensions of all chunks of one body: nobody reads them, and a body of nothing else would cost more than it carries. */

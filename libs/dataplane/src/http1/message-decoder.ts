@@ -175,10 +175,12 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
           continue
         }
         this.#at = 0
-        this.#chunk = this.#queue.shift() ?? NOTHING
-        if (this.#chunk !== NOTHING) continue
-        if (this.#ended) this.#finish()
-        break
+        if (this.#queue.length === 0) {
+          this.#chunk = NOTHING
+          if (this.#ended) this.#finish()
+          break
+        }
+        this.#chunk = this.#queue.shift()!
       }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
@@ -260,7 +262,7 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
   #gather(bytes: number): void {
     const needed = this.#gatheredBytes + bytes
     if (needed > this.#gathered.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * this.#gathered.length, GATHER_BYTES))
+      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#gathered.length, GATHER_BYTES))
       larger.set(this.#gathered.subarray(0, this.#gatheredBytes))
       this.#gathered = larger
     }

@@ -225,9 +225,9 @@ function matchKey({ match }: FilterChain): string {
 
 /** @throws CodedError INVALID_POLICY */
 function compileGuard(source: HttpConnectionManager, keys: JwkSetStore): Guard {
-  const { authorization, jwt, extAuthz, rateLimitService } = source
+  const { authorization, jwt, extAuthz, rateLimit } = source
   return {
-    rateLimitService,
+    rateLimitService: rateLimit,
     policies: compilePolicies(authorization),
     authenticator:
       jwt && jwt.providers.length > 0

@@ -140,7 +140,7 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
         `GET / HTTP/1.1\r\nhost: web\r\nconnection: upgrade\r\nupgrade: ${token}\r\n\r\n`
       const program = await mesh.dial()
       expect(await mesh.exchange(program, upgrade('websocket'))).toMatchObject({ status: 200 })
-      expect(await mesh.exchange(program, upgrade('h2c'))).toMatchObject({ status: 403 })
+      expect(await mesh.exchange(program, upgrade('raw'))).toMatchObject({ status: 403 })
       expect(await mesh.exchange(program, 'GET / HTTP/1.1\r\nhost: web\r\n\r\n')).toMatchObject({ status: 200 })
     })
 

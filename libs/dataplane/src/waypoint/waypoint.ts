@@ -12,7 +12,7 @@ import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { Listener } from './listener.ts'
-import { postOverHttp } from './otlp-post.ts'
+import { OwnHttpClient } from './own-http-client.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
@@ -83,14 +83,17 @@ export class Waypoint implements AsyncDisposable {
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
     const series = new RequestSeries({ metrics, reporter: 'waypoint' })
     const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
-    const post = postOverHttp({ clock, network })
+    const own = new OwnHttpClient({ random, state, dialer }, { uid, clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
       random,
       clusters: this.clusters,
       recorder,
-      keys: new JwkSetStore({ clock, fetchText }),
-      post,
+      keys: new JwkSetStore({
+        clock,
+        fetchText: (url, signal) => (own.reaches(url) ? own.fetchText(url, signal) : fetchText(url, signal)),
+      }),
+      post: (endpoint, body) => own.post(endpoint, body, clock),
     })
     this.#listener = new Listener(
       { clock, random, clusters: this.clusters, dialer, recorder, state, config: this.config },

@@ -40,7 +40,7 @@ const PRECEDENCE: readonly (readonly DataplaneErrorCode[])[] = [
   ['CERTIFICATE_REVOKED'],
   ['POLICY_CHANGED'],
   ['DRAINED', 'DRAIN_TIMEOUT'],
-  ['CONNECT_TIMEOUT'],
+  ['CONNECT_TIMEOUT', 'IDLE_TIMEOUT', 'DURATION_EXCEEDED'],
 ]
 
 /** One per connection: opened when the plan is known, closed exactly once. */

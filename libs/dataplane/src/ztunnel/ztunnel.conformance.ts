@@ -176,6 +176,83 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       expect((await mesh.dial('curl', 'echo', 80)).reply).toBe(0)
     })
 
+    describe('with an L4TrafficPolicy', () => {
+      const traffic = (fields: object) => {
+        const l4Traffic = { policy: 'default/p', ...fields }
+        mesh.push(ADDRESS_TYPE, [{ service: serviceOf('echo', '10.96.0.10', { l4Traffic }) }])
+      }
+      const replies = async (count: number) => {
+        const found: number[] = []
+        for (let call = 0; call < count; call += 1) found.push((await mesh.dial('curl', 'echo', 80)).reply)
+        return found
+      }
+
+      it('holds no more connections open than it allows', async () => {
+        traffic({ connectionsMax: 1 })
+        const { program } = await mesh.dial('curl', 'echo', 80, 'one')
+        expect(await replies(1)).toEqual([4])
+        expect(mesh.a.connections.find(({ responseFlags }) => responseFlags === 'UO')).toMatchObject({
+          state: 'failed',
+          error: 'connection limit of echo.default.svc.cluster.local reached: 1 (default/p)',
+        })
+        program.stream.end()
+        await mesh.ground.until(() => program.closed && mesh.a.connections.some(({ state }) => state === 'closed'))
+        expect(await replies(1)).toEqual([0])
+      })
+
+      it('lets no more begin than its rate', async () => {
+        traffic({ localRate: { connections: 2, perMs: 3_600_000 } })
+        expect(await replies(3)).toEqual([0, 0, 4])
+        expect(mesh.a.connections.filter(({ responseFlags }) => responseFlags === 'RL')).toHaveLength(1)
+      })
+
+      it('tries another endpoint, leaves the broken one out, and records the connection once', async () => {
+        const services = { 'default/echo.default.svc.cluster.local': [] }
+        mesh.push(ADDRESS_TYPE, [
+          { workload: workloadOf('broken', 'nowhere', '10.244.3.1', { services, capacity: 1e6 }) },
+        ])
+        traffic({
+          connectRetries: 1,
+          outlier: { consecutiveFailures: 1, baseEjectionMs: 3_600_000, ejectionPercentMax: 50 },
+        })
+        expect(await replies(3)).toEqual([0, 0, 0])
+        expect(mesh.a.connections.map(({ destination }) => destination.workload)).toEqual(['echo', 'echo', 'echo'])
+      })
+
+      it('says when every endpoint that it lets be tried has failed', async () => {
+        const services = { 'default/echo.default.svc.cluster.local': [] }
+        const broken = (name: string, address: string) => ({
+          workload: workloadOf(name, 'nowhere', address, { services, capacity: 1e6 }),
+        })
+        mesh.push(ADDRESS_TYPE, [broken('b1', '10.244.3.1'), broken('b2', '10.244.3.2'), broken('b3', '10.244.3.3')])
+        traffic({ connectRetries: 1 })
+        expect(await replies(1)).toEqual([1])
+        expect(mesh.a.connections).toMatchObject([
+          {
+            responseFlags: 'URX',
+            error: expect.stringMatching(/^connect failed on 2 endpoints, retry limit reached; the last: io error/),
+          },
+        ])
+      })
+
+      it('does not try again what policy denied', async () => {
+        mesh.policy('allow-nothing', {})
+        traffic({ connectRetries: 3 })
+        expect(await replies(1)).toEqual([2])
+        expect(mesh.b.connections).toHaveLength(1)
+      })
+
+      it.each([
+        ['idle for too long', { idleTimeoutMs: 40 }, 'SI', 'connection closed after 40 ms of silence'],
+        ['open for too long', { durationMaxMs: 40 }, 'DT', 'connection closed after its maximum duration of 40 ms'],
+      ])('closes what is %s', async (_, fields, responseFlags, error) => {
+        traffic(fields)
+        const { program } = await mesh.dial('curl', 'echo', 80, 'hello')
+        await mesh.ground.until(() => program.closed && mesh.a.connections[0]?.state === 'closed')
+        expect(mesh.a.connections).toMatchObject([{ responseFlags, error }])
+      })
+    })
+
     it('lets a workload that is removed finish, and cuts what outlives the deadline', async () => {
       const { program } = await mesh.dial('curl', 'echo', 80, 'hello')
       await mesh.ground.until(() => program.text === 'HELLO')

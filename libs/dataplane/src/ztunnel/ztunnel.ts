@@ -237,6 +237,7 @@ export class Ztunnel implements AsyncDisposable {
     const state = this.state.current
     if (typeUrl === AUTHORIZATION_TYPE) this.#tracker.reevaluateAll(state)
     if (typeUrl !== ADDRESS_TYPE) return
+    this.outbound.follow(state)
     for (const [uid, judged] of this.#judged) {
       const workload = state.workload(uid)
       if (workload === judged) continue
