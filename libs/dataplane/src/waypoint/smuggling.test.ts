@@ -61,11 +61,12 @@ function strangers(arrived: readonly ReceivedRequest[], sent: readonly LlhttpMes
   })
 }
 
-/** A target with a scheme arrives as its path. */
+/** A target with a scheme arrives as its path; of OPTIONS, without a path, as an asterisk. */
 function isLineOf(line: string, method: string, path: string): boolean {
   const target = line.slice(method.length + 1)
-  const pathOfUri = /^https?:\/\/[^/]+(.*)$/i.exec(`${target}/`)?.[1] ?? ''
-  return line.startsWith(`${method} `) && (target === path || pathOfUri.startsWith(path))
+  const [, pathOfUri] = /^https?:\/\/[^/]+(.*)$/i.exec(target) ?? []
+  const arrives = pathOfUri === undefined ? target : pathOfUri || (method === 'OPTIONS' ? '*' : '/')
+  return line.startsWith(`${method} `) && arrives === path
 }
 
 function completeIn(received: readonly Uint8Array[]): readonly LlhttpMessage[] {
