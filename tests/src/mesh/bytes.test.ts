@@ -128,11 +128,15 @@ async function dial(): Promise<Socket> {
   socket.write(
     Buffer.concat([Buffer.from([5, 1, 0, 5, 1, 0, 3, name.length]), name, Buffer.from([9000 >> 8, 9000 & 255])]),
   )
-  let answer: Buffer | null = null
-  while (!answer) {
-    await once(socket, 'readable')
-    answer = socket.read(12)
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const onReadable = () => {
+    const answer: Buffer | null = socket.read(12)
+    if (answer) resolve(answer)
   }
+  socket.on('readable', onReadable)
+  socket.once('close', () => reject(new Error('the agent hung up')))
+  const answer = await promise
+  socket.off('readable', onReadable)
   expect([...answer.subarray(0, 4)]).toEqual([5, 0, 5, 0])
   return socket
 }
