@@ -123,7 +123,7 @@ describe('rate limits', () => {
   const target = { targetRefs: [{ kind: 'Service', name: 'reviews' }] }
   const filtersOf = (objects: readonly [KnownType, Resource][]) => {
     const [chain] = chainsAmong(objects)
-    return { filters: chain?.http?.virtualHosts[0]?.routes[0]?.filters, service: chain?.http?.rateLimit }
+    return { filters: chain?.http?.virtualHosts[0]?.routes[0]?.filters, service: chain?.http?.rateLimitService }
   }
 
   it.each<[string, object, object]>([
@@ -318,7 +318,7 @@ describe('rate limits', () => {
     ])
     expect(asked).toEqual({
       ...{ domain: 'd', cluster: 'outbound|8081||ratelimit.default.svc.cluster.local', timeoutMs: 10_000 },
-      ...{ authority: 'ratelimit.default.svc.cluster.local', failureModeDeny: true, rateLimitHeaders: false },
+      ...{ authority: 'ratelimit.default.svc.cluster.local', failureModeDeny: true },
     })
     expect(filters?.['rate-limit']?.rateLimits).toEqual([
       {

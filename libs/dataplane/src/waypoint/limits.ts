@@ -12,6 +12,12 @@ export const REQUEST_HEADERS_TIMEOUT_MS = 60_000
 /** How long a closing connection goes on reading, so that the client sees the answer and no reset: Envoy's delayed close. */
 export const LINGER_MS = 1_000
 
+/** Requests at once on one HTTP/2 connection: Envoy's is 100 behind HBONE, and so are the streams of a tunnel. */
+export const HTTP2_STREAMS_MAX = 100
+
+/** What a peer may send on one HTTP/2 stream before it is granted more. */
+export const HTTP2_WINDOW_BYTES = 256 * KiB
+
 /** Body kept for another try: Envoy's per-connection buffer limit. */
 export const RETRY_BUFFER_BYTES_MAX = MiB
 

@@ -345,6 +345,7 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
       host,
       peer,
       head: this.#head!,
+      isHttp2: record.protocol === 'HTTP/2',
       observer: this,
     })
     this.#try = request
