@@ -70,6 +70,9 @@ export const NETWORKING_WORKLOAD_SELECTOR = object({
   },
 })
 
+/** Istio takes the core group by either name. */
+const CORE = ['', 'core']
+
 const TARGET_KINDS = [
   'Service',
   'ServiceEntry.networking.istio.io',
@@ -85,7 +88,7 @@ const TARGET_REF = withRules<PolicyTargetReference>(
   {
     'cross namespace referencing is not currently supported': ({ namespace }) => !namespace,
     [`targetRef must be to one of ${TARGET_KINDS.join(', ')}`]: ({ group = '', kind }) =>
-      TARGET_KINDS.includes(group === '' ? kind : `${kind}.${group}`),
+      TARGET_KINDS.includes(CORE.includes(group) ? kind : `${kind}.${group}`),
   },
 )
 
