@@ -229,12 +229,12 @@ function matchKey({ match }: FilterChain): string {
 
 /** @throws CodedError INVALID_POLICY */
 function compileGuard(
-  source: Pick<HttpConnectionManager, 'authorization' | 'jwt' | 'extAuthz' | 'rateLimitService'>,
+  source: Pick<HttpConnectionManager, 'authorization' | 'jwt' | 'extAuthz' | 'rateLimit'>,
   keys: JwkSetStore,
 ): Guard {
-  const { authorization, jwt, extAuthz, rateLimitService } = source
+  const { authorization, jwt, extAuthz, rateLimit } = source
   return {
-    rateLimitService,
+    rateLimitService: rateLimit,
     policies: compilePolicies(authorization),
     authenticator:
       jwt && jwt.providers.length > 0
