@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 export const AMBIENT = join(ROOT, 'apps/tui/bin/ambient.js')
+export const AGENT = join(ROOT, 'apps/node-agent/dist/main.js')
 export const CONTROL_PLANE = join(ROOT, 'apps/control-plane/dist/main.js')
 
 export interface Outcome {
