@@ -1,4 +1,4 @@
-import { SvidSource } from '@ambient-lab/pki'
+import { type CertificateSigner, SvidSource } from '@ambient-lab/pki'
 import type { Authorization } from '@ambient-lab/policy'
 import { type Clock, type CodedError, SeededRandom } from '@ambient-lab/std'
 import { AccessLog, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
@@ -133,13 +133,18 @@ export class TwoNodes {
   readonly b: Node
   readonly servers: Shouter[] = []
   readonly certificates: TestCertificates
+  /** Who signs for both nodes; may be replaced. */
+  signer: CertificateSigner
   readonly captures = new Map<string, { host: string; port: number }>()
 
-  constructor(ground: Ground) {
+  /** @param ttlSeconds of certificates @default a day */
+  constructor(ground: Ground, ttlSeconds = 86_400) {
     this.ground = ground
     this.certificates = new TestCertificates({ clock: ground.clock })
-    this.a = new Node('a', ground, this.certificates)
-    this.b = new Node('b', ground, this.certificates)
+    this.signer = this.certificates.signer()
+    const signer: CertificateSigner = { sign: (...request) => this.signer.sign(...request) }
+    this.a = new Node('a', ground, signer, ttlSeconds)
+    this.b = new Node('b', ground, signer, ttlSeconds)
   }
 
   async start(): Promise<void> {
@@ -230,12 +235,12 @@ class Node {
   readonly metrics = new MetricsRegistry()
   readonly lines: string[] = []
 
-  constructor(name: string, ground: Ground, certificates: TestCertificates) {
+  constructor(name: string, ground: Ground, signer: CertificateSigner, ttlSeconds: number) {
     const { clock, network } = ground
     const random = new SeededRandom(7).fork(name)
     const locals = new LocalWorkloads()
     this.name = name
-    this.svids = new SvidSource({ components: { clock, random, signer: certificates.signer() } })
+    this.svids = new SvidSource({ components: { clock, random, signer }, init: { ttlSeconds } })
     const logging = new Logging({ components: { clock, sink: (line) => this.lines.push(line) } })
     this.ztunnel = new Ztunnel({
       node: name,
