@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import {
+  ConnectionSpans,
   DnsMetrics,
   DnsServer,
   LinkFaults,
@@ -9,6 +10,7 @@ import {
   LocalWorkloads,
   NodeNetwork,
   ProxyStateHolder,
+  postOverHttp,
   SystemDnsUpstream,
   WsMtlsTransport,
   Ztunnel,
@@ -23,7 +25,14 @@ import {
   Scope,
   writeProcessRecord,
 } from '@ambient-lab/std'
-import { ACCESS_LOG_TARGET, AccessLog, type Logger, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
+import {
+  ACCESS_LOG_TARGET,
+  AccessLog,
+  type Logger,
+  Logging,
+  MetricsRegistry,
+  OtlpSpanExporter,
+} from '@ambient-lab/telemetry'
 import {
   ASSIGNMENT_TYPE,
   type Assignment,
@@ -313,6 +322,7 @@ export class Agent {
       revocations: this.#revocations,
       log: this.#logging.logger('tunnel'),
     })
+    const spans = this.#createSpans()
     return new Ztunnel({
       node,
       components: {
@@ -325,9 +335,19 @@ export class Agent {
         log: this.#logging.logger('ztunnel'),
         metrics: this.#metrics,
         accessLog: new AccessLog(this.#logging.logger(ACCESS_LOG_TARGET)),
+        spans,
       },
       init: { host, captureHost: workloadHost, hbonePort, underlayPort, drainDeadlineMs },
     })
+  }
+
+  #createSpans(): ConnectionSpans | undefined {
+    const { traceEndpoint, traceSamplingPercent } = this.#config
+    const { clock, random } = this.#components
+    if (traceEndpoint === undefined) return undefined
+    const post = postOverHttp({ clock, network: new NodeNetwork({ clock }) })
+    const exporter = this.#scope.own(new OtlpSpanExporter({ clock, post }, traceEndpoint))
+    return new ConnectionSpans({ exporter, random: random.fork('spans') }, traceSamplingPercent)
   }
 
   #followRevocations(): void {

@@ -33,8 +33,5 @@ export const POOLS_MAX = 10_000
 /** Metric handles by pair of ends; a cache, so that beyond it all go. */
 export const REQUEST_SERIES_MAX = 10_000
 
-/** Spans waiting for export; beyond it the oldest go. */
-export const SPANS_QUEUED_MAX = 4_096
-
 /** Text of one access log field: a client chooses its length. */
 export const LOG_FIELD_LENGTH_MAX = 8 * KiB

@@ -1,7 +1,7 @@
 import { type CertificateSigner, SvidSource } from '@ambient-lab/pki'
 import type { Authorization } from '@ambient-lab/policy'
 import { type Clock, type CodedError, SeededRandom } from '@ambient-lab/std'
-import { AccessLog, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
+import { AccessLog, Logging, MetricsRegistry, type Span } from '@ambient-lab/telemetry'
 import { TestCertificates } from '@ambient-lab/testing'
 import {
   ADDRESS_TYPE,
@@ -16,6 +16,7 @@ import type { PlainNetwork } from '../plain-network.ts'
 import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
 import type { SvidLookup } from '../tunnel/mtls.ts'
 import type { Transport } from '../tunnel/transport.ts'
+import { ConnectionSpans } from './connection-spans.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import { LocalSvids, LocalWorkloads } from './local-workloads.ts'
 import { Ztunnel } from './ztunnel.ts'
@@ -234,6 +235,7 @@ class Node {
   readonly svids: SvidSource
   readonly metrics = new MetricsRegistry()
   readonly lines: string[] = []
+  readonly spans: Span[] = []
 
   constructor(name: string, ground: Ground, signer: CertificateSigner, ttlSeconds: number) {
     const { clock, network } = ground
@@ -255,6 +257,7 @@ class Node {
         log: logging.logger('ztunnel'),
         accessLog: new AccessLog(logging.logger('access')),
         metrics: this.metrics,
+        spans: new ConnectionSpans({ exporter: { add: (span) => this.spans.push(span) }, random }, 100),
       },
     })
   }

@@ -87,6 +87,40 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       ])
     })
 
+    it('makes two spans of each tunnelled connection, the destination’s below the source’s', async () => {
+      const { program } = await mesh.dial('curl', 'echo', 80, 'abc')
+      await mesh.ground.until(() => program.text === 'ABC')
+      program.stream.end()
+      await mesh.ground.until(() => mesh.a.spans.length === 1 && mesh.b.spans.length === 1)
+      const [source] = mesh.a.spans
+      const [destination] = mesh.b.spans
+      expect(source).toMatchObject({
+        ...{
+          service: 'curl.default',
+          parentSpanId: '',
+          name: 'outbound echo.default.svc.cluster.local',
+          isError: false,
+        },
+        attributes: {
+          'src.workload': 'curl',
+          'dst.workload': 'echo',
+          bytes_sent: '3',
+          bytes_recv: '4',
+          response_flags: '-',
+        },
+      })
+      expect(destination).toMatchObject({
+        service: 'echo.default',
+        traceId: source!.traceId,
+        parentSpanId: source!.spanId,
+      })
+      expect(source!.traceId).toBe(mesh.a.connections[0]!.traceId)
+      mesh.policy('allow-nothing', {})
+      await mesh.dial('curl', 'echo', 80)
+      expect(mesh.b.spans[1]).toMatchObject({ isError: true, attributes: { response_flags: 'DENY' } })
+      expect(mesh.a.spans[1]).toMatchObject({ isError: true, attributes: { error: 'http status: 401 Unauthorized' } })
+    })
+
     it('changes its root while connections come and go, and not one fails', async () => {
       const rotating = new TwoNodes(makeGround(), ROTATING_TTL_SECONDS)
       await rotating.start()

@@ -1,6 +1,6 @@
 import type { Clock } from '@ambient-lab/std'
-import type { PlainNetwork } from '../plain-network.ts'
-import type { SpanExporterComponents } from './tracing.ts'
+import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
+import type { PlainNetwork } from './plain-network.ts'
 
 /** How long a collector may take. */
 const POST_TIMEOUT_MS = 10_000
@@ -12,7 +12,7 @@ const POST_TIMEOUT_MS = 10_000
 export function postOverHttp(components: {
   readonly clock: Clock
   readonly network: PlainNetwork
-}): SpanExporterComponents['post'] {
+}): OtlpSpanExporterComponents['post'] {
   const { clock, network } = components
   return async (endpoint, body) => {
     const url = new URL(endpoint)
