@@ -10,7 +10,6 @@ import {
   LocalWorkloads,
   NodeNetwork,
   ProxyStateHolder,
-  postOverHttp,
   SystemDnsUpstream,
   WsMtlsTransport,
   Ztunnel,
@@ -60,7 +59,7 @@ import type { Mesh } from './hosting/mesh.ts'
 import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
 import { checkTcp } from './hosting/tcp-probe.ts'
-import { PROXY_HEAP_MIB_MAX, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
+import { PROXY_HEAP_MIB_MAX, SPANS_POST_TIMEOUT_MS, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
 import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
 import { describePortOwner } from './port-owner.ts'
@@ -81,6 +80,12 @@ export interface AgentComponents {
 }
 
 export type AgentPorts = Readonly<Record<'hbone' | 'underlay' | 'admin' | 'metrics' | 'ready', number>>
+
+/** To a collector outside of the lab; what it answers is its own affair. */
+async function postSpans(endpoint: string, body: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  await fetch(endpoint, { method: 'POST', headers, body, signal: AbortSignal.timeout(SPANS_POST_TIMEOUT_MS) })
+}
 
 /** Composition root: constructs every part of a node, connects them, and ends them in the right order. */
 export class Agent {
@@ -224,7 +229,8 @@ export class Agent {
         apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
-          review: async (query) => this.#ztunnel.review(query),
+          review: async (query) =>
+            query.at === 'waypoint' ? this.#proxies.review(query) : this.#ztunnel.review(query),
           replay: async (query) => this.#ztunnel.replay(query),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
@@ -280,6 +286,7 @@ export class Agent {
     if (!lost) {
       this.#log.info('connected to the control plane')
       this.#svids.retryFailed()
+      this.#proxies.signerBack()
       return
     }
     this.#agentMetrics.linkLost(wasConnected)
@@ -345,8 +352,7 @@ export class Agent {
     const { traceEndpoint, traceSamplingPercent } = this.#config
     const { clock, random } = this.#components
     if (traceEndpoint === undefined) return undefined
-    const post = postOverHttp({ clock, network: new NodeNetwork({ clock }) })
-    const exporter = this.#scope.own(new OtlpSpanExporter({ clock, post }, traceEndpoint))
+    const exporter = this.#scope.own(new OtlpSpanExporter({ clock, post: postSpans }, traceEndpoint))
     return new ConnectionSpans({ exporter, random: random.fork('spans') }, traceSamplingPercent)
   }
 

@@ -4,6 +4,21 @@ export interface ExtensionProvider {
   readonly name: string
   readonly envoyExtAuthzHttp?: ExtAuthzHttpProvider
   readonly envoyExtAuthzGrpc?: ExtAuthzProvider
+  /** Where spans go, by OTLP over HTTP. */
+  readonly opentelemetry?: OpenTelemetryProvider
+  /** A format of the access log. */
+  readonly envoyFileAccessLog?: {
+    readonly path?: string
+    readonly logFormat?: { readonly text?: string; readonly labels?: Readonly<Record<string, string>> }
+  }
+}
+
+/** Istio's OpenTelemetryTracingProvider, as far as the lab knows it. */
+export interface OpenTelemetryProvider {
+  /** `namespace/host` or `host`. */
+  readonly service: string
+  readonly port: number
+  readonly http?: { readonly path?: string }
 }
 
 /** Istio's EnvoyExternalAuthorizationGrpcProvider; durations as Istio writes them, `600s`. */

@@ -5,6 +5,7 @@ import type {
   Deployment,
   DestinationRule,
   EndpointSlice,
+  EnvoyFilter,
   Event,
   Fault,
   Gateway,
@@ -20,6 +21,7 @@ import type {
   Node,
   PeerAuthentication,
   Pod,
+  RateLimitPolicy,
   ReferenceGrant,
   ReplicaSet,
   RequestAuthentication,
@@ -65,6 +67,8 @@ export interface StoredKinds {
   'networking.istio.io/destinationrules': DestinationRule
   'networking.istio.io/serviceentries': ServiceEntry
   'networking.istio.io/workloadentries': WorkloadEntry
+  'networking.istio.io/envoyfilters': EnvoyFilter
+  'ambient.lab/ratelimitpolicies': RateLimitPolicy
   'ambient.lab/faults': Fault
   'ambient.lab/loads': Load
   'ambient.lab/l4trafficpolicies': L4TrafficPolicy
@@ -102,6 +106,8 @@ export const VIRTUAL_SERVICES = 'networking.istio.io/virtualservices'
 export const DESTINATION_RULES = 'networking.istio.io/destinationrules'
 export const SERVICE_ENTRIES = 'networking.istio.io/serviceentries'
 export const WORKLOAD_ENTRIES = 'networking.istio.io/workloadentries'
+export const ENVOY_FILTERS = 'networking.istio.io/envoyfilters'
+export const RATE_LIMIT_POLICIES = 'ambient.lab/ratelimitpolicies'
 export const FAULTS = 'ambient.lab/faults'
 export const LOADS = 'ambient.lab/loads'
 export const L4_TRAFFIC_POLICIES = 'ambient.lab/l4trafficpolicies'

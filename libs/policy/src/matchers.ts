@@ -19,10 +19,24 @@ export interface Predicate {
 /** Where a policy is enforced: what it may ask. */
 export type EnforcementPoint = 'ztunnel' | 'waypoint'
 
-const FIELDS = { ztunnel: CONNECTION_FIELDS, waypoint: REQUEST_FIELDS }
-const NAMES = {
-  ztunnel: new Set<string>(CONNECTION_FIELDS.flatMap(({ positive, negative }) => [positive, negative])),
-  waypoint: new Set<string>(REQUEST_FIELDS.flatMap(({ positive, negative }) => [positive, negative])),
+interface NamedField {
+  readonly kind: FieldKind<unknown>
+  readonly negated: boolean
+  /** When its turn is: cheap tests come first. */
+  readonly rank: number
+}
+
+const FIELDS: Readonly<Record<EnforcementPoint, ReadonlyMap<string, NamedField>>> = {
+  ztunnel: byName(CONNECTION_FIELDS),
+  waypoint: byName(REQUEST_FIELDS),
+}
+
+function byName(kinds: readonly FieldKind<unknown>[]): ReadonlyMap<string, NamedField> {
+  const fields = kinds.flatMap((kind, rank): [string, NamedField][] => [
+    [kind.positive, { kind, negated: false, rank }],
+    [kind.negative, { kind, negated: true, rank: rank + 0.5 }],
+  ])
+  return new Map(fields)
 }
 
 /**
@@ -35,25 +49,23 @@ export function compileMatch(
   point: EnforcementPoint,
   refuse: (reason: string) => never,
 ): readonly Predicate[] {
-  for (const field of Object.keys(match)) if (!NAMES[point].has(field)) refuse(`${field} is not a field of a match`)
-  return FIELDS[point].flatMap((kind) => [
-    ...compileField(kind, kind.positive, match, refuse),
-    ...compileField(kind, kind.negative, match, refuse),
-  ])
+  const found = Object.keys(match).map((name) => {
+    return FIELDS[point].get(name) ?? refuse(`${name} is not a field of a match`)
+  })
+  return found.sort((a, b) => a.rank - b.rank).flatMap((field) => compileField(field, match, refuse))
 }
 
 function compileField(
-  kind: FieldKind<unknown>,
-  field: MatchField,
+  { kind, negated }: NamedField,
   match: HttpAuthorizationMatch,
   refuse: (reason: string) => never,
 ): Predicate[] {
+  const field: MatchField = negated ? kind.negative : kind.positive
   const values: unknown = match[field] ?? []
   if (!Array.isArray(values)) return refuse(`${field} is not a list`)
   if (values.length === 0) return []
   for (const value of values) if (!kind.isValid(value)) refuse(`${field}: ${textOf(value)} is not valid`)
   const any = kind.compile(values)
-  const negated = field === kind.negative
   return [
     {
       field,

@@ -148,7 +148,8 @@ function keyCost(key: AnchorKey, rules: number): number {
 }
 
 function keyName({ dimension }: Anchor, key: AnchorKey): string {
-  return JSON.stringify([dimension.name, key])
+  if ('exact' in key) return `${dimension.name}\0=${key.exact}`
+  return 'prefix' in key ? `${dimension.name}\0<${key.prefix}` : `${dimension.name}\0>${key.suffix}`
 }
 
 function file(turn: Turn, { dimension, keys }: Anchor, shelves: Map<string, Shelf>): void {

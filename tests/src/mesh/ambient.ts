@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-const AMBIENT = join(ROOT, 'apps/tui/bin/ambient.js')
+export const AMBIENT = join(ROOT, 'apps/tui/bin/ambient.js')
+export const CONTROL_PLANE = join(ROOT, 'apps/control-plane/dist/main.js')
 
 export interface Outcome {
   readonly code: number

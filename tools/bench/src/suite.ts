@@ -18,6 +18,8 @@ export interface Row {
 
 export interface SuiteContext {
   readonly rounds: number
+  /** What `--set NAME=VALUE` said. */
+  readonly options: Readonly<Record<string, string>>
   /** Talk, on stderr. */
   say(line: string): void
 }
@@ -26,6 +28,8 @@ export interface Suite {
   readonly name: string
   readonly summary: string
   readonly roundsDefault: number
+  /** Whether its goals are promises: one that is not met fails the command. @default false */
+  readonly isCheck?: boolean
   run(context: SuiteContext): Promise<{ rows: readonly Row[]; versions: Readonly<Record<string, string>> }>
 }
 

@@ -22,6 +22,7 @@ import node from './node.ts'
 import restart from './restart.ts'
 import scale from './scale.ts'
 import supervise from './supervise.ts'
+import token from './token.ts'
 import top from './top.ts'
 import tui from './tui.ts'
 import up from './up.ts'
@@ -55,6 +56,7 @@ export default [
   restart,
   scale,
   supervise,
+  token,
   top,
   tui,
   up,

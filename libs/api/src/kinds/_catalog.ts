@@ -27,6 +27,7 @@ import peerAuthentication from './peer-authentication.ts'
 import pod from './pod.ts'
 import policyReplay from './policy-replay.ts'
 import proxyConfig from './proxy-config.ts'
+import rateLimitPolicy from './rate-limit-policy.ts'
 import referenceGrant from './reference-grant.ts'
 import replicaSet from './replica-set.ts'
 import requestAuthentication from './request-authentication.ts'
@@ -75,6 +76,7 @@ export default [
   pod,
   policyReplay,
   proxyConfig,
+  rateLimitPolicy,
   referenceGrant,
   replicaSet,
   requestAuthentication,

@@ -12,7 +12,7 @@ export interface Call {
   readonly data?: Readonly<Record<string, string | null>>
   readonly sentAt: number
   readonly answeredAt: number
-  /** Undefined: the server died. */
+  /** Undefined: the server died, and nobody knows. */
   readonly answer: Answered | undefined
 }
 
@@ -30,10 +30,14 @@ export class ApiHistory {
     this.#type = type
   }
 
-  /** Goes on with a store that took the place of the one before. */
+  /** Until `leave`, or for ever. */
   follow(store: Store): void {
-    this.#stop()
     this.#stop = store.watch({ type: this.#type, after: store.revision }, (event) => this.events.push(event))
+  }
+
+  /** The store's process is dead: what it goes on with in memory has not happened. */
+  leave(): void {
+    this.#stop()
   }
 
   /** What there is at a revision, by name. */
@@ -73,6 +77,8 @@ export class ApiHistory {
     if (verb === 'list') return status === 200 && this.#isList(body, sentAt, answeredAt)
     if (status === 404) return verb !== 'create' && at((object) => object === undefined)
     if (status === 409) return this.#isConflict(call, at)
+    // Nothing may come of it: an event that nobody else claims is a phantom.
+    if (status === 507) return verb !== 'get'
     if (status !== 200 && status !== 201) return false
     if (verb === 'get') return at((object) => isDeepStrictEqual(object, body))
     const event = this.#effectOf(call, claimed)

@@ -26,6 +26,7 @@ export interface ApiWatcherInit {
 export class ApiWatcher {
   readonly #init: ApiWatcherInit
   readonly #stretches: Stretch[] = []
+  #isHurried = false
 
   constructor(init: ApiWatcherInit) {
     this.#init = init
@@ -38,6 +39,11 @@ export class ApiWatcher {
       if (!goesOn) await this.#list()
       await sleep(this.#init.clock, this.#init.random.integer(300))
     }
+  }
+
+  /** Reads without rest from now on, and stays. */
+  hurry(): void {
+    this.#isHurried = true
   }
 
   /** @returns what it was not told, or told wrongly */
@@ -77,7 +83,8 @@ export class ApiWatcher {
     if (!response) return true
     const leave = () => response.destroy()
     signal.addEventListener('abort', leave)
-    const cancel = random.integer(3) === 0 ? this.#init.clock.schedule(random.integer(4_000), leave) : () => {}
+    const cancel =
+      !this.#isHurried && random.integer(3) === 0 ? this.#init.clock.schedule(random.integer(4_000), leave) : () => {}
     try {
       return await this.#read(response, stretch)
     } catch {
@@ -100,7 +107,7 @@ export class ApiWatcher {
         stretch.cursor = Number(object.metadata.resourceVersion)
         if (type !== 'BOOKMARK') stretch.events.push(`${type} ${object.metadata.name} ${stretch.cursor}`)
       }
-      if (random.integer(4) === 0) await sleep(clock, random.integer(1_500))
+      if (!this.#isHurried && random.integer(4) === 0) await sleep(clock, random.integer(1_500))
     }
     return true
   }

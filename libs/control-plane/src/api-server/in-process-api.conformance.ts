@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import { type Duplex, duplexPair } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { KINDS, type Resource } from '@ambient-lab/api'
 import type { Clock, Random } from '@ambient-lab/std'
 import type { Store } from '../store/store.ts'
@@ -76,21 +76,63 @@ export class InProcessApi {
   }
 
   #connect(): Duplex {
-    const [near, far] = duplexPair({ highWaterMark: CONNECTION_BYTES })
+    const [near, far] = memorySockets()
     const peer = Object.assign(far, { getPeerX509Certificate: () => ADMIN, authorized: true })
     for (const end of [near, peer]) {
       this.#connections.add(end)
-      // The pair does not tell one end that the other was destroyed; a socket does.
-      end.once('close', () => {
-        this.#connections.delete(end)
-        near.destroy()
-        peer.destroy()
-      })
+      end.once('close', () => this.#connections.delete(end))
       end.on('error', () => {})
     }
     this.#server.emit('connection', peer)
     return near
   }
+}
+
+/**
+ * One end of a connection in memory. Unlike `duplexPair` it ends a write in a later turn, as a socket does: Node's HTTP
+ * answers false to writes while others are pending, and promises a 'drain' only if they still are at the next tick.
+ */
+class MemorySocket extends Duplex {
+  peer!: MemorySocket
+  #onRead: (() => void) | undefined
+
+  constructor() {
+    super({ highWaterMark: CONNECTION_BYTES })
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+    setImmediate(() => this.peer.#arrive(chunk, callback))
+  }
+
+  override _final(callback: () => void): void {
+    setImmediate(() => {
+      if (!this.peer.destroyed) this.peer.push(null)
+      callback()
+    })
+  }
+
+  override _read(): void {
+    const onRead = this.#onRead
+    this.#onRead = undefined
+    onRead?.()
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    setImmediate(() => this.peer.destroy())
+    callback(error)
+  }
+
+  #arrive(chunk: Buffer, callback: () => void): void {
+    if (this.destroyed || this.push(chunk)) callback()
+    else this.#onRead = callback
+  }
+}
+
+function memorySockets(): [MemorySocket, MemorySocket] {
+  const [near, far] = [new MemorySocket(), new MemorySocket()]
+  near.peer = far
+  far.peer = near
+  return [near, far]
 }
 
 export function configMap(name: string, data: Record<string, string>, labels: Record<string, string> = {}): Resource {

@@ -4,7 +4,7 @@ import { deployedName, isDeployed } from './gateway-names.ts'
 
 /** A service in front of a Gateway's proxies, as far as its status goes. */
 export interface GatewayService {
-  readonly ports: readonly number[]
+  readonly ports: readonly { readonly port: number; readonly targetPort?: number }[]
   /** Addresses at which it is reached from outside; without one its host name is the address. */
   readonly externalAddresses: readonly string[]
   /** Whether somebody answers at it. */
@@ -42,8 +42,8 @@ export function assignGateway(
       warnings.push(`hostname "${hostname}" not found`)
       continue
     }
-    const missing = ports.filter((port) => !service.ports.includes(port))
-    for (const port of missing) warnings.push(`port ${port} not found for hostname "${hostname}"`)
+    const missing = ports.filter((wanted) => !service.ports.some(({ port }) => port === wanted))
+    for (const port of missing) warnings.push(missingPort(port, hostname, service))
     if (missing.length === ports.length) continue
     if (!service.hasEndpoints) {
       warnings.push(`no instances found for hostname "${hostname}"`)
@@ -53,6 +53,16 @@ export function assignGateway(
     addresses.push(...addressesOf(hostname, service))
   }
   return { assigned: [...assigned].sort(), warnings, addresses, skipped }
+}
+
+/** With a hint for who gave the port that the pods listen on. */
+function missingPort(wanted: number, hostname: string, { ports }: GatewayService): string {
+  const behind = ports.filter(({ targetPort }) => targetPort === wanted).map(({ port }) => port)
+  const hint =
+    behind.length > 0
+      ? ` (hint: the service port should be specified, not the workload port. Did you mean one of these ports: [${behind.join(' ')}]?)`
+      : ''
+  return `port ${wanted} not found for hostname "${hostname}"${hint}`
 }
 
 function addressesOf(hostname: string, { externalAddresses }: GatewayService): GatewayAssignment['addresses'] {
@@ -85,7 +95,10 @@ export function gatewayServiceOf(service: Service, hasEndpoints: boolean): Gatew
     readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] }
   }
   return {
-    ports: (service.spec?.ports ?? []).map(({ port }) => port),
+    ports: (service.spec?.ports ?? []).map(({ port, targetPort }) => ({
+      port,
+      ...(typeof targetPort === 'number' && { targetPort }),
+    })),
     externalAddresses: (loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []),
     hasEndpoints,
   }

@@ -16,6 +16,7 @@ import { bySpecificity, covers } from './hostnames.ts'
 import { grpcRoutes, httpRoutes } from './http-route.ts'
 import { l4Routes } from './l4-routes.ts'
 import { inPrecedence, type RankedRoute } from './ranked-route.ts'
+import { gatewayRateLimits, withRateLimits } from './rate-limits.ts'
 import { type AttachableRoute, attachToParent } from './route-attachment.ts'
 import type { RouteContext } from './route-context.ts'
 import { gatewaySecurity, httpSecurity, tcpSecurity } from './security.ts'
@@ -31,9 +32,10 @@ type Attachments = ReadonlyMap<string, readonly AttachedRoute[]>
 /** What an ingress gateway does with what comes in on its ports. */
 export function gatewayChains(gateway: Gateway, view: TranslationView): FilterChain[] {
   const security = gatewaySecurity(gateway, view)
+  const limits = gatewayRateLimits(gateway, view)
   return unguardedChains(gateway, view).map((chain) => ({
     ...chain,
-    ...(chain.http && { http: { ...chain.http, ...httpSecurity(security, view) } }),
+    ...(chain.http && { http: withRateLimits({ ...chain.http, ...httpSecurity(security, view) }, limits) }),
     ...(chain.tcp && { tcp: { ...chain.tcp, ...tcpSecurity(security, view) } }),
   }))
 }

@@ -25,9 +25,7 @@ export function securityOf(
   target: TargetId | undefined,
   view: TranslationView,
 ): ChainSecurity {
-  const key = `${namespace}/${name}`
-  const className = view.get(GATEWAYS, key)?.spec?.gatewayClassName ?? ''
-  const ids = [`GatewayClass ${className}`, `Gateway ${key}`, ...(target === undefined ? [] : [target])]
+  const ids = targetsAt({ namespace, name }, target, view)
   return {
     authorization: distinct(
       ids.flatMap((id) => view.targets.targeting<AuthorizationPolicy>(AUTHORIZATION_POLICIES, id)),
@@ -36,6 +34,17 @@ export function securityOf(
       ids.flatMap((id) => view.targets.targeting<RequestAuthentication>(REQUEST_AUTHENTICATIONS, id)),
     ),
   }
+}
+
+/** What policies may name to hold for traffic at a proxy, the widest first. */
+export function targetsAt(
+  { namespace, name }: WaypointRef,
+  target: TargetId | undefined,
+  view: TranslationView,
+): readonly TargetId[] {
+  const key = `${namespace}/${name}`
+  const className = view.get(GATEWAYS, key)?.spec?.gatewayClassName ?? ''
+  return [`GatewayClass ${className}`, `Gateway ${key}`, ...(target === undefined ? [] : [target])]
 }
 
 /** At an ingress gateway: also those that hold for its pods as for any others. */

@@ -7,6 +7,7 @@ import { waypointClusterNamer } from './cluster-names.ts'
 import { grpcRoutes, httpRoutes } from './http-route.ts'
 import { l4Routes } from './l4-routes.ts'
 import { inPrecedence } from './ranked-route.ts'
+import { type Limits, waypointRateLimits, withRateLimits } from './rate-limits.ts'
 import { DEFAULT_RETRY } from './retry-policy.ts'
 import { type ChainSecurity, httpSecurity, securityOf, tcpSecurity } from './security.ts'
 import { portTraffic, type RouteTarget, targetKey, targetReference } from './targets.ts'
@@ -24,15 +25,16 @@ const MESH = 'mesh'
 
 /** What a waypoint does with the traffic of a service: one chain for each port. */
 export function serviceChains(target: RouteTarget, waypoint: WaypointRef, view: TranslationView): FilterChain[] {
-  const security = securityOf(waypoint, targetReference(target), view)
-  return target.ports.map((port) => serviceChain(target, port, waypoint, security, view))
+  const id = targetReference(target)
+  const place = { security: securityOf(waypoint, id, view), limits: waypointRateLimits(waypoint, id, view) }
+  return target.ports.map((port) => serviceChain(target, port, waypoint, place, view))
 }
 
 function serviceChain(
   target: RouteTarget,
   port: ServicePort,
   waypoint: WaypointRef,
-  security: ChainSecurity,
+  { security, limits }: { readonly security: ChainSecurity; readonly limits: Limits },
   view: TranslationView,
 ): FilterChain {
   const proxy = `${waypoint.namespace}/${waypoint.name}`
@@ -43,7 +45,10 @@ function serviceChain(
     proxy,
     match: { kind: 'service', service: targetKey(target), port: servicePort },
     ...(traffic !== 'tcp' && {
-      http: { ...connectionManager(target, port, waypoint, view), ...httpSecurity(security, view) },
+      http: withRateLimits(
+        { ...connectionManager(target, port, waypoint, view), ...httpSecurity(security, view) },
+        limits,
+      ),
     }),
     ...(traffic !== 'http' && {
       tcp: { routes: serviceL4Routes(target, port, waypoint, view), ...tcpSecurity(security, view) },

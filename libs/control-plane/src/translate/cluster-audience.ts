@@ -2,6 +2,7 @@ import type { CLUSTER_TYPE } from '@ambient-lab/xds'
 import { serviceClusters } from '../routing/clusters.ts'
 import { providerHost } from '../routing/ext-authz.ts'
 import { classOfGateway } from '../routing/gateway-listeners.ts'
+import { rateLimitHosts } from '../routing/rate-limits.ts'
 import { type RouteTarget, targetReference } from '../routing/targets.ts'
 import { GATEWAYS } from '../stored-kinds.ts'
 import type { Translated } from './translation.ts'
@@ -40,7 +41,9 @@ function clustersFor(
   return serviceClusters(target, proxies, view).map((resource) => ({ name: resource.name, resource, nodes }))
 }
 
+/** Of external authorization, or of rate limits. */
 function isProvider({ hostname }: RouteTarget, view: TranslationView): boolean {
+  if (rateLimitHosts(view).has(hostname)) return true
   return view.mesh.extensionProviders.some(({ envoyExtAuthzHttp, envoyExtAuthzGrpc }) => {
     const settings = envoyExtAuthzHttp ?? envoyExtAuthzGrpc
     return settings !== undefined && providerHost(settings, view) === hostname

@@ -1,4 +1,5 @@
 import type { BackendTlsPolicy, DestinationRule, ObjectKey, Resource } from '@ambient-lab/api'
+import { rateLimitHosts } from '../routing/rate-limits.ts'
 import type { StoreEvent } from '../store/store.ts'
 import { BACKEND_TLS_POLICIES, DESTINATION_RULES } from '../stored-kinds.ts'
 import { hostKeys, movedReplica } from './l7-dependencies.ts'
@@ -63,6 +64,18 @@ export function usersOfSecret(kind: Kind): (change: StoreEvent, view: Translatio
         view,
       ),
     }
+  }
+}
+
+/** Services that a policy has asked about rates, before and after. */
+export function rateLimitService(kind: Kind): (change: StoreEvent, view: TranslationView) => Touched {
+  return ({ type, object, previous }, view) => {
+    const states = [object, previous].filter((state): state is Resource => state !== undefined)
+    const hosts = states.flatMap((state) => {
+      const list = (of: string) => (of === type ? [state] : []) as never
+      return [...rateLimitHosts({ list, mesh: view.mesh })]
+    })
+    return { keys: hostKeys(kind, hosts, view) }
   }
 }
 

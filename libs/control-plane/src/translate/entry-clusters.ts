@@ -6,10 +6,12 @@ import {
   BACKEND_TLS_POLICIES,
   CONFIG_MAPS,
   DESTINATION_RULES,
+  ENVOY_FILTERS,
   GRPC_ROUTES,
   HTTP_ROUTES,
   NAMESPACES,
   PODS,
+  RATE_LIMIT_POLICIES,
   SECRETS,
   SERVICE_ENTRIES,
   TCP_ROUTES,
@@ -17,7 +19,7 @@ import {
   VIRTUAL_SERVICES,
 } from '../stored-kinds.ts'
 import { clustersOfTarget } from './cluster-audience.ts'
-import { ofPod, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
+import { ofPod, rateLimitService, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
 import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
 import { entryVisibility } from './entry-visibility.ts'
 import { destinationsOfVirtualService, hostKeys, hostOfDestinationRule, targetsOfPolicy } from './l7-dependencies.ts'
@@ -52,6 +54,8 @@ export default defineTranslation({
     [BACKEND_TLS_POLICIES]: targetsOfPolicy('ServiceEntry'),
     [CONFIG_MAPS]: usersOfConfigMap('ServiceEntry'),
     [SECRETS]: usersOfSecret('ServiceEntry'),
+    [RATE_LIMIT_POLICIES]: rateLimitService('ServiceEntry'),
+    [ENVOY_FILTERS]: rateLimitService('ServiceEntry'),
   },
 })
 

@@ -1,11 +1,12 @@
 import { objectKey } from '@ambient-lab/api'
 import { L7_PROXY_TYPE, type L7Proxy } from '@ambient-lab/xds'
 import { builtinClassOf } from '../gateways/gateway-classes.ts'
-import type { MeshConfig } from '../mesh-config.ts'
 import { gatewayListeners, listenerProtocol } from '../routing/gateway-listeners.ts'
-import { GATEWAY_CLASSES, GATEWAYS, LISTENER_SETS, PODS } from '../stored-kinds.ts'
+import { proxyTelemetry } from '../routing/telemetry.ts'
+import { GATEWAY_CLASSES, GATEWAYS, LISTENER_SETS, PODS, TELEMETRIES } from '../stored-kinds.ts'
 import { ofGatewayClass, parentOfListenerSet, placementOfReplica } from './l7-dependencies.ts'
 import { podUid } from './pod-workload.ts'
+import { touchGateways } from './security-dependencies.ts'
 import { defineTranslation } from './translation.ts'
 
 /** A waypoint or an ingress gateway, for the nodes that run it. */
@@ -29,7 +30,7 @@ export default defineTranslation({
         .replicasOf(name)
         .map((pod) => podUid(pod.metadata.namespace ?? '', pod.metadata.name, view.mesh.clusterId)),
       ports: builtin.proxy === 'gateway' ? listenerPorts(gatewayListeners(gateway, view)) : [],
-      accessLog: accessLogOf(view.mesh),
+      ...proxyTelemetry(gateway, view),
       pathNormalization: view.mesh.pathNormalization.normalization,
     }
     return [{ name, resource, nodes: view.routes.nodesOf(name) }]
@@ -38,16 +39,9 @@ export default defineTranslation({
     [GATEWAY_CLASSES]: ofGatewayClass,
     [PODS]: placementOfReplica,
     [LISTENER_SETS]: parentOfListenerSet,
+    [TELEMETRIES]: touchGateways,
   },
 })
-
-function accessLogOf({ accessLogFile, accessLogEncoding, accessLogFormat }: MeshConfig): L7Proxy['accessLog'] {
-  return {
-    enabled: accessLogFile !== '',
-    encoding: accessLogEncoding,
-    ...(accessLogFormat !== '' && { format: accessLogFormat }),
-  }
-}
 
 /** Each port once: listeners that share one agree on its protocol, or are in conflict. */
 function listenerPorts(listeners: ReturnType<typeof gatewayListeners>): L7Proxy['ports'] {

@@ -1,8 +1,10 @@
 import { type Gateway, type ObjectKey, objectKey, type Resource } from '@ambient-lab/api'
 import {
   AUTHORIZATION_POLICIES,
+  ENVOY_FILTERS,
   GATEWAYS,
   PODS,
+  RATE_LIMIT_POLICIES,
   REQUEST_AUTHENTICATIONS,
   SERVICE_ENTRIES,
   SERVICES,
@@ -15,6 +17,12 @@ import type { TranslationView } from './view.ts'
 type Touch = (change: ObjectChange, view: TranslationView) => Touched
 type Guarded = typeof SERVICES | typeof SERVICE_ENTRIES | typeof PODS
 
+type ChainPolicies =
+  | typeof AUTHORIZATION_POLICIES
+  | typeof REQUEST_AUTHENTICATIONS
+  | typeof ENVOY_FILTERS
+  | typeof RATE_LIMIT_POLICIES
+
 const WORDS: Readonly<Record<Guarded, string>> = {
   [SERVICES]: 'Service',
   [SERVICE_ENTRIES]: 'ServiceEntry',
@@ -22,9 +30,7 @@ const WORDS: Readonly<Record<Guarded, string>> = {
 }
 
 /** Objects whose chains a policy is part of: those that it names, and all behind a waypoint or a class that it names. */
-export function guardedBy(
-  kind: Guarded,
-): Record<typeof AUTHORIZATION_POLICIES | typeof REQUEST_AUTHENTICATIONS, Touch> {
+export function guardedBy(kind: Guarded): Record<ChainPolicies, Touch> {
   const touch: Touch = (change, view) => ({
     keys: targetsOf(change, view).flatMap((target) => {
       const named = keyAfter(`${WORDS[kind]} `, target)
@@ -33,10 +39,20 @@ export function guardedBy(
         : [named]
     }),
   })
-  return { [AUTHORIZATION_POLICIES]: touch, [REQUEST_AUTHENTICATIONS]: touch }
+  return ofEach(touch)
 }
 
-const touchGateways: Touch = (change, view) => {
+function ofEach(touch: Touch): Record<ChainPolicies, Touch> {
+  return {
+    [AUTHORIZATION_POLICIES]: touch,
+    [REQUEST_AUTHENTICATIONS]: touch,
+    [ENVOY_FILTERS]: touch,
+    [RATE_LIMIT_POLICIES]: touch,
+  }
+}
+
+/** Gateways that a policy names, and those that it holds for without naming any. */
+export const touchGateways: Touch = (change, view) => {
   const targets = targetsOf(change, view).flatMap((target) => gatewaysOf(target, view))
   const states = statesOf(change)
   const untargeted = states.some((policy) => references(policy).length === 0)
@@ -45,11 +61,7 @@ const touchGateways: Touch = (change, view) => {
   return { keys: [...targets, ...beside].map(({ metadata }) => objectKey(metadata)) }
 }
 
-/** Gateways that a policy names, and those that it holds for without naming any. */
-export const guardedGateways = {
-  [AUTHORIZATION_POLICIES]: touchGateways,
-  [REQUEST_AUTHENTICATIONS]: touchGateways,
-} as const
+export const guardedGateways = ofEach(touchGateways)
 
 function targetsOf(change: ObjectChange, view: TranslationView): TargetId[] {
   return [...new Set(statesOf(change).flatMap((policy) => view.targets.targetsOf(policy)))]

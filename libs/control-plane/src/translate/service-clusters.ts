@@ -4,14 +4,16 @@ import {
   BACKEND_TLS_POLICIES,
   CONFIG_MAPS,
   DESTINATION_RULES,
+  ENVOY_FILTERS,
   NAMESPACES,
   PODS,
+  RATE_LIMIT_POLICIES,
   SECRETS,
   SERVICES,
   VIRTUAL_SERVICES,
 } from '../stored-kinds.ts'
 import { clustersOfTarget } from './cluster-audience.ts'
-import { ofPod, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
+import { ofPod, rateLimitService, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
 import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
 import {
   backendsOfRoute,
@@ -41,5 +43,7 @@ export default defineTranslation({
     [BACKEND_TLS_POLICIES]: targetsOfPolicy('Service'),
     [CONFIG_MAPS]: usersOfConfigMap('Service'),
     [SECRETS]: usersOfSecret('Service'),
+    [RATE_LIMIT_POLICIES]: rateLimitService('Service'),
+    [ENVOY_FILTERS]: rateLimitService('Service'),
   },
 })

@@ -1,11 +1,24 @@
 import { GATEWAY_GROUP, type ObjectKey, objectKey, type PolicyTargetReference, type Resource } from '@ambient-lab/api'
 import type { StoreType } from '../store/store.ts'
-import { AUTHORIZATION_POLICIES, type KnownType, REQUEST_AUTHENTICATIONS, TELEMETRIES } from '../stored-kinds.ts'
+import {
+  AUTHORIZATION_POLICIES,
+  ENVOY_FILTERS,
+  type KnownType,
+  RATE_LIMIT_POLICIES,
+  REQUEST_AUTHENTICATIONS,
+  TELEMETRIES,
+} from '../stored-kinds.ts'
 import { Groups } from './groups.ts'
 import type { ObjectChange } from './translation.ts'
 
 /** Kinds of policies that name what they are about. */
-export const TARGETING_KINDS = [AUTHORIZATION_POLICIES, REQUEST_AUTHENTICATIONS, TELEMETRIES] as const
+export const TARGETING_KINDS = [
+  AUTHORIZATION_POLICIES,
+  REQUEST_AUTHENTICATIONS,
+  TELEMETRIES,
+  ENVOY_FILTERS,
+  RATE_LIMIT_POLICIES,
+] as const
 export type TargetingKind = (typeof TARGETING_KINDS)[number]
 
 /** `Service ns/name`, `ServiceEntry ns/name`, `Gateway ns/name`, `GatewayClass name`. */
@@ -15,6 +28,8 @@ interface TargetingSpec {
   readonly targetRef?: PolicyTargetReference
   readonly targetRefs?: readonly PolicyTargetReference[]
   readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> }
+  /** EnvoyFilter's word for it. */
+  readonly workloadSelector?: { readonly labels?: Readonly<Record<string, string>> }
 }
 
 interface Listing {
@@ -50,8 +65,9 @@ export class TargetIndex {
     const homes = [...new Set([this.#rootNamespace, namespace])]
     const all = homes.flatMap((home) => inOrder(this.#untargeted.of(`${type} ${home}`)))
     return all.filter((policy) => {
-      const { matchLabels = {} } = (policy.spec as TargetingSpec | undefined)?.selector ?? {}
-      return Object.entries(matchLabels).every(([key, value]) => labels[key] === value)
+      const { selector, workloadSelector } = (policy.spec ?? {}) as TargetingSpec
+      const wanted = selector?.matchLabels ?? workloadSelector?.labels ?? {}
+      return Object.entries(wanted).every(([key, value]) => labels[key] === value)
     }) as R[]
   }
 

@@ -37,6 +37,7 @@ export class Translator implements Disposable {
   readonly #sources = new Map<ResourceId, Map<SourceId, Translated>>()
   readonly #stop: () => void
   #flushQueued = false
+  #translationCount = 0
 
   constructor(components: TranslatorComponents) {
     this.#resources = components.resources
@@ -44,6 +45,11 @@ export class Translator implements Disposable {
     for (const translation of TRANSLATIONS.values()) this.#touch(translation, { namespace: undefined })
     this.flush()
     this.#stop = components.cluster.watch((change) => this.#changed(change))
+  }
+
+  /** Objects translated since the start: shows how far changes reach. */
+  get translationCount(): number {
+    return this.#translationCount
   }
 
   /** Works off what has changed, at once. */
@@ -82,6 +88,7 @@ export class Translator implements Disposable {
   }
 
   #translate(translation: Translation, key: ObjectKey): void {
+    this.#translationCount += 1
     const { typeUrl } = translation
     const source: SourceId = `${translation.name} ${key}`
     const object = this.#view.get(translation.kind, key)

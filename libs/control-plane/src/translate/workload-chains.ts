@@ -1,6 +1,7 @@
 import type { Pod } from '@ambient-lab/api'
 import { FILTER_CHAIN_TYPE, type FilterChain } from '@ambient-lab/xds'
 import { ENCAP_CLUSTER } from '../routing/cluster-names.ts'
+import { waypointRateLimits, withRateLimits } from '../routing/rate-limits.ts'
 import { httpSecurity, securityOf, tcpSecurity } from '../routing/security.ts'
 import { defaultRoute, type WaypointRef } from '../routing/service-chain.ts'
 import { NAMESPACES, PODS } from '../stored-kinds.ts'
@@ -46,11 +47,14 @@ function workloadChain(uid: string, waypoint: WaypointRef, view: TranslationView
     name: `${proxy}|${uid}|0`,
     proxy,
     match: { kind: 'workload', uid, port: 0 },
-    http: {
-      statPrefix: 'inbound_0.0.0.0_0',
-      virtualHosts: [{ name: 'inbound|http|0', domains: ['*'], routes: [defaultRoute(ENCAP_CLUSTER)] }],
-      ...httpSecurity(security, view),
-    },
+    http: withRateLimits(
+      {
+        statPrefix: 'inbound_0.0.0.0_0',
+        virtualHosts: [{ name: 'inbound|http|0', domains: ['*'], routes: [defaultRoute(ENCAP_CLUSTER)] }],
+        ...httpSecurity(security, view),
+      },
+      waypointRateLimits(waypoint, undefined, view),
+    ),
     tcp: {
       routes: [{ name: 'default', serverNames: [], destinationCidrs: [], backends }],
       ...tcpSecurity(security, view),

@@ -129,6 +129,7 @@ const TAKEN: readonly [what: string, input: string, head: Partial<RequestHead>][
   ['keep-alive of HTTP/1.0', connection('Keep-Alive', '1.0'), { keepAlive: true }],
   ['an upgrade', get('Connection: Upgrade\r\nUpgrade: websocket\r\n'), { upgrade: 'websocket', keepAlive: true }],
   ['an Upgrade that Connection does not name', get('Upgrade: websocket\r\n'), { upgrade: undefined }],
+  ['an upgrade to h2c', get('Connection: Upgrade, HTTP2-Settings\r\nUpgrade: H2C\r\n'), { upgrade: undefined }],
   ['an upgrade to nothing', get('Connection: upgrade\r\nUpgrade:\r\n'), { upgrade: undefined }],
   [
     'an upgrade of HTTP/1.0',

@@ -14,7 +14,7 @@ export interface RequestHead extends MessageHead {
   readonly scheme: 'http' | 'https' | undefined
   /** The target's, else Host's (RFC 9112 §3.3); empty when neither names one. `headers` has the same as Host. */
   readonly authority: string
-  /** The value of Upgrade when Connection asks for it too. */
+  /** The value of Upgrade when Connection asks for it too; not `h2c`, which is declined as Envoy does. */
   readonly upgrade: string | undefined
   /** The client waits for 100 (Continue), or a refusal, before it sends the body. */
   readonly expectContinue: boolean
@@ -30,6 +30,7 @@ export type RequestSink = MessageSink<RequestHead>
 export class RequestDecoder extends MessageDecoder<RequestHead, RequestSink> {
   /** The last Host that was judged: clients send the same again and again. */
   #knownHost = ''
+  #asksToSwitch = false
 
   constructor(sink: RequestSink, init: MessageDecoderInit = {}) {
     super(sink, SCAN.REQUEST, init)
@@ -47,6 +48,8 @@ export class RequestDecoder extends MessageDecoder<RequestHead, RequestSink> {
     if (authority !== undefined && authority !== host) facts.headers.set('host', authority)
     const framing = this.#framing(method, isHttp11)
     const wantsUpgrade = facts.upgrade !== undefined && (facts.connection & CONNECTION.UPGRADE) !== 0
+    // RFC 9110 §7.8: not in HTTP/1.0.
+    this.#asksToSwitch = wantsUpgrade && isHttp11
     return {
       method,
       target,
@@ -58,16 +61,15 @@ export class RequestDecoder extends MessageDecoder<RequestHead, RequestSink> {
       framing,
       contentLength: framing === 'length' ? facts.contentLength : 0,
       keepAlive: isHttp11 ? (facts.connection & CONNECTION.CLOSE) === 0 : this.#keepsAlive10(wantsUpgrade),
-      // RFC 9110 §7.8: not in HTTP/1.0.
-      upgrade: wantsUpgrade && isHttp11 ? facts.upgrade : undefined,
+      upgrade: this.#asksToSwitch && !isH2c(facts.upgrade!) ? facts.upgrade : undefined,
       expectContinue: facts.expectContinue && isHttp11 && framing !== 'none',
     }
   }
 
   protected messageBegins(): void {}
 
-  protected maySwitch({ method, upgrade }: RequestHead): boolean {
-    return upgrade !== undefined || method === 'CONNECT'
+  protected maySwitch({ method }: RequestHead): boolean {
+    return this.#asksToSwitch || method === 'CONNECT'
   }
 
   protected takeInterim(): boolean {
@@ -112,4 +114,9 @@ export class RequestDecoder extends MessageDecoder<RequestHead, RequestSink> {
     const { connection } = this.facts
     return (connection & (CONNECTION.KEEP_ALIVE | CONNECTION.CLOSE)) === CONNECTION.KEEP_ALIVE && !wantsUpgrade
   }
+}
+
+/** What Java's client asks of every server: RFC 9113 §3.1 has done away with it. */
+function isH2c(upgrade: string): boolean {
+  return upgrade.toLowerCase() === 'h2c'
 }

@@ -115,6 +115,7 @@ const filters = object({
       status: optional(status),
     }),
   ),
+  'rate-limit': optional(object({ rateLimits: list(object({ actions: list(rateLimitAction) })) })),
 })
 const route = object({
   name: string,
@@ -132,6 +133,33 @@ const route = object({
   responseHeaders: optional(headerMutation),
   filters: optional(filters),
 })
+/** The rest of a policy is checked where it is compiled. */
+const authorization = object({
+  name: string,
+  namespace: string,
+  action: oneOf('ALLOW', 'DENY', 'AUDIT', 'CUSTOM'),
+  rules: list(object({ clauses: list(object({ matches: list(object({})) })) })),
+  dryRun: boolean,
+})
+const extAuthz = object({
+  provider: string,
+  protocol: oneOf('http', 'grpc'),
+  cluster: string,
+  authority: string,
+  timeoutMs: duration,
+  failOpen: boolean,
+  statusOnError: within(200, 599),
+  http: optional(
+    object({
+      pathPrefix: string,
+      requestHeaders: list(string),
+      additionalHeaders: list(headerValue),
+      upstreamOnAllow: list(string),
+      downstreamOnDeny: list(string),
+      downstreamOnAllow: list(string),
+    }),
+  ),
+})
 const filterChain = object({
   name: string,
   proxy: string,
@@ -145,6 +173,19 @@ const filterChain = object({
     object({
       statPrefix: string,
       virtualHosts: list(object({ name: string, domains: list(string), routes: list(route) })),
+      jwt: optional(object({ providers: list(object({ name: string, issuer: string, audiences: list(string) })) })),
+      authorization: optional(list(authorization)),
+      extAuthz: optional(list(extAuthz)),
+      rateLimit: optional(
+        object({
+          domain: string,
+          cluster: string,
+          authority: string,
+          timeoutMs: duration,
+          failureModeDeny: boolean,
+          rateLimitHeaders: boolean,
+        }),
+      ),
     }),
   ),
   tcp: optional(
@@ -157,6 +198,8 @@ const filterChain = object({
           backends: list(object({ cluster: optional(string), weight })),
         }),
       ),
+      authorization: optional(list(authorization)),
+      extAuthz: optional(list(extAuthz)),
     }),
   ),
   sniff: optional(boolean),

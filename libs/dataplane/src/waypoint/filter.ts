@@ -1,11 +1,15 @@
+import type { HttpPolicies, JwtAuthenticator } from '@ambient-lab/policy'
 import type { Clock, Random } from '@ambient-lab/std'
-import type { Route } from '@ambient-lab/xds'
+import type { ExtAuthz, RateLimitService, Route } from '@ambient-lab/xds'
 import type { HeaderMap } from '../http1/index.ts'
 import type { HttpResponse, HttpStream } from './http-stream.ts'
 import type { CompilePattern } from './router/matchers.ts'
 
-/** In the order in which a request meets them, each by name within; a response meets them in reverse. */
-export const FILTER_PHASES = ['authn', 'authz', 'limit', 'fault', 'route'] as const
+/**
+ * In the order in which a request meets them, each by name within; a response meets them in reverse. CUSTOM policies
+ * come before the token is looked at, DENY and ALLOW behind it, as Istio orders them.
+ */
+export const FILTER_PHASES = ['custom', 'authn', 'authz', 'limit', 'fault', 'route'] as const
 
 export type FilterPhase = (typeof FILTER_PHASES)[number]
 
@@ -33,7 +37,17 @@ export interface HttpFilter {
 /** Makes the filter of one request; undefined: this one does not concern it. */
 export type HttpFilterFactory = (stream: HttpStream) => HttpFilter | undefined
 
+/** What guards a destination, compiled once for all of its routes. */
+export interface Guard {
+  readonly policies: HttpPolicies | undefined
+  readonly authenticator: JwtAuthenticator | undefined
+  /** By name. */
+  readonly extAuthz: ReadonlyMap<string, ExtAuthz>
+  readonly rateLimitService: RateLimitService | undefined
+}
+
 export interface FilterContext {
+  readonly guard: Guard
   /** Undefined for requests that no route matches: filters that guard the whole chain see them too. */
   readonly route: Route | undefined
   readonly clock: Clock

@@ -2,6 +2,7 @@ import { formatSpiffeId } from '@ambient-lab/pki'
 import { CodedError } from '@ambient-lab/std'
 import { formatAddress } from '../address.ts'
 import type { HeaderMap } from '../http1/index.ts'
+import { IsoTime } from './date-header.ts'
 import { LOG_FIELD_LENGTH_MAX } from './limits.ts'
 import type { RequestRecord } from './request-record.ts'
 
@@ -15,10 +16,15 @@ const simple =
     command
 const field = (headers: (record: RequestRecord) => HeaderMap | undefined): CommandOf => {
   return (argument) => {
-    const names = argument.toLowerCase().split('?')
+    const sources = argument
+      .toLowerCase()
+      .split('?')
+      .map((name): Command => PSEUDO_HEADERS[name] ?? ((record) => headers(record)?.getJoined(name)))
+    const [only] = sources
+    if (sources.length === 1) return only!
     return (record) => {
-      for (const name of names) {
-        const value = pseudoHeader(record, name) ?? headers(record)?.getJoined(name)
+      for (const source of sources) {
+        const value = source(record)
         if (value !== undefined) return value
       }
       return undefined
@@ -26,9 +32,25 @@ const field = (headers: (record: RequestRecord) => HeaderMap | undefined): Comma
   }
 }
 
+/** What the record knows better than the headers: as received, or as made here. */
+const PSEUDO_HEADERS: Readonly<Record<string, Command>> = {
+  ':method': ({ method }) => method || undefined,
+  ':path': ({ path }) => path || undefined,
+  ':authority': ({ authority }) => authority || undefined,
+  host: ({ authority }) => authority || undefined,
+  ':status': ({ status }) => status,
+  // The record has the path as it was received, whatever a rewrite made of it.
+  'x-envoy-original-path': () => undefined,
+  'x-request-id': ({ requestId }) => requestId || undefined,
+  'x-envoy-upstream-service-time': ({ upstreamServiceMs }) =>
+    upstreamServiceMs === undefined ? undefined : Math.round(upstreamServiceMs),
+}
+
+const isoTime = new IsoTime()
+
 /** Envoy's access log commands. @see https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage */
 const COMMANDS: Readonly<Record<string, CommandOf>> = {
-  START_TIME: simple(({ startedAtMs }) => new Date(startedAtMs).toISOString()),
+  START_TIME: simple(({ startedAtMs }) => isoTime.text(startedAtMs)),
   PROTOCOL: simple(({ protocol }) => protocol),
   RESPONSE_CODE: simple(({ status }) => status),
   RESPONSE_FLAGS: simple(({ flags }) => flags),
@@ -56,27 +78,6 @@ const COMMANDS: Readonly<Record<string, CommandOf>> = {
   REQ: field(({ requestHeaders }) => requestHeaders),
   RESP: field(({ responseHeaders }) => responseHeaders),
   TRAILER: field(({ responseTrailers }) => responseTrailers),
-}
-
-function pseudoHeader(record: RequestRecord, name: string): string | undefined {
-  switch (name) {
-    case ':method':
-      return record.method
-    case ':path':
-    case 'x-envoy-original-path':
-      return name === ':path' ? record.path : undefined
-    case ':authority':
-    case 'host':
-      return record.authority
-    case ':status':
-      return String(record.status)
-    case 'x-request-id':
-      return record.requestId || undefined
-    case 'x-envoy-upstream-service-time':
-      return record.upstreamServiceMs === undefined ? undefined : String(Math.round(record.upstreamServiceMs))
-    default:
-      return undefined
-  }
 }
 
 /** A format string, taken apart once: texts and commands in turn. */

@@ -9,14 +9,14 @@ import {
   ResponseEncoder,
 } from '../http1/index.ts'
 import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
+import { CoalescingWriter } from './coalescing-writer.ts'
 import { DateHeader } from './date-header.ts'
 import type { HttpRuntime } from './http-runtime.ts'
-import { type DownstreamExchange, type HttpRequest, type HttpResponse, HttpStream } from './http-stream.ts'
+import type { DownstreamExchange, HttpRequest, HttpResponse, HttpStream } from './http-stream.ts'
 import { DOWNSTREAM_IDLE_TIMEOUT_MS, LINGER_MS, REQUEST_HEADERS_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from './limits.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
-import { normalizePath } from './path-normalization.ts'
+import { takeIn } from './request-intake.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
-import { isGrpc } from './router/route-table.ts'
 
 /** Pipelined bytes that are read ahead; beyond it the client is held back. */
 const HELD_BYTES_MAX = 64 * 1024
@@ -27,8 +27,8 @@ export interface HttpConnectionInit {
   /** The configuration of this moment: asked once for each request. */
   readonly runtime: () => HttpRuntime
   readonly clock: Clock
-  /** Bytes that were read from the stream before it became this one's. */
-  readonly early?: Uint8Array | undefined
+  /** The stream was started by somebody who hands its events on. @default false */
+  readonly isStarted?: boolean
   readonly onClosed: () => void
 }
 
@@ -36,6 +36,7 @@ export interface HttpConnectionInit {
 export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange {
   readonly #init: HttpConnectionInit
   readonly #stream: ByteStream
+  readonly #writer: CoalescingWriter
   readonly #decoder: RequestDecoder
   readonly #encoder: ResponseEncoder
   #current: HttpStream | undefined
@@ -61,11 +62,11 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#init = init
     this.#stream = init.stream
     this.#decoder = new RequestDecoder(this)
-    this.#encoder = new ResponseEncoder(init.stream)
+    this.#writer = new CoalescingWriter(init.stream)
+    this.#encoder = new ResponseEncoder(this.#writer)
     this.#activeMs = init.clock.monotonic()
     this.#cancelWatch = this.#armWatch()
-    init.stream.start(this)
-    if (init.early) this.#decoder.push(init.early)
+    if (!init.isStarted) init.stream.start(this)
   }
 
   /** No request is in flight. */
@@ -101,6 +102,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   }
 
   onDrain(): void {
+    this.#writer.drained()
     this.#current?.responseSource?.resume()
   }
 
@@ -125,23 +127,13 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   onHead(head: RequestHead): void {
     const { clock, peer } = this.#init
-    const startedMs = clock.monotonic()
-    this.#activeMs = startedMs
-    const runtime = this.#init.runtime()
-    const record = new RequestRecord({ peer, startedAtMs: clock.now(), startedMs })
-    const { method, headers, version } = head
-    record.method = method
-    record.path = head.path
-    record.authority = head.authority
-    record.protocol = version === '1.1' ? 'HTTP/1.1' : 'HTTP/1.0'
-    record.requestHeaders = headers
-    record.isGrpc = isGrpc(headers.get('content-type'))
+    this.#activeMs = clock.monotonic()
     const request: HttpRequest = {
-      method,
+      method: head.method,
       scheme: head.scheme ?? peer.scheme,
       authority: head.authority,
       path: head.path,
-      headers,
+      headers: head.headers,
       framing: head.framing,
       contentLength: head.contentLength,
       upgrade: head.upgrade,
@@ -151,11 +143,15 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#trailers = undefined
     this.#requestDone = head.framing === 'none'
     if (!head.keepAlive) this.#keepAlive = false
-    const refusal = this.#refusalOf(head, request, runtime)
-    if (!refusal) this.#prepare(request, record, runtime)
-    const route = refusal ? undefined : runtime.routes.find(request)
-    if (route) record.routeName = route.source.name
-    const stream = new HttpStream({ runtime, peer, request, record, route, exchange: this })
+    const protocol = head.version === '1.1' ? 'HTTP/1.1' : 'HTTP/1.0'
+    const { stream, refusal } = takeIn({
+      runtime: this.#init.runtime(),
+      clock,
+      peer,
+      request,
+      protocol,
+      exchange: this,
+    })
     this.#current = stream
     if (refusal) stream.localReply(refusal)
     else stream.begin(head.framing === 'none' && head.upgrade === undefined)
@@ -228,12 +224,12 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   writeBody(piece: Uint8Array): boolean {
     if (this.#closed) return true
-    return this.#switched ? this.#stream.write(piece) : this.#encoder.writeBody(piece)
+    return this.#switched ? this.#writer.write(piece) : this.#encoder.writeBody(piece)
   }
 
   writeEnd(trailers: HeaderMap | undefined): void {
     if (this.#closed) return
-    if (this.#switched) return this.#stream.end()
+    if (this.#switched) return this.#end()
     this.#encoder.end(trailers)
     this.#responseEnded()
   }
@@ -250,6 +246,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const reason = new CodedError('UPSTREAM_DISCONNECTED', 'the response could not be finished', { origin: 'upstream' })
     const stream = this.#current
     if (stream) this.#over(stream)
+    this.#decoder.takeRest()
     this.#stream.reset(reason)
   }
 
@@ -263,29 +260,6 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     if (!this.#heldByStream) return
     this.#heldByStream = false
     this.#resumeReading()
-  }
-
-  /** What is answered without asking anybody, before the request has a route. */
-  #refusalOf(head: RequestHead, request: HttpRequest, runtime: HttpRuntime): LocalReply | undefined {
-    if (head.version === '1.0') return LOCAL_REPLIES.LOW_VERSION
-    if (head.authority === '') return LOCAL_REPLIES.MISSING_HOST
-    // A tunnel through a tunnel: Envoy wants a route that says so, and Istio never writes one for a waypoint.
-    if (head.method === 'CONNECT') return LOCAL_REPLIES.ROUTE_NOT_FOUND
-    const path = normalizePath(request.path, runtime.proxy.pathNormalization)
-    if (path === undefined) return LOCAL_REPLIES.PATH_REJECTED
-    request.path = path
-    return undefined
-  }
-
-  /** The fields that Envoy adds on the way in. */
-  #prepare({ headers, scheme }: HttpRequest, record: RequestRecord, runtime: HttpRuntime): void {
-    if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme)
-    const requestId = headers.get('x-request-id') ?? newRequestId(runtime.random)
-    record.requestId = requestId
-    headers.set('x-request-id', requestId)
-    // Only a proxy that ends mutual TLS may write it, and this one writes none.
-    headers.delete('x-forwarded-client-cert')
-    runtime.tracing?.begin(record, headers)
   }
 
   #responseEnded(): void {
@@ -333,20 +307,27 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const head =
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: ${body.length}\r\n${type}` +
       `date: ${date}\r\nserver: istio-envoy\r\nconnection: close\r\n\r\n${body}`
-    this.#stream.write(Buffer.from(head, 'latin1'))
+    this.#writer.write(Buffer.from(head, 'latin1'))
   }
 
   /** Half-closes, and reads on for a while: a reset would take the answer from a client that still sends. */
   #close(): void {
     if (this.#closing || this.#closed) return
     this.#closing = true
-    this.#stream.end()
+    // What is behind it in the same chunk is no request any more: answering it would write after the end.
+    this.#decoder.takeRest()
+    this.#end()
     this.#stream.resume()
     this.#cancelLinger = this.#init.clock.schedule(
       LINGER_MS,
       () => this.#stream.reset(new CodedError('CONNECTION_CLOSED', 'the connection was over')),
       { background: true },
     )
+  }
+
+  #end(): void {
+    this.#writer.flush()
+    this.#stream.end()
   }
 
   /** One timer for all waits of a connection, so that no request pays for one; it is a quarter late at most. */
@@ -385,16 +366,4 @@ function replyTo(error: HttpCodecError): LocalReply {
   if (error.code === 'HEAD_TOO_LARGE') return LOCAL_REPLIES.HEADERS_TOO_LARGE
   const { status, details } = error
   return { ...LOCAL_REPLIES.PROTOCOL_ERROR, status, details, body: STATUS_CODES[status] ?? '' }
-}
-
-/** A UUID of version 4 (RFC 9562 §5.4). */
-function newRequestId(random: { integer(bound: number): number }): string {
-  const hex = () =>
-    random
-      .integer(2 ** 32)
-      .toString(16)
-      .padStart(8, '0')
-  const [a, b, c, d] = [hex(), hex(), hex(), hex()]
-  const variant = '89ab'[random.integer(4)]
-  return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-${variant}${c.slice(1, 4)}-${c.slice(4)}${d}`
 }

@@ -1,3 +1,4 @@
+import { type JwtPayload, RequestFacts, type TokenRequest } from '@ambient-lab/policy'
 import { assert } from '@ambient-lab/std'
 import { type BodyFraming, HeaderMap } from '../http1/index.ts'
 import type { FilterStatus, HttpFilter } from './filter.ts'
@@ -71,6 +72,8 @@ export class HttpStream {
   readonly route: CompiledRoute | undefined
   /** Undefined while there is no response that could be held back. */
   responseSource: ResponseSource | undefined
+  /** Claims of the token that was verified. */
+  jwt: JwtPayload | undefined
   requestComplete = false
   responseStarted = false
   responseComplete = false
@@ -86,6 +89,8 @@ export class HttpStream {
   #heldResponse: Uint8Array[] = []
   #heldResponseEnd: { readonly trailers: HeaderMap | undefined } | undefined
   #endStream = false
+  #facts: RequestFacts | undefined
+  #view: TokenRequest | undefined
   #destroyed = false
 
   constructor(init: {
@@ -102,6 +107,17 @@ export class HttpStream {
     this.record = init.record
     this.route = init.route
     this.#exchange = init.exchange
+  }
+
+  /** What policies may ask about the request; made when the first one asks. */
+  get facts(): RequestFacts {
+    this.#facts ??= new RequestFacts(this.peer.facts, this.view)
+    return this.#facts
+  }
+
+  get view(): TokenRequest {
+    this.#view ??= new StreamView(this)
+    return this.#view
   }
 
   get destroyed(): boolean {
@@ -306,5 +322,38 @@ export class HttpStream {
     record.responseHeaders = response.headers
     if (endStream) this.responseComplete = true
     if (!this.#exchange.writeHead(response, endStream)) this.responseSource?.pause()
+  }
+}
+
+/** A request as policies see it at the moment when they ask. */
+class StreamView implements TokenRequest {
+  readonly #stream: HttpStream
+
+  constructor(stream: HttpStream) {
+    this.#stream = stream
+  }
+
+  get method(): string {
+    return this.#stream.request.method
+  }
+
+  get authority(): string {
+    return this.#stream.request.authority
+  }
+
+  get path(): string {
+    return this.#stream.request.path
+  }
+
+  get scheme(): string {
+    return this.#stream.request.scheme
+  }
+
+  get jwt(): JwtPayload | undefined {
+    return this.#stream.jwt
+  }
+
+  header(name: string): string | undefined {
+    return this.#stream.request.headers.getJoined(name)
   }
 }

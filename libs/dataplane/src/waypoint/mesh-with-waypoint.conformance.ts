@@ -7,6 +7,7 @@ import {
   type Cluster,
   FILTER_CHAIN_TYPE,
   type FilterChain,
+  type HttpConnectionManager,
   L7_PROXY_TYPE,
   type L7Proxy,
   NODE_TYPE,
@@ -50,6 +51,8 @@ export class MeshWithWaypoint {
   readonly ground: Ground
   readonly nodes: TwoNodes
   readonly servers = [new TestHttpServer(), new TestHttpServer()] as const
+  /** Where a pod's port really leads, instead of its server. */
+  readonly targets = new Map<string, { host: string; port: number }>()
   readonly lines: string[] = []
   readonly metrics = new MetricsRegistry()
   waypoint!: Waypoint
@@ -78,6 +81,7 @@ export class MeshWithWaypoint {
         network,
         svids: this.#svids,
         metrics: this.metrics,
+        fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => this.lines.push(line.trimEnd()),
         transport: this.ground.transport({
           clientSvid: (_source, signal) => svid(signal),
@@ -114,8 +118,8 @@ export class MeshWithWaypoint {
     })
   }
 
-  routes(routes: readonly Route[]): void {
-    this.chain({ http: { statPrefix: 'web', virtualHosts: [{ name: '*', domains: ['*'], routes }] } })
+  routes(routes: readonly Route[], guard: Partial<HttpConnectionManager> = {}): void {
+    this.chain({ http: { statPrefix: 'web', virtualHosts: [{ name: '*', domains: ['*'], routes }], ...guard } })
   }
 
   chain(overrides: Partial<FilterChain>): void {
@@ -208,7 +212,7 @@ export class MeshWithWaypoint {
       identity: { trustDomain: 'cluster.local', namespace: 'default', serviceAccount: name },
       address,
       captured: true,
-      dialTarget: (port) => (port === 8080 ? listener : undefined),
+      dialTarget: (port) => (port === 8080 ? (this.targets.get(name) ?? listener) : undefined),
     }
     await this.nodes.b.ztunnel.addWorkload(local)
   }

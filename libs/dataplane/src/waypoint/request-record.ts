@@ -1,4 +1,5 @@
 import type { SpiffeId } from '@ambient-lab/pki'
+import type { ConnectionFacts } from '@ambient-lab/policy'
 import type { Service, Workload } from '@ambient-lab/xds'
 import type { SocketAddress } from '../address.ts'
 import type { HeaderMap } from '../http1/index.ts'
@@ -17,6 +18,8 @@ export interface DownstreamPeer {
   readonly local: SocketAddress
   /** The service that was dialled. */
   readonly service: Service | undefined
+  /** What policies may ask about the connection. */
+  readonly facts: ConnectionFacts
   /** `:scheme` of requests that name none. */
   readonly scheme: 'http' | 'https'
 }

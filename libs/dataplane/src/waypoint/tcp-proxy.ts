@@ -1,4 +1,11 @@
-import { cidrContains, parseCidr, parseIp } from '@ambient-lab/policy'
+import {
+  cidrContains,
+  evaluateCustom,
+  evaluateRequest,
+  type HttpPolicies,
+  parseCidr,
+  parseIp,
+} from '@ambient-lab/policy'
 import { type Clock, CodedError, type Random } from '@ambient-lab/std'
 import type { TcpRoute } from '@ambient-lab/xds'
 import type { ByteStream } from '../stream/byte-stream.ts'
@@ -22,10 +29,13 @@ export interface TcpConnectionInit {
   readonly downstream: ByteStream
   readonly peer: DownstreamPeer
   readonly routes: readonly TcpRoute[]
+  readonly policies: HttpPolicies | undefined
   /** SNI of the client hello; undefined without TLS. */
   readonly serverName: string | undefined
   readonly onClosed: () => void
 }
+
+const CUSTOM_DENIED = { allowed: false, details: 'ext_authz_error' } as const
 
 /** A connection whose bytes nobody reads: a route is chosen, an endpoint dialled, and bytes move. */
 export class TcpConnection {
@@ -51,7 +61,8 @@ export class TcpConnection {
 
   #start(): void {
     const { clusters, random, clock, dialer } = this.#components
-    const { downstream, peer, routes, serverName } = this.#init
+    const { downstream, peer, routes, policies, serverName } = this.#init
+    if (policies && !this.#isAllowed(policies)) return this.#refuse('UAEX')
     const route = chooseTcpRoute(routes, serverName, peer.local.address)
     const name = route && drawBackend(route, random)
     this.#record.routeName = route?.name ?? ''
@@ -94,7 +105,16 @@ export class TcpConnection {
     )
   }
 
-  #refuse(flag: 'NR' | 'NC' | 'UH' | 'UO' | 'UF'): void {
+  /** A CUSTOM policy needs somebody to be asked about connections, which nobody here can: it denies what it matches. */
+  #isAllowed(policies: HttpPolicies): boolean {
+    const { facts } = this.#init.peer
+    const verdict = evaluateCustom(facts, policies) ? CUSTOM_DENIED : evaluateRequest(facts, policies)
+    if (verdict.allowed) return true
+    this.#record.details = verdict.details
+    return false
+  }
+
+  #refuse(flag: 'NR' | 'NC' | 'UH' | 'UO' | 'UF' | 'UAEX'): void {
     this.#record.flag(flag)
     this.#init.downstream.start({ onData() {}, onEnd() {}, onDrain() {}, onClose: () => this.#over() })
     this.#init.downstream.reset(refused(flag))

@@ -11,6 +11,7 @@ import {
 import type { TracingConfig } from '@ambient-lab/xds'
 import { formatAddress } from '../address.ts'
 import type { HeaderMap } from '../http1/index.ts'
+import { hex8 } from '../random-id.ts'
 import type { RequestRecord } from './request-record.ts'
 
 /** Span contexts of a request: reads what came in, writes what goes on. */
@@ -44,12 +45,7 @@ export class Tracing {
 
   #id(digits: 16 | 32): string {
     let id = ''
-    while (id.length < digits) {
-      id += this.#random
-        .integer(2 ** 32)
-        .toString(16)
-        .padStart(8, '0')
-    }
+    while (id.length < digits) id += hex8(this.#random)
     // Ids of zeros only are forbidden.
     return `${id.slice(0, -1)}1`
   }

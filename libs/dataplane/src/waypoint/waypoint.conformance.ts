@@ -135,12 +135,23 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
       expect(mesh.lines).toEqual(['101 - via_upstream'])
     })
 
+    it('reads nothing behind a refusal, though it came with it', async () => {
+      const program = await mesh.dial()
+      const refused = 'POST / HTTP/1.1\r\nhost:\r\ntransfer-encoding: chunked\r\n\r\n'
+      expect(await mesh.exchange(program, `${refused}1\r\nx\r\nnonsense`)).toMatchObject({ status: 400 })
+      const next = 'GET / HTTP/1.1\r\nhost: web\r\n\r\n'
+      expect(await mesh.exchange(await mesh.dial(), `${refused}0\r\n\r\n${next}`)).toMatchObject({ status: 400 })
+      await mesh.ground.until(() => program.ended)
+      expect(requests()).toEqual([])
+      expect(mesh.lines).toHaveLength(2)
+    })
+
     it('goes on after an upgrade that the backend declines, and refuses one that the route does not allow', async () => {
       const upgrade = (token: string) =>
         `GET / HTTP/1.1\r\nhost: web\r\nconnection: upgrade\r\nupgrade: ${token}\r\n\r\n`
       const program = await mesh.dial()
       expect(await mesh.exchange(program, upgrade('websocket'))).toMatchObject({ status: 200 })
-      expect(await mesh.exchange(program, upgrade('h2c'))).toMatchObject({ status: 403 })
+      expect(await mesh.exchange(program, upgrade('raw'))).toMatchObject({ status: 403 })
       expect(await mesh.exchange(program, 'GET / HTTP/1.1\r\nhost: web\r\n\r\n')).toMatchObject({ status: 200 })
     })
 
@@ -193,6 +204,109 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
         expect(await mesh.get(...request)).toMatchObject(expected)
         expect(mesh.lines).toEqual([line])
       })
+    })
+
+    it('refuses what policies deny, by method and path and identity', async () => {
+      const match = { methods: [{ exact: 'POST' }], paths: [{ prefix: '/admin' }] }
+      const clauses = [{ part: 'to' as const, matches: [match] }]
+      const base = { namespace: 'default', dryRun: false }
+      const deny = { ...base, name: 'deny-admin', action: 'DENY' as const, rules: [{ index: 0, clauses }] }
+      mesh.routes([forwardRoute()], { authorization: [deny] })
+      expect(await mesh.get('/admin/x', [], 'POST')).toMatchObject({ status: 403, body: 'RBAC: access denied' })
+      expect(await mesh.get('/admin/x')).toMatchObject({ status: 200 })
+      const stranger = [{ part: 'from' as const, matches: [{ principals: [{ exact: 'cluster.local/ns/x/sa/y' }] }] }]
+      const allow = { ...base, name: 'allow-x', action: 'ALLOW' as const, rules: [{ index: 0, clauses: stranger }] }
+      mesh.routes([forwardRoute()], { authorization: [allow] })
+      expect(await mesh.get()).toMatchObject({ status: 403 })
+      expect(mesh.lines).toEqual([
+        '403 - rbac_access_denied_matched_policy[ns[default]-policy[deny-admin]-rule[0]]',
+        '200 - via_upstream',
+        '403 - rbac_access_denied_matched_policy[none]',
+      ])
+      expect(requests()).toHaveLength(1)
+    })
+
+    it('refuses a bad token, and lets a request without one pass', async () => {
+      const provider = {
+        name: 'origins-0',
+        issuer: 'issuer@example.com',
+        audiences: [],
+        keys: { inline: '{"keys":[]}' },
+        keysTimeoutMs: 1000,
+        from: { headers: [{ name: 'authorization', prefix: 'Bearer ' }], params: [], cookies: [] },
+        forwardOriginalToken: false,
+        outputClaimToHeaders: [],
+        spaceDelimitedClaims: [],
+      }
+      mesh.routes([forwardRoute()], { jwt: { providers: [provider] } })
+      const refused = await mesh.get('/', ['authorization: Bearer nonsense'])
+      expect(refused).toMatchObject({
+        status: 401,
+        body: 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections',
+      })
+      expect(refused.headers['www-authenticate']).toBe('Bearer realm="http://web/", error="invalid_token"')
+      expect(await mesh.get()).toMatchObject({ status: 200 })
+      expect(mesh.lines[0]).toMatch(/^401 - jwt_authn_access_denied\{Jwt_is_not_in_the_form/)
+    })
+
+    it('asks an external authorizer about what a CUSTOM policy matches', async () => {
+      const service = 'default/web.default.svc.cluster.local'
+      const of = (index: number) => ({
+        endpoints: {
+          kind: 'service',
+          service,
+          servicePort: 80,
+          subset: [`Kubernetes//Pod/default/web-${index}`],
+        } as const,
+      })
+      mesh.cluster(clusterOf('web', of(0)))
+      mesh.cluster(clusterOf('authz', of(1)))
+      mesh.servers[1].handler = ({ head }) =>
+        head.headers.get('x-user') === 'ann'
+          ? { headers: [['x-checked', 'yes']] }
+          : { status: 401, body: 'who are you?', headers: [['x-why', 'unknown']] }
+      const clauses = [{ part: 'to' as const, matches: [{ paths: [{ prefix: '/guarded' }] }] }]
+      const custom = {
+        name: 'ask',
+        namespace: 'default',
+        action: 'CUSTOM' as const,
+        provider: { name: 'authz' },
+        rules: [{ index: 0, clauses }],
+        dryRun: false,
+      }
+      const authz = {
+        provider: 'authz',
+        protocol: 'http' as const,
+        cluster: 'authz',
+        authority: 'authz.default',
+        timeoutMs: 500,
+        failOpen: false,
+        statusOnError: 403,
+        clearRouteCache: false,
+        http: {
+          pathPrefix: '/check',
+          requestHeaders: ['x-user'],
+          additionalHeaders: [],
+          upstreamOnAllow: ['x-checked'],
+          downstreamOnDeny: ['x-w*'],
+          downstreamOnAllow: [],
+        },
+      }
+      mesh.routes([forwardRoute()], { authorization: [custom], extAuthz: [authz] })
+      expect(await mesh.get('/open')).toMatchObject({ status: 200 })
+      const refused = await mesh.get('/guarded/x?y')
+      expect(refused).toMatchObject({ status: 401, body: 'who are you?', headers: { 'x-why': 'unknown' } })
+      expect(await mesh.get('/guarded/x', ['x-user: ann'])).toMatchObject({ status: 200 })
+      expect(mesh.servers[1].requests.map(({ head }) => head.path)).toEqual(['/check/guarded/x?y', '/check/guarded/x'])
+      expect(mesh.servers[0].requests.at(-1)!.head.headers.get('x-checked')).toBe('yes')
+      mesh.servers[1].handler = () => 'silence'
+      expect(await mesh.get('/guarded/x', ['x-user: ann'])).toMatchObject({ status: 403, body: '' })
+      expect(mesh.lines).toEqual([
+        '200 - via_upstream',
+        '401 UAEX ext_authz_denied',
+        '200 - via_upstream',
+        '403 UAEX ext_authz_error',
+      ])
     })
 
     it('answers preflights, and tells a browser what it may read', async () => {

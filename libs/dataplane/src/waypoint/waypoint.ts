@@ -1,18 +1,19 @@
-import type { SpiffeId, SvidSource } from '@ambient-lab/pki'
+import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
-import type { TypeUrl } from '@ambient-lab/xds'
+import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
 import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
-import { postOverHttp } from '../otlp-post.ts'
 import type { PlainNetwork } from '../plain-network.ts'
+import { reviewWaypoint } from '../review/waypoint-review.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { Listener } from './listener.ts'
+import { OwnHttpClient } from './own-http-client.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
@@ -27,6 +28,8 @@ export interface WaypointComponents {
   readonly network: PlainNetwork
   readonly svids: SvidSource
   readonly metrics: MetricsRegistry
+  /** Reads the keys of issuers. */
+  readonly fetchText: FetchText
   /** Takes the access log, whole lines. */
   readonly accessLogSink: (line: string) => void
 }
@@ -66,7 +69,7 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, accessLogSink } = components
+    const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
     const { state } = this
     const { uid, node, identity, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
@@ -81,13 +84,17 @@ export class Waypoint implements AsyncDisposable {
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
     const series = new RequestSeries({ metrics, reporter: 'waypoint' })
     const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
-    const post = postOverHttp({ clock, network })
+    const own = new OwnHttpClient({ random, state, dialer }, { uid, clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
       random,
       clusters: this.clusters,
       recorder,
-      post,
+      keys: new JwkSetStore({
+        clock,
+        fetchText: (url, signal) => (own.reaches(url) ? own.fetchText(url, signal) : fetchText(url, signal)),
+      }),
+      post: (endpoint, body) => own.post(endpoint, body, clock),
     })
     this.#listener = new Listener(
       { clock, random, clusters: this.clusters, dialer, recorder, state, config: this.config },
@@ -131,6 +138,17 @@ export class Waypoint implements AsyncDisposable {
     if (ProxyStateHolder.holds(typeUrl)) return this.state.apply(typeUrl, upserts, removed)
     if (ProxyConfig.holds(typeUrl)) return this.config.apply(typeUrl, upserts, removed)
     return []
+  }
+
+  /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
+  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+    const { clock, svids } = this.#components
+    const { uid, identity } = this.#init
+    const { config, clusters } = this
+    return reviewWaypoint(
+      { clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      query,
+    )
   }
 
   /** What it runs on, for `/config_dump`: Envoy's sections in the lab's shapes. */

@@ -1,5 +1,6 @@
 import type { Random } from '@ambient-lab/std'
 import { formatAddress, parseAuthority, type SocketAddress } from '../address.ts'
+import { hex8 } from '../random-id.ts'
 
 /** HBONE's `forwarded`: who dialled, and the service that was meant, if it was one. */
 export function formatForwarded(source: SocketAddress, serviceHostname: string | undefined): string {
@@ -27,13 +28,6 @@ export function newTraceparent(random: Random, isSampled = false): string {
 /** The specification forbids ids of zeros only; the last digit rules them out. */
 export function newSpanId(random: Random): string {
   return `${hex8(random)}${hex8(random).slice(1)}1`
-}
-
-function hex8(random: Random): string {
-  return random
-    .integer(2 ** 32)
-    .toString(16)
-    .padStart(8, '0')
 }
 
 /** The trace id of a traceparent; empty for what is none. */

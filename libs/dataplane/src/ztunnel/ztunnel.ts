@@ -4,10 +4,11 @@ import type { AccessLog, Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
+  type DestinationReviewQuery,
   type ReplayAnswer,
   type ReplayQuery,
   type ReviewAnswer,
-  type ReviewQuery,
+  type SourceReviewQuery,
   type Traffic,
   type TrafficQuery,
   type TypeUrl,
@@ -203,7 +204,7 @@ export class Ztunnel implements AsyncDisposable {
   }
 
   /** What the control plane's `review` call answers: the decisions on a connection that nobody has made yet. */
-  review(query: ReviewQuery): ReviewAnswer {
+  review(query: SourceReviewQuery | DestinationReviewQuery): ReviewAnswer {
     const { locals, svids } = this.#components
     const local = locals.get(query.uid)
     const asked = { state: this.state.current, node: this.node, local, svid: local && svids.state(local.identity) }

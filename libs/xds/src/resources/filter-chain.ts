@@ -1,5 +1,6 @@
 import type { HttpAuthorization, JwtRequirement } from '@ambient-lab/policy'
 import type { ExtAuthz } from './ext-authz.ts'
+import type { RateLimitService } from './rate-limit.ts'
 import type { VirtualHost } from './route.ts'
 import type { ServiceKey } from './workload.ts'
 
@@ -45,6 +46,8 @@ export interface HttpConnectionManager {
   readonly authorization?: readonly HttpAuthorization[]
   /** The providers that CUSTOM policies name and that can be asked. */
   readonly extAuthz?: readonly ExtAuthz[]
+  /** Who is asked with the `rate-limit` actions of routes. */
+  readonly rateLimit?: RateLimitService
 }
 
 export interface TcpProxy {

@@ -14,6 +14,7 @@ interface ConditionLike {
   readonly type: string
   readonly status: string
   readonly reason?: string
+  readonly message?: string
 }
 
 interface ParentLike {
@@ -24,6 +25,7 @@ interface ParentLike {
 
 interface StatusLike {
   readonly addresses?: readonly unknown[]
+  readonly attachedListenerSets?: number
   readonly conditions?: readonly ConditionLike[]
   readonly listeners?: readonly {
     readonly name: string
@@ -62,10 +64,11 @@ function besideOthers(
   return [...others.filter(({ type }) => !ours.some((one) => one.type === type)), ...ours]
 }
 
-/** What is compared: types, statuses and reasons, names and numbers; not the words, and not the order. */
+/** What is compared: types, statuses, reasons and their words, names and numbers; not the order. */
 export function essence(status: StatusLike = {}): unknown {
   return {
     ...(status.addresses?.length && { addresses: status.addresses }),
+    ...(status.attachedListenerSets && { attachedListenerSets: status.attachedListenerSets }),
     ...(status.conditions && { conditions: conditionTexts(status.conditions) }),
     ...(status.listeners?.length && {
       listeners: status.listeners.map(({ name, attachedRoutes, supportedKinds, conditions = [] }) => ({
@@ -83,8 +86,11 @@ export function essence(status: StatusLike = {}): unknown {
   }
 }
 
+/** The tables' YAML breaks long lines, so that space is space. */
 function conditionTexts(conditions: readonly ConditionLike[]): string[] {
-  return conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`).sort()
+  return conditions
+    .map(({ type, status, reason, message = '' }) => `${type}=${status} ${reason}: ${message.replace(/\s+/g, ' ')}`)
+    .sort()
 }
 
 function sorted(object: object): object {

@@ -15,6 +15,9 @@ import { typedObject } from './manifests.ts'
 const CLUSTER_DOMAIN = 'domain.suffix'
 const SERVICE_HOST = /^([^.]+)\.([^.]+)\.svc\.domain\.suffix$/
 
+/** What the pods of the upstream test listen on. */
+const TARGET_PORTS: Readonly<Record<number, number>> = { 80: 8080 }
+
 /** A service that the upstream test has beside the input. */
 export interface ExistingService {
   readonly hostname: string
@@ -57,7 +60,7 @@ export function gatewayServices(services: readonly ExistingService[]): GatewaySe
     const found = services.find((service) => service.hostname === hostname)
     return (
       found && {
-        ports: found.ports.map(({ port }) => port),
+        ports: found.ports.map(({ port }) => ({ port, targetPort: TARGET_PORTS[port] ?? port })),
         externalAddresses: found.externalAddresses ?? [],
         hasEndpoints: true,
       }

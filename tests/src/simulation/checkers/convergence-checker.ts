@@ -22,11 +22,15 @@ export function findDivergence(lab: SimulatedLab): string | undefined {
     if (!node.isUp) return `${node.name} is down`
     if (!node.isConnected) return `${node.name} is not connected`
     if (!lab.isNodeReady(node.name)) return `${node.name} is not Ready`
+  }
+  const busy = controlPlane.idle ? findUnready(lab) : 'a controller is at work'
+  if (busy) return busy
+  // Last, since it takes the longest.
+  for (const node of lab.nodes) {
     const apart = findUnheld(node, controlPlane.resources) ?? findUnapplied(node, controlPlane.resources)
     if (apart) return apart
   }
-  if (!controlPlane.idle) return 'a controller is at work'
-  return findUnready(lab)
+  return undefined
 }
 
 /** Whether following every change led to what one look at the store says. */

@@ -7,6 +7,7 @@ import {
   type ResponseHead,
   removeHopByHop,
 } from '../../http1/index.ts'
+import { hex8 } from '../../random-id.ts'
 import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.ts'
 import type { CompiledBackend, CompiledRoute } from '../http-runtime.ts'
 import type { HttpStream, ResponseSource } from '../http-stream.ts'
@@ -234,7 +235,7 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
     this.#try = undefined
     this.#cancelPerTry?.()
     const { record } = this.#stream
-    record.upstreamFailure = failure
+    record.upstreamFailure = oneLine(failure)
     if (this.#responding) return this.#cutResponse(reason)
     const outcome: TryOutcome = { kind: 'reset', reason, requestSent }
     if (this.#retriesLeft > 0 && this.#route.retryConditions?.allow(outcome) && this.#retry()) return
@@ -269,7 +270,11 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
     this.#overallMs = overallMs
     this.#perTryMs = perTryMs
     if (overallMs !== undefined) request.headers.set('x-envoy-expected-rq-timeout-ms', String(overallMs))
-    const hashed = hashRequest(cluster.config.loadBalancing.hash, stream, () => newId(runtime.random))
+    const hashed = hashRequest(
+      cluster.config.loadBalancing.hash,
+      stream,
+      () => hex8(runtime.random) + hex8(runtime.random),
+    )
     this.#hash = hashed?.hash
     this.#setCookie = hashed?.setCookie
     stream.writeContinue()
@@ -340,6 +345,7 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
       host,
       peer,
       head: this.#head!,
+      isHttp2: record.protocol === 'HTTP/2',
       observer: this,
     })
     this.#try = request
@@ -485,11 +491,7 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
   }
 }
 
-function newId(random: { integer(bound: number): number }): string {
-  const part = () =>
-    random
-      .integer(2 ** 32)
-      .toString(16)
-      .padStart(8, '0')
-  return `${part()}${part()}`
+/** What a peer or the system said must not look like a line of the log. */
+function oneLine(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, ' ')
 }

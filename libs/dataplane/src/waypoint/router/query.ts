@@ -13,6 +13,17 @@ export function queryParameter(query: string, name: string): string | undefined 
   return undefined
 }
 
+/** A path without some parameters of its query, and without a query when none is left. */
+export function withoutQueryParameters(path: string, names: readonly string[]): string {
+  const question = path.indexOf('?')
+  if (question < 0) return path
+  const kept = path
+    .slice(question + 1)
+    .split('&')
+    .filter((pair) => !names.includes(decodeComponent(pair.split('=', 1)[0]!)))
+  return kept.length === 0 ? path.slice(0, question) : `${path.slice(0, question)}?${kept.join('&')}`
+}
+
 /** Percent escapes only: a plus stays one, as in Envoy. Text with a broken escape stays as it is. */
 function decodeComponent(text: string): string {
   if (!text.includes('%')) return text

@@ -29,11 +29,41 @@ export class Backend {
   }
 }
 
-export function open(port: number): Promise<Socket> {
+/** Where a connection goes in: a plain port, or a SOCKS5 listener that is told where to. */
+export interface Door {
+  readonly port: number
+  readonly socks?: { readonly ip: string; readonly port: number }
+}
+
+const SOCKS_ANSWER_BYTES = 12
+
+/** Opens a connection as a program would. Through SOCKS5 it stands when the far end does. */
+export function open(door: Door): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket))
+    const socket = connect({ port: door.port, host: '127.0.0.1', noDelay: true }, () => {
+      if (door.socks) askSocks(socket, door.socks).then(() => resolve(socket), reject)
+      else resolve(socket)
+    })
     socket.on('error', reject)
   })
+}
+
+/** Greeting and request in one segment, as a client may that needs no authentication. */
+function askSocks(socket: Socket, { ip, port }: NonNullable<Door['socks']>): Promise<void> {
+  socket.write(Uint8Array.from([5, 1, 0, 5, 1, 0, 1, ...ip.split('.').map(Number), port >> 8, port & 255]))
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const onReadable = () => {
+    const answer: Buffer | null = socket.read(SOCKS_ANSWER_BYTES)
+    if (!answer) return
+    socket.off('readable', onReadable)
+    socket.off('close', onClose)
+    if (answer[3] === 0) resolve()
+    else reject(new Error(`SOCKS answered ${answer[3]}`))
+  }
+  const onClose = () => reject(new Error('hung up instead of an answer'))
+  socket.on('readable', onReadable)
+  socket.on('close', onClose)
+  return promise
 }
 
 const FLOOD = Buffer.alloc(256 * 1024, 'x')
@@ -54,18 +84,21 @@ export interface Moved {
   readonly cpuSeconds: number
 }
 
-/** A clock of wall time and one of the proxies' processor time. */
+/** Seconds of processor time that the proxies have used. */
 export type CpuClock = () => number
+
+/** Compilers and windows have settled by then. */
+const WARM_UP_SECONDS = 1
 
 /** From clients to the sink. */
 export async function upload(
-  port: number,
+  door: Door,
   sink: Backend,
   streams: number,
   seconds: number,
   cpu: CpuClock,
 ): Promise<Moved> {
-  const sockets = await Promise.all(Array.from({ length: streams }, () => open(port)))
+  const sockets = await Promise.all(Array.from({ length: streams }, () => open(door)))
   for (const socket of sockets) {
     socket.on('error', () => {})
     flood(socket)
@@ -76,9 +109,9 @@ export async function upload(
 }
 
 /** From backends that flood to clients. */
-export async function download(port: number, streams: number, seconds: number, cpu: CpuClock): Promise<Moved> {
+export async function download(door: Door, streams: number, seconds: number, cpu: CpuClock): Promise<Moved> {
   let bytes = 0
-  const sockets = await Promise.all(Array.from({ length: streams }, () => open(port)))
+  const sockets = await Promise.all(Array.from({ length: streams }, () => open(door)))
   for (const socket of sockets) {
     socket.on('error', () => {})
     socket.on('data', (chunk) => {
@@ -91,7 +124,7 @@ export async function download(port: number, streams: number, seconds: number, c
 }
 
 async function measure(counter: () => number, seconds: number, cpu: CpuClock): Promise<Moved> {
-  await wait(0.5)
+  await wait(WARM_UP_SECONDS)
   const [startCount, start, startCpu] = [counter(), performance.now(), cpu()]
   await wait(seconds)
   return {
@@ -102,8 +135,8 @@ async function measure(counter: () => number, seconds: number, cpu: CpuClock): P
 }
 
 /** Round-trip times in ms of one message at a time over one connection, sorted. */
-export async function pingPong(port: number, bytes: number, count: number): Promise<number[]> {
-  const socket = await open(port)
+export async function pingPong(door: Door, bytes: number, count: number): Promise<number[]> {
+  const socket = await open(door)
   const message = Buffer.alloc(bytes, 'x')
   const times: number[] = []
   await new Promise<void>((resolve, reject) => {
@@ -130,16 +163,12 @@ export async function pingPong(port: number, bytes: number, count: number): Prom
 }
 
 /** Connections: open, one byte there and back, close; `concurrency` at a time. */
-export async function connections(port: number, concurrency: number, seconds: number, cpu: CpuClock): Promise<Moved> {
+export async function connections(door: Door, concurrency: number, seconds: number, cpu: CpuClock): Promise<Moved> {
   let done = 0
   let stop = false
   const one = async () => {
-    const socket = await open(port)
-    await new Promise<void>((resolve, reject) => {
-      socket.once('data', () => resolve())
-      socket.on('error', reject)
-      socket.write('x')
-    })
+    const socket = await open(door)
+    await exchange(socket)
     socket.end()
     done += 1
   }
@@ -152,12 +181,24 @@ export async function connections(port: number, concurrency: number, seconds: nu
   return moved
 }
 
+/** One byte to the echo and back. */
+export function exchange(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject)
+    socket.once('data', () => {
+      socket.off('error', reject)
+      resolve()
+    })
+    socket.write('x')
+  })
+}
+
 /** Keeps `count` connections open that have said one byte each. */
-export async function openIdle(port: number, count: number): Promise<Socket[]> {
+export async function openIdle(door: Door, count: number): Promise<Socket[]> {
   const sockets: Socket[] = []
   while (sockets.length < count) {
-    const batch = await Promise.all(Array.from({ length: Math.min(50, count - sockets.length) }, () => open(port)))
-    await Promise.all(batch.map((socket) => new Promise((resolve) => socket.once('data', resolve).write('x'))))
+    const batch = await Promise.all(Array.from({ length: Math.min(50, count - sockets.length) }, () => open(door)))
+    await Promise.all(batch.map(exchange))
     sockets.push(...batch)
   }
   return sockets
