@@ -25,7 +25,7 @@ export interface ListenerComponents extends TcpProxyComponents {
 
 /** A connection that this proxy holds. */
 interface Held {
-  drain(): void
+  drain(idleGraceMs: number): void
   cut(reason: CodedError): void
 }
 
@@ -64,9 +64,12 @@ export class Listener {
     this.#serve(incoming.accept(factsOf(own).baggage), chain, arrival)
   }
 
-  /** Nothing new on what stands; resolves when nothing stands any more. */
-  drain(): Promise<void> {
-    for (const held of [...this.#held]) held.drain()
+  /**
+   * What stands ends with its request; resolves when nothing stands any more.
+   * @param idleGraceMs how long a connection without a request is left alone
+   */
+  drain(idleGraceMs: number): Promise<void> {
+    for (const held of [...this.#held]) held.drain(idleGraceMs)
     if (this.#held.size === 0) return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#onEmpty = resolve

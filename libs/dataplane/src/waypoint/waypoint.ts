@@ -174,7 +174,9 @@ export class Waypoint implements AsyncDisposable {
 
   async #drainAll(): Promise<void> {
     const over = new AbortController()
-    const drained = Promise.all([this.#server.drain(), this.#listener.drain()]).then(() => over.abort())
+    const drained = Promise.all([this.#server.drain(), this.#listener.drain(this.#drainDeadlineMs / 2)]).then(() =>
+      over.abort(),
+    )
     await Promise.race([drained, sleep(this.#components.clock, this.#drainDeadlineMs, over.signal).catch(() => {})])
     this.#listener.cutAll(dataplaneError('DRAIN_TIMEOUT', 'connection failed to drain within the timeout'))
   }
