@@ -15,6 +15,8 @@ export interface AgentConfig {
   readonly host: string
   /** Where workloads, their capture and the admin servers listen. Loopback, unless somebody knows better. */
   readonly workloadHost: string
+  /** Revocation lists to follow, as ztunnel's CRL_PATH. */
+  readonly crlPath: string | undefined
   readonly hbonePort: number
   readonly underlayPort: number
   readonly adminPort: number
@@ -79,6 +81,13 @@ export const SETTINGS: Settings = {
     environment: 'AMBIENT_WORKLOAD_HOST',
     default: '127.0.0.1',
     help: 'address where workloads and their capture listen',
+    parse: text,
+  },
+  crlPath: {
+    flag: 'crl-path',
+    environment: 'CRL_PATH',
+    optional: true,
+    help: 'file with revocation lists (PEM) of the mesh’s authority; followed while the agent runs',
     parse: text,
   },
   hbonePort: {

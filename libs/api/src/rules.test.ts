@@ -91,7 +91,7 @@ describe('what stands across fields is checked where it stands', () => {
     [
       NETWORKING,
       'VirtualService',
-      { hosts: ['a'], http: [{ route: [route], redirect: {} }] },
+      { hosts: ['a'], http: [{ route: [route], redirect: { uri: '/' } }] },
       'spec.http[0]: Invalid value: exactly one of route',
     ],
     [

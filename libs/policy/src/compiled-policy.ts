@@ -2,6 +2,7 @@ import type { Authorization } from './authorization.ts'
 import { invalidPolicy } from './errors.ts'
 import type { Facts } from './facts.ts'
 import type { HttpAuthorization, HttpAuthorizationMatch, RulePart } from './http-authorization.ts'
+import { checkHttpAuthorization } from './http-authorization-checks.ts'
 import { POLICY_MATCHES_MAX, POLICY_RULES_MAX, POLICY_VALUES_MAX } from './limits.ts'
 import { compileMatch, type EnforcementPoint, type Predicate } from './matchers.ts'
 
@@ -62,29 +63,11 @@ export function compilePolicy(source: Authorization): CompiledPolicy<Authorizati
  * @throws CodedError INVALID_POLICY
  */
 export function compileHttpPolicy(source: HttpAuthorization): CompiledPolicy<HttpAuthorization> {
-  checkHttpPolicy(source)
+  checkHttpAuthorization(source)
   // Envoy keeps the rules of all policies in one map, by name: the tenth is asked before the second.
   const inEnvoysOrder = source.rules.toSorted((a, b) => (String(a.index) < String(b.index) ? -1 : 1))
   return compile(source, 'waypoint', inEnvoysOrder)
 }
-
-/** What the types promise and the wire may not keep, as far as it is not looked at value by value later on. */
-function checkHttpPolicy({ namespace, name, action, provider, rules }: HttpAuthorization): void {
-  const refuse = (reason: string): never => {
-    throw invalidPolicy(`${namespace}/${name}`, reason)
-  }
-  if (!ACTIONS.includes(action)) refuse(`action ${action} is not known`)
-  if (provider !== undefined && typeof provider?.name !== 'string') refuse('provider has no name')
-  const indexes = new Set<number>()
-  for (const { index, clauses } of rules) {
-    if (!Number.isSafeInteger(index) || index < 0 || indexes.has(index)) refuse(`rule ${index} has no place of its own`)
-    indexes.add(index)
-    for (const { part } of clauses) if (!PARTS.includes(part)) refuse(`${part} is no part of a rule`)
-  }
-}
-
-const ACTIONS: readonly string[] = ['ALLOW', 'DENY', 'AUDIT', 'CUSTOM']
-const PARTS: readonly string[] = ['from', 'to', 'when']
 
 interface RuleSource {
   readonly index: number

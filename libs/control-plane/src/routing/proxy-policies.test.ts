@@ -196,6 +196,7 @@ describe('rate limits', () => {
       cluster: 'outbound|8081||ratelimit.infra.svc.cluster.local',
       timeoutMs: 20,
       failureModeDeny: false,
+      rateLimitHeaders: false,
     })
   })
 

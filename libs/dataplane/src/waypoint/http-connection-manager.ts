@@ -254,6 +254,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const reason = new CodedError('UPSTREAM_DISCONNECTED', 'the response could not be finished', { origin: 'upstream' })
     const stream = this.#current
     if (stream) this.#over(stream)
+    this.#decoder.takeRest()
     this.#stream.reset(reason)
   }
 
@@ -321,6 +322,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   #close(): void {
     if (this.#closing || this.#closed) return
     this.#closing = true
+    // What is behind it in the same chunk is no request any more: answering it would write after the end.
+    this.#decoder.takeRest()
     this.#end()
     this.#stream.resume()
     this.#cancelLinger = this.#init.clock.schedule(

@@ -110,7 +110,7 @@ export class Listener {
       service: service ?? named,
       scheme: 'http',
     }
-    const keys = keysOf(workload, service, port)
+    const keys = destinationKeys(workload, service, port)
     return { peer, find: () => config.find(keys) }
   }
 
@@ -175,7 +175,12 @@ export class Listener {
   }
 }
 
-function keysOf(workload: Workload | undefined, service: Service | undefined, port: number): readonly string[] {
+/** What the filter chain of a destination is looked up by; the first that has one counts. */
+export function destinationKeys(
+  workload: Workload | undefined,
+  service: Service | undefined,
+  port: number,
+): readonly string[] {
   if (workload) return [workloadMatch(workload.uid, port), workloadMatch(workload.uid, 0)]
   return service ? [serviceMatch(serviceKeyOf(service), port)] : []
 }

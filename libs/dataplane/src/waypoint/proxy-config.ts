@@ -43,6 +43,8 @@ export interface ProxyConfigComponents {
 export interface CompiledChain {
   readonly source: FilterChain
   readonly http: HttpRuntime | undefined
+  /** What guards its requests. */
+  readonly guard: Guard
   /** What guards connections whose bytes nobody reads. */
   readonly tcpPolicies: HttpPolicies | undefined
 }
@@ -144,9 +146,11 @@ export class ProxyConfig implements Disposable {
 
   #upsertChain(source: FilterChain): void {
     if (source.proxy !== this.name) return
+    const guard = compileGuard(source.http ?? {}, this.#components.keys)
     const chain: CompiledChain = {
       source,
-      http: source.http && this.#compileHttp(source.http),
+      guard,
+      http: source.http && this.#compileHttp(source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
     }
     const before = this.#chains.get(source.name)
@@ -163,9 +167,9 @@ export class ProxyConfig implements Disposable {
     if (this.#byMatch.get(key) === chain) this.#byMatch.delete(key)
   }
 
-  #compileHttp(source: HttpConnectionManager): HttpRuntime {
-    const { clock, random, clusters, recorder, keys } = this.#components
-    const context = { clock, random, compilePattern, guard: compileGuard(source, keys) }
+  #compileHttp(source: HttpConnectionManager, guard: Guard): HttpRuntime {
+    const { clock, random, clusters, recorder } = this.#components
+    const context = { clock, random, compilePattern, guard }
     return {
       clock,
       random,
@@ -224,7 +228,10 @@ function matchKey({ match }: FilterChain): string {
 }
 
 /** @throws CodedError INVALID_POLICY */
-function compileGuard(source: HttpConnectionManager, keys: JwkSetStore): Guard {
+function compileGuard(
+  source: Pick<HttpConnectionManager, 'authorization' | 'jwt' | 'extAuthz' | 'rateLimit'>,
+  keys: JwkSetStore,
+): Guard {
   const { authorization, jwt, extAuthz, rateLimit } = source
   return {
     rateLimitService: rateLimit,

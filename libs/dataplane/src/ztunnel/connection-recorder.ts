@@ -27,7 +27,17 @@ export class ConnectionRecorder {
     this.#clock = components.clock
     this.#accessLog = components.accessLog
     this.#traffic = new TrafficTable({ node, metrics: components.metrics })
-    components.metrics.onCollect(() => this.syncBytes())
+    const sockets = components.metrics.gauge({
+      name: 'istio_tcp_sockets_open',
+      help: 'The current number of open connections',
+      labels: ['reporter'],
+    })
+    components.metrics.onCollect(() => {
+      this.syncBytes()
+      for (const reporter of ['source', 'destination'] as const) {
+        sockets.labels({ reporter }).set(this.#openOf(reporter))
+      }
+    })
   }
 
   get openCount(): number {
@@ -76,6 +86,12 @@ export class ConnectionRecorder {
 
   edges(): readonly EdgeCounters[] {
     return this.#traffic.edges()
+  }
+
+  #openOf(reporter: 'source' | 'destination'): number {
+    let count = 0
+    for (const record of this.#open) if (record.series.edge.reporter === reporter) count += 1
+    return count
   }
 
   #record(opening: ConnectionOpening): ConnectionRecord {

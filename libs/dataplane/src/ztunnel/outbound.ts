@@ -18,6 +18,7 @@ import type { ConnectionRecorder } from './connection-recorder.ts'
 import type { ConnectionTracker, StandingConnection } from './connection-tracker.ts'
 import { formatForwarded, newTraceparent, traceIdOf } from './forwarded.ts'
 import { guardedConnect } from './guarded-connect.ts'
+import type { OnDemandDns } from './on-demand-dns.ts'
 import {
   isLoopback,
   isProxyItself,
@@ -40,6 +41,7 @@ export interface OutboundComponents {
   readonly state: ProxyStateHolder
   readonly tunnels: TunnelPool
   readonly network: PlainNetwork
+  readonly onDemandDns: OnDemandDns
   readonly recorder: ConnectionRecorder
   readonly tracker: ConnectionTracker
   /** Aborts what is being dialled when the ztunnel goes away. */
@@ -164,7 +166,7 @@ export class Outbound {
   #dial(captured: CapturedConnection, source: Workload, plan: OutboundPlan, traceparent: string): Promise<ByteStream> {
     return plan.kind === 'tunnel'
       ? this.#dialTunnel(captured, source, plan, traceparent)
-      : this.#dialPlain(captured, plan)
+      : this.#dialPlain(captured, source, plan)
   }
 
   async #dialTunnel(
@@ -195,7 +197,7 @@ export class Outbound {
   }
 
   /** To a pod over its node's underlay, where a header says who and whom; to anything else as it is. */
-  async #dialPlain(captured: CapturedConnection, plan: PlainPlan): Promise<ByteStream> {
+  async #dialPlain(captured: CapturedConnection, source: Workload, plan: PlainPlan): Promise<ByteStream> {
     const { target, destination } = plan
     if (destination?.node) {
       const listener = this.#components.state.current.node(destination.node)?.underlay
@@ -205,11 +207,13 @@ export class Outbound {
       upstream.write(header)
       return upstream
     }
-    const ip = parseIp(target.host)
+    const isNamed = destination !== undefined && target.host === destination.hostname
+    const host = isNamed ? await this.#components.onDemandDns.resolve(source, destination) : target.host
+    const ip = parseIp(host)
     if (ip && this.#init.labRanges.some((range) => cidrContains(range, ip))) {
       throw dataplaneError('NODE_UNREACHABLE', 'io error: no route to host')
     }
-    return this.#dialTcp(target)
+    return this.#dialTcp({ host, port: target.port })
   }
 
   #dialTcp(target: HostPort): Promise<ByteStream> {

@@ -4,10 +4,11 @@ import type { AccessLog, Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
+  type DestinationReviewQuery,
   type ReplayAnswer,
   type ReplayQuery,
   type ReviewAnswer,
-  type ReviewQuery,
+  type SourceReviewQuery,
   type Traffic,
   type TrafficQuery,
   type TypeUrl,
@@ -34,6 +35,7 @@ import { InboundGuard } from './inbound-guard.ts'
 import { InboundPassthrough } from './inbound-passthrough.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import type { LocalWorkloads } from './local-workloads.ts'
+import { OnDemandDns } from './on-demand-dns.ts'
 import { Outbound } from './outbound.ts'
 
 export interface ZtunnelComponents {
@@ -107,7 +109,11 @@ export class Ztunnel implements AsyncDisposable {
     this.#tracker = tracker
     this.#pool = new TunnelPool({ transport, clock })
     this.outbound = new Outbound({
-      components: { clock, random, state, tunnels: this.#pool, network, recorder, tracker, signal },
+      components: {
+        ...{ clock, random, state, network, recorder, tracker, signal },
+        tunnels: this.#pool,
+        onDemandDns: new OnDemandDns({ network, metrics: components.metrics }),
+      },
       init: { node, clusterDomain: init.clusterDomain ?? CLUSTER_DOMAIN, labRanges: parseRanges(init.labRanges) },
     })
     const inbound = new Inbound({ state, locals, network, guard, recorder, tracker })
@@ -194,7 +200,7 @@ export class Ztunnel implements AsyncDisposable {
   }
 
   /** What the control plane's `review` call answers: the decisions on a connection that nobody has made yet. */
-  review(query: ReviewQuery): ReviewAnswer {
+  review(query: SourceReviewQuery | DestinationReviewQuery): ReviewAnswer {
     const { locals, svids } = this.#components
     const local = locals.get(query.uid)
     const asked = { state: this.state.current, node: this.node, local, svid: local && svids.state(local.identity) }
