@@ -22,9 +22,15 @@ export interface Outcome {
 export class AmbientLab implements AsyncDisposable {
   readonly home = mkdtempSync(join(tmpdir(), 'ambient-test-'))
   readonly #children = new Set<ChildProcess>()
+  readonly #settings: NodeJS.ProcessEnv
+
+  /** @param settings variables for every process of the lab */
+  constructor(settings: NodeJS.ProcessEnv = {}) {
+    this.#settings = settings
+  }
 
   get env(): NodeJS.ProcessEnv {
-    return { ...process.env, AMBIENT_HOME: this.home, NO_COLOR: '1' }
+    return { ...process.env, ...this.#settings, AMBIENT_HOME: this.home, NO_COLOR: '1' }
   }
 
   /** The lab's own folder; every test here has one lab a home. */
