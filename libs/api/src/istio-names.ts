@@ -60,3 +60,13 @@ export function isPort(port: number): boolean {
 export function isSocketAddress(text: string): boolean {
   return /^unix:\/\/(\/|@)./.test(text) && !text.endsWith('/')
 }
+
+/** RE2's syntax is nearly a part of ours; what only it knows, the flags in front, is taken off. */
+export function isRegex(text: string): boolean {
+  try {
+    new RegExp(text.replace(/^\(\?[imsU]+\)/, ''))
+    return text !== ''
+  } catch {
+    return false
+  }
+}

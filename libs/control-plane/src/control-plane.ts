@@ -1,5 +1,5 @@
 import type { CertificateAuthority } from '@ambient-lab/pki'
-import { type Clock, errorMessage, type Random, Scope } from '@ambient-lab/std'
+import { type Clock, type Random, Scope } from '@ambient-lab/std'
 import {
   type AgentMessage,
   type ControlPlaneMessage,
@@ -111,8 +111,8 @@ export class ControlPlane implements AsyncDisposable {
           ...{ cluster, random, resources: this.resources, inventory, ca: this.ca, events, log },
           handlers: {
             onLoadProgress: (node, progress) => loads.progress(node, progress),
-            onAcknowledge: (typeUrl) => {
-              if (typeUrl === LINK_FAULT_TYPE) faults.acknowledged().catch((error) => onError(errorMessage(error)))
+            onAcknowledge: async (typeUrl) => {
+              if (typeUrl === LINK_FAULT_TYPE) await faults.acknowledged()
             },
           },
         },

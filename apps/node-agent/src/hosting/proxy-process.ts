@@ -2,7 +2,7 @@ import { LinkFaults, NodeNetwork, Waypoint, WsMtlsTransport } from '@ambient-lab
 import { type SignedCertificate, SvidSource } from '@ambient-lab/pki'
 import { CodedError, Scope, systemClock, unseededRandom } from '@ambient-lab/std'
 import { Logging, MetricsRegistry } from '@ambient-lab/telemetry'
-import { LINK_FAULT_TYPE } from '@ambient-lab/xds'
+import { LINK_FAULT_TYPE, type WaypointReviewQuery } from '@ambient-lab/xds'
 import { AdminServers } from '../admin.ts'
 import { advertisedHost } from '../advertised-host.ts'
 import { LinkFaultFeed } from '../link-fault-feed.ts'
@@ -92,11 +92,19 @@ export class ProxyProcess {
         return this.#signed(command.id)?.resolve({ chainPem: command.chainPem, rootsPem: command.rootsPem })
       case 'not-signed':
         return this.#signed(command.id)?.reject(new CodedError(command.code, command.message))
+      case 'signer-back':
+        return this.#svids.retryFailed()
       case 'log':
         return this.#send({ type: 'log', question: command.question, lines: this.#log.tail(command.linesMax) })
+      case 'review':
+        return void this.#review(command.question, command.query)
       case 'stop':
         return void this.#stop()
     }
+  }
+
+  async #review(question: number, query: WaypointReviewQuery): Promise<void> {
+    this.#send({ type: 'review', question, answer: await this.#waypoint.review(query) })
   }
 
   #apply({ typeUrl, upserts, removed }: ProxyPush): void {

@@ -58,6 +58,8 @@ export interface GatewaySpec {
 }
 
 export interface GatewayStatus {
+  /** ListenerSets of which listeners were taken. */
+  readonly attachedListenerSets?: number
   readonly addresses?: readonly { readonly type?: string; readonly value: string }[]
   readonly conditions?: readonly Condition[]
   readonly listeners?: readonly {

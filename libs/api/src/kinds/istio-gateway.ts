@@ -1,9 +1,9 @@
 import { areUnique } from '../gateway-api.ts'
-import { PORT_NUMBER, UINT32 } from '../istio-fields.ts'
+import { UINT32 } from '../istio-fields.ts'
 import { isNamespaceName, isWildcardDomain } from '../istio-names.ts'
 import { defineKind } from '../kind.ts'
 import type { Resource } from '../resource.ts'
-import { array, object, STATUS, STRING_MAP, string, withRules } from '../schema.ts'
+import { array, integer, object, STATUS, STRING_MAP, string, withRules } from '../schema.ts'
 import { SERVER_TLS, type ServerTlsSettings } from '../server-tls.ts'
 
 export interface IstioGatewayServer {
@@ -38,6 +38,11 @@ const HOST = withRules<string>(string(), {
   },
 })
 
+const SERVER_RULES: Readonly<Record<string, (server: IstioGatewayServer) => boolean>> = {
+  'a port is 1 to 65535, and 0 for a unix socket': ({ port, bind = '' }) =>
+    bind.startsWith('unix://') === (port.number === 0),
+}
+
 /** Istio's own Gateway, older than the Gateway API's: `gateways.networking.istio.io`. */
 export default defineKind<IstioGateway>({
   group: 'networking.istio.io',
@@ -53,19 +58,27 @@ export default defineKind<IstioGateway>({
       selector: STRING_MAP,
       servers: withRules<readonly IstioGatewayServer[]>(
         array(
-          object(
-            {
-              bind: string(),
-              defaultEndpoint: string(),
-              hosts: array(HOST, { minItems: 1 }),
-              name: string(),
-              port: object(
-                { name: string(), number: PORT_NUMBER, protocol: string({ minLength: 1 }), targetPort: UINT32 },
-                { required: ['name', 'number', 'protocol'] },
-              ),
-              tls: SERVER_TLS,
-            },
-            { required: ['hosts', 'port'] },
+          withRules<IstioGatewayServer>(
+            object(
+              {
+                bind: string(),
+                defaultEndpoint: string(),
+                hosts: array(HOST, { minItems: 1 }),
+                name: string(),
+                port: object(
+                  {
+                    name: string(),
+                    number: integer({ minimum: 0, maximum: 65_535 }),
+                    protocol: string({ minLength: 1 }),
+                    targetPort: UINT32,
+                  },
+                  { required: ['name', 'number', 'protocol'] },
+                ),
+                tls: SERVER_TLS,
+              },
+              { required: ['hosts', 'port'] },
+            ),
+            SERVER_RULES,
           ),
         ),
         { 'port names in servers must be unique': (servers) => areUnique(servers, ({ port }) => port.name) },

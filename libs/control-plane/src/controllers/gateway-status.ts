@@ -91,6 +91,7 @@ export class GatewayStatusController implements Controller {
       const addresses = findings.addresses.length > 0 ? findings.addresses : (status.addresses ?? [])
       return {
         ...(addresses.length > 0 && { addresses }),
+        ...(findings.attachedListenerSets && { attachedListenerSets: findings.attachedListenerSets }),
         conditions: this.#conditions(status.conditions ?? [], findings.conditions),
         ...(listeners && { listeners }),
       }

@@ -7,6 +7,7 @@ import {
   gatewayListeners,
 } from '../routing/gateway-listeners.ts'
 import { keyPairOf } from '../routing/listener-tls.ts'
+import { isGranted } from '../routing/reference-grants.ts'
 import { parentOfSet } from '../routing/route-attachment.ts'
 import { CONFIG_MAPS, GATEWAYS } from '../stored-kinds.ts'
 import type { TranslationView } from '../translate/view.ts'
@@ -21,6 +22,8 @@ export interface GatewayFindings {
   /** Undefined: nothing was found to be said about listeners. */
   readonly listeners: readonly ListenerFindings[] | undefined
   readonly addresses: NonNullable<GatewayStatus['addresses']>
+  /** Absent: none. */
+  readonly attachedListenerSets?: number
 }
 
 export interface ListenerFindings extends Omit<ListenerStatuses[number], 'conditions'> {
@@ -60,7 +63,14 @@ export function gatewayFindings(
     ],
     listeners: address ? undefined : listenerFindings(gateway, own, generation, view),
     addresses: assignment.addresses,
+    ...(address ? {} : attachedSets(all)),
   }
+}
+
+function attachedSets(listeners: readonly EffectiveListener[]): Pick<GatewayFindings, 'attachedListenerSets'> {
+  const sets = listeners.filter(({ parent, isValid }) => parent.kind === 'ListenerSet' && isValid)
+  const { size } = new Set(sets.map(({ parent }) => `${parent.namespace}/${parent.name}`))
+  return size > 0 ? { attachedListenerSets: size } : {}
 }
 
 const RESOLVED = { reason: 'ResolvedRefs', message: 'All references resolved' }
@@ -117,7 +127,13 @@ function clientCertificateProblem({ metadata, spec }: Gateway, view: Translation
   if (group !== '' || kind !== 'Secret') {
     return { reason: 'InvalidClientCertificateRef', message: `invalid ${what}, only secret is allowed` }
   }
-  const pair = keyPairOf(view, namespace ?? metadata.namespace ?? '', name, what)
+  const { namespace: home = '' } = metadata
+  const from = { group: GATEWAY_GROUP, kind: 'Gateway', namespace: home }
+  if (!isGranted(view, from, { group, kind, name, namespace: namespace ?? home })) {
+    const message = `clientCertificateRef ${name}/${namespace} not accessible to a Gateway in namespace "${home}" (missing a ReferenceGrant?)`
+    return { reason: 'RefNotPermitted', message }
+  }
+  const pair = keyPairOf(view, namespace ?? home, name, what)
   return 'reason' in pair ? { reason: 'InvalidClientCertificateRef', message: pair.message } : undefined
 }
 

@@ -197,6 +197,7 @@ describe('rate limits', () => {
       cluster: 'outbound|8081||ratelimit.infra.svc.cluster.local',
       timeoutMs: 20,
       failureModeDeny: false,
+      rateLimitHeaders: false,
     })
   })
 

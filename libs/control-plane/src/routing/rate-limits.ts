@@ -63,7 +63,7 @@ export function policyRateLimits(policy: RateLimitPolicy, { mesh }: Pick<Transla
         authority: host ?? '',
         timeoutMs: parseDuration(global.timeout ?? '') || TIMEOUT_MS_DEFAULT,
         failureModeDeny: global.failClosed ?? false,
-        rateLimitHeaders: false,
+        rateLimitHeaders: global.responseHeaders ?? false,
       },
     }),
   }

@@ -115,6 +115,7 @@ const filters = object({
       status: optional(status),
     }),
   ),
+  'rate-limit': optional(object({ rateLimits: list(object({ actions: list(rateLimitAction) })) })),
 })
 const route = object({
   name: string,
@@ -175,6 +176,16 @@ const filterChain = object({
       jwt: optional(object({ providers: list(object({ name: string, issuer: string, audiences: list(string) })) })),
       authorization: optional(list(authorization)),
       extAuthz: optional(list(extAuthz)),
+      rateLimit: optional(
+        object({
+          domain: string,
+          cluster: string,
+          authority: string,
+          timeoutMs: duration,
+          failureModeDeny: boolean,
+          rateLimitHeaders: boolean,
+        }),
+      ),
     }),
   ),
   tcp: optional(

@@ -1,6 +1,6 @@
 import type { HttpPolicies, JwtAuthenticator } from '@ambient-lab/policy'
 import type { Clock, Random } from '@ambient-lab/std'
-import type { ExtAuthz, Route } from '@ambient-lab/xds'
+import type { ExtAuthz, RateLimitService, Route } from '@ambient-lab/xds'
 import type { HeaderMap } from '../http1/index.ts'
 import type { HttpResponse, HttpStream } from './http-stream.ts'
 import type { CompilePattern } from './router/matchers.ts'
@@ -43,6 +43,7 @@ export interface Guard {
   readonly authenticator: JwtAuthenticator | undefined
   /** By name. */
   readonly extAuthz: ReadonlyMap<string, ExtAuthz>
+  readonly rateLimitService: RateLimitService | undefined
 }
 
 export interface FilterContext {

@@ -12,13 +12,11 @@ import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
 import { CoalescingWriter } from './coalescing-writer.ts'
 import { DateHeader } from './date-header.ts'
 import type { HttpRuntime } from './http-runtime.ts'
-import { type DownstreamExchange, type HttpRequest, type HttpResponse, HttpStream } from './http-stream.ts'
+import type { DownstreamExchange, HttpRequest, HttpResponse, HttpStream } from './http-stream.ts'
 import { DOWNSTREAM_IDLE_TIMEOUT_MS, LINGER_MS, REQUEST_HEADERS_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from './limits.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
-import { normalizePath } from './path-normalization.ts'
-import { uuid } from './random-id.ts'
+import { takeIn } from './request-intake.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
-import { isGrpc } from './router/route-table.ts'
 
 /** Pipelined bytes that are read ahead; beyond it the client is held back. */
 const HELD_BYTES_MAX = 64 * 1024
@@ -29,8 +27,8 @@ export interface HttpConnectionInit {
   /** The configuration of this moment: asked once for each request. */
   readonly runtime: () => HttpRuntime
   readonly clock: Clock
-  /** Bytes that were read from the stream before it became this one's. */
-  readonly early?: Uint8Array | undefined
+  /** The stream was started by somebody who hands its events on. @default false */
+  readonly isStarted?: boolean
   readonly onClosed: () => void
 }
 
@@ -68,8 +66,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#encoder = new ResponseEncoder(this.#writer)
     this.#activeMs = init.clock.monotonic()
     this.#cancelWatch = this.#armWatch()
-    init.stream.start(this)
-    if (init.early) this.#decoder.push(init.early)
+    if (!init.isStarted) init.stream.start(this)
   }
 
   /** No request is in flight. */
@@ -130,23 +127,13 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   onHead(head: RequestHead): void {
     const { clock, peer } = this.#init
-    const startedMs = clock.monotonic()
-    this.#activeMs = startedMs
-    const runtime = this.#init.runtime()
-    const record = new RequestRecord({ peer, startedAtMs: clock.now(), startedMs })
-    const { method, headers, version } = head
-    record.method = method
-    record.path = head.path
-    record.authority = head.authority
-    record.protocol = version === '1.1' ? 'HTTP/1.1' : 'HTTP/1.0'
-    record.requestHeaders = headers
-    record.isGrpc = isGrpc(headers.get('content-type'))
+    this.#activeMs = clock.monotonic()
     const request: HttpRequest = {
-      method,
+      method: head.method,
       scheme: head.scheme ?? peer.scheme,
       authority: head.authority,
       path: head.path,
-      headers,
+      headers: head.headers,
       framing: head.framing,
       contentLength: head.contentLength,
       upgrade: head.upgrade,
@@ -156,11 +143,15 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#trailers = undefined
     this.#requestDone = head.framing === 'none'
     if (!head.keepAlive) this.#keepAlive = false
-    const refusal = this.#refusalOf(head, request, runtime)
-    if (!refusal) this.#prepare(request, record, runtime)
-    const route = refusal ? undefined : runtime.routes.find(request)
-    if (route) record.routeName = route.source.name
-    const stream = new HttpStream({ runtime, peer, request, record, route, exchange: this })
+    const protocol = head.version === '1.1' ? 'HTTP/1.1' : 'HTTP/1.0'
+    const { stream, refusal } = takeIn({
+      runtime: this.#init.runtime(),
+      clock,
+      peer,
+      request,
+      protocol,
+      exchange: this,
+    })
     this.#current = stream
     if (refusal) stream.localReply(refusal)
     else stream.begin(head.framing === 'none' && head.upgrade === undefined)
@@ -255,6 +246,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const reason = new CodedError('UPSTREAM_DISCONNECTED', 'the response could not be finished', { origin: 'upstream' })
     const stream = this.#current
     if (stream) this.#over(stream)
+    this.#decoder.takeRest()
     this.#stream.reset(reason)
   }
 
@@ -268,29 +260,6 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     if (!this.#heldByStream) return
     this.#heldByStream = false
     this.#resumeReading()
-  }
-
-  /** What is answered without asking anybody, before the request has a route. */
-  #refusalOf(head: RequestHead, request: HttpRequest, runtime: HttpRuntime): LocalReply | undefined {
-    if (head.version === '1.0') return LOCAL_REPLIES.LOW_VERSION
-    if (head.authority === '') return LOCAL_REPLIES.MISSING_HOST
-    // A tunnel through a tunnel: Envoy wants a route that says so, and Istio never writes one for a waypoint.
-    if (head.method === 'CONNECT') return LOCAL_REPLIES.ROUTE_NOT_FOUND
-    const path = normalizePath(request.path, runtime.proxy.pathNormalization)
-    if (path === undefined) return LOCAL_REPLIES.PATH_REJECTED
-    request.path = path
-    return undefined
-  }
-
-  /** The fields that Envoy adds on the way in. */
-  #prepare({ headers, scheme }: HttpRequest, record: RequestRecord, runtime: HttpRuntime): void {
-    if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme)
-    const requestId = headers.get('x-request-id') ?? uuid(runtime.random)
-    record.requestId = requestId
-    headers.set('x-request-id', requestId)
-    // Only a proxy that ends mutual TLS may write it, and this one writes none.
-    headers.delete('x-forwarded-client-cert')
-    runtime.tracing?.begin(record, headers)
   }
 
   #responseEnded(): void {
@@ -345,6 +314,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   #close(): void {
     if (this.#closing || this.#closed) return
     this.#closing = true
+    // What is behind it in the same chunk is no request any more: answering it would write after the end.
+    this.#decoder.takeRest()
     this.#end()
     this.#stream.resume()
     this.#cancelLinger = this.#init.clock.schedule(

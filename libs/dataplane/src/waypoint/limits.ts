@@ -12,6 +12,12 @@ export const REQUEST_HEADERS_TIMEOUT_MS = 60_000
 /** How long a closing connection goes on reading, so that the client sees the answer and no reset: Envoy's delayed close. */
 export const LINGER_MS = 1_000
 
+/** Requests at once on one HTTP/2 connection: Envoy's is 100 behind HBONE, and so are the streams of a tunnel. */
+export const HTTP2_STREAMS_MAX = 100
+
+/** What a peer may send on one HTTP/2 stream before it is granted more. */
+export const HTTP2_WINDOW_BYTES = 256 * KiB
+
 /** Body kept for another try: Envoy's per-connection buffer limit. */
 export const RETRY_BUFFER_BYTES_MAX = MiB
 
@@ -32,9 +38,6 @@ export const POOLS_MAX = 10_000
 
 /** Metric handles by pair of ends; a cache, so that beyond it all go. */
 export const REQUEST_SERIES_MAX = 10_000
-
-/** Spans waiting for export; beyond it the oldest go. */
-export const SPANS_QUEUED_MAX = 4_096
 
 /** Until a request of the proxy's own stands; its caller bounds the whole. */
 export const OWN_REQUEST_TIMEOUT_MS = 5_000

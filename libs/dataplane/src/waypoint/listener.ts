@@ -11,7 +11,7 @@ import type { InboundConnect } from '../tunnel/tunnel-server.ts'
 import { parseForwarded } from '../ztunnel/forwarded.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import { isHelloComplete, serverNameOfHello } from './client-hello.ts'
-import { HttpConnection } from './http-connection-manager.ts'
+import { CodecSelector } from './codec-selector.ts'
 import { SNIFF_TIMEOUT_MS } from './limits.ts'
 import { sniffProtocol } from './protocol-sniff.ts'
 import { type CompiledChain, type ProxyConfig, serviceMatch, workloadMatch } from './proxy-config.ts'
@@ -107,7 +107,7 @@ export class Listener {
       service: service ?? named,
       scheme: 'http',
     }
-    const keys = keysOf(workload, service, port)
+    const keys = destinationKeys(workload, service, port)
     return { peer, find: () => config.find(keys) }
   }
 
@@ -119,7 +119,7 @@ export class Listener {
       stream,
       clock: this.#components.clock,
       onSniffed: (prefixed, protocol, serverName) => {
-        if (protocol === 'http1' && chain.http) this.#serveHttp(prefixed, chain, arrival)
+        if (protocol === 'http' && chain.http) this.#serveHttp(prefixed, chain, arrival)
         else this.#serveTcp(prefixed, chain, arrival, serverName)
         this.#forget(sniffer)
       },
@@ -130,7 +130,7 @@ export class Listener {
 
   #serveHttp(stream: ByteStream, chain: CompiledChain, { peer, find }: Arrival): void {
     let last = chain.http!
-    const connection: HttpConnection = new HttpConnection({
+    const connection: CodecSelector = new CodecSelector({
       stream,
       peer,
       clock: this.#components.clock,
@@ -172,7 +172,12 @@ export class Listener {
   }
 }
 
-function keysOf(workload: Workload | undefined, service: Service | undefined, port: number): readonly string[] {
+/** What the filter chain of a destination is looked up by; the first that has one counts. */
+export function destinationKeys(
+  workload: Workload | undefined,
+  service: Service | undefined,
+  port: number,
+): readonly string[] {
   if (workload) return [workloadMatch(workload.uid, port), workloadMatch(workload.uid, 0)]
   return service ? [serviceMatch(serviceKeyOf(service), port)] : []
 }
@@ -189,7 +194,7 @@ function needsServerName({ source }: CompiledChain): boolean {
 interface SnifferInit {
   readonly stream: ByteStream
   readonly clock: Clock
-  readonly onSniffed: (stream: ByteStream, protocol: 'http1' | 'other', serverName: string | undefined) => void
+  readonly onSniffed: (stream: ByteStream, protocol: 'http' | 'other', serverName: string | undefined) => void
   readonly onGone: () => void
 }
 
@@ -219,7 +224,8 @@ class Sniffer implements PrefixReader, Held {
     if (protocol === undefined || (protocol === 'tls' && !isHelloComplete(bytes))) return 0
     // Not from inside the read: whoever takes the stream over starts it.
     queueMicrotask(() => {
-      this.#decide(protocol === 'http1' ? 'http1' : 'other', protocol === 'tls' ? serverNameOfHello(bytes) : undefined)
+      const isHttp = protocol === 'http1' || protocol === 'http2'
+      this.#decide(isHttp ? 'http' : 'other', protocol === 'tls' ? serverNameOfHello(bytes) : undefined)
     })
     return 0
   }
@@ -231,7 +237,7 @@ class Sniffer implements PrefixReader, Held {
     this.#init.onGone()
   }
 
-  #decide(protocol: 'http1' | 'other', serverName: string | undefined): void {
+  #decide(protocol: 'http' | 'other', serverName: string | undefined): void {
     if (this.#done) return
     this.#done = true
     this.#cancelTimeout()

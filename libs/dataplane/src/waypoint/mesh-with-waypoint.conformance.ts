@@ -51,6 +51,8 @@ export class MeshWithWaypoint {
   readonly ground: Ground
   readonly nodes: TwoNodes
   readonly servers = [new TestHttpServer(), new TestHttpServer()] as const
+  /** Where a pod's port really leads, instead of its server. */
+  readonly targets = new Map<string, { host: string; port: number }>()
   readonly lines: string[] = []
   readonly metrics = new MetricsRegistry()
   waypoint!: Waypoint
@@ -210,7 +212,7 @@ export class MeshWithWaypoint {
       identity: { trustDomain: 'cluster.local', namespace: 'default', serviceAccount: name },
       address,
       captured: true,
-      dialTarget: (port) => (port === 8080 ? listener : undefined),
+      dialTarget: (port) => (port === 8080 ? (this.targets.get(name) ?? listener) : undefined),
     }
     await this.nodes.b.ztunnel.addWorkload(local)
   }

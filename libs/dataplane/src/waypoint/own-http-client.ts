@@ -5,7 +5,8 @@ import { HeaderMap, type ResponseHead } from '../http1/index.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import { OWN_REQUEST_TIMEOUT_MS, OWN_RESPONSE_BYTES_MAX, SPANS_POST_TIMEOUT_MS } from './limits.ts'
 import type { EndpointDialer } from './upstream/endpoint-dialer.ts'
-import { Http1Connection, type ResponseObserver } from './upstream/http1-connection.ts'
+import { Http1Connection } from './upstream/http1-connection.ts'
+import type { ResponseObserver } from './upstream/upstream-connection.ts'
 
 export interface OwnHttpClientComponents {
   readonly random: Random

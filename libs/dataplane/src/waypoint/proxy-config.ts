@@ -1,6 +1,7 @@
 import { JwkSetStore } from '@ambient-lab/pki'
 import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
 import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
+import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
 import {
   CLUSTER_TYPE,
   FILTER_CHAIN_TYPE,
@@ -26,7 +27,7 @@ import { compileRedirect } from './router/redirect.ts'
 import { RetryConditions } from './router/retries.ts'
 import { compilePathRewrite } from './router/rewrite.ts'
 import { RouteTable } from './router/route-table.ts'
-import { SpanExporter, type SpanExporterComponents, Tracing } from './tracing.ts'
+import { SpanExporter, Tracing } from './tracing.ts'
 import type { Clusters } from './upstream/clusters.ts'
 
 export interface ProxyConfigComponents {
@@ -36,13 +37,15 @@ export interface ProxyConfigComponents {
   readonly recorder: RequestRecorder
   /** Where issuers' keys come from. */
   readonly keys: JwkSetStore
-  readonly post: SpanExporterComponents['post']
+  readonly post: OtlpSpanExporterComponents['post']
 }
 
 /** What becomes of the connections to one destination; everything that requests need is compiled. */
 export interface CompiledChain {
   readonly source: FilterChain
   readonly http: HttpRuntime | undefined
+  /** What guards its requests. */
+  readonly guard: Guard
   /** What guards connections whose bytes nobody reads. */
   readonly tcpPolicies: HttpPolicies | undefined
 }
@@ -144,9 +147,11 @@ export class ProxyConfig implements Disposable {
 
   #upsertChain(source: FilterChain): void {
     if (source.proxy !== this.name) return
+    const guard = compileGuard(source.http ?? {}, this.#components.keys)
     const chain: CompiledChain = {
       source,
-      http: source.http && this.#compileHttp(source.http),
+      guard,
+      http: source.http && this.#compileHttp(source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
     }
     const before = this.#chains.get(source.name)
@@ -163,9 +168,9 @@ export class ProxyConfig implements Disposable {
     if (this.#byMatch.get(key) === chain) this.#byMatch.delete(key)
   }
 
-  #compileHttp(source: HttpConnectionManager): HttpRuntime {
-    const { clock, random, clusters, recorder, keys } = this.#components
-    const context = { clock, random, compilePattern, guard: compileGuard(source, keys) }
+  #compileHttp(source: HttpConnectionManager, guard: Guard): HttpRuntime {
+    const { clock, random, clusters, recorder } = this.#components
+    const context = { clock, random, compilePattern, guard }
     return {
       clock,
       random,
@@ -224,8 +229,13 @@ function matchKey({ match }: FilterChain): string {
 }
 
 /** @throws CodedError INVALID_POLICY */
-function compileGuard({ authorization, jwt, extAuthz }: HttpConnectionManager, keys: JwkSetStore): Guard {
+function compileGuard(
+  source: Pick<HttpConnectionManager, 'authorization' | 'jwt' | 'extAuthz' | 'rateLimit'>,
+  keys: JwkSetStore,
+): Guard {
+  const { authorization, jwt, extAuthz, rateLimit } = source
   return {
+    rateLimitService: rateLimit,
     policies: compilePolicies(authorization),
     authenticator:
       jwt && jwt.providers.length > 0

@@ -1,12 +1,13 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
-import type { TypeUrl } from '@ambient-lab/xds'
+import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
 import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
+import { reviewWaypoint } from '../review/waypoint-review.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
@@ -137,6 +138,17 @@ export class Waypoint implements AsyncDisposable {
     if (ProxyStateHolder.holds(typeUrl)) return this.state.apply(typeUrl, upserts, removed)
     if (ProxyConfig.holds(typeUrl)) return this.config.apply(typeUrl, upserts, removed)
     return []
+  }
+
+  /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
+  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+    const { clock, svids } = this.#components
+    const { uid, identity } = this.#init
+    const { config, clusters } = this
+    return reviewWaypoint(
+      { clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      query,
+    )
   }
 
   /** What it runs on, for `/config_dump`: Envoy's sections in the lab's shapes. */

@@ -25,6 +25,7 @@ interface ParentLike {
 
 interface StatusLike {
   readonly addresses?: readonly unknown[]
+  readonly attachedListenerSets?: number
   readonly conditions?: readonly ConditionLike[]
   readonly listeners?: readonly {
     readonly name: string
@@ -67,6 +68,7 @@ function besideOthers(
 export function essence(status: StatusLike = {}): unknown {
   return {
     ...(status.addresses?.length && { addresses: status.addresses }),
+    ...(status.attachedListenerSets && { attachedListenerSets: status.attachedListenerSets }),
     ...(status.conditions && { conditions: conditionTexts(status.conditions) }),
     ...(status.listeners?.length && {
       listeners: status.listeners.map(({ name, attachedRoutes, supportedKinds, conditions = [] }) => ({

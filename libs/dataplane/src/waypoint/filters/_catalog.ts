@@ -4,7 +4,8 @@ import extAuthz from './ext-authz.ts'
 import fault from './fault.ts'
 import jwtAuthn from './jwt-authn.ts'
 import localRateLimit from './local-rate-limit.ts'
+import rateLimit from './rate-limit.ts'
 import rbac from './rbac.ts'
 import router from './router.ts'
 
-export default [cors, extAuthz, fault, jwtAuthn, localRateLimit, rbac, router] as const
+export default [cors, extAuthz, fault, jwtAuthn, localRateLimit, rateLimit, rbac, router] as const

@@ -1,13 +1,16 @@
 import { evaluateCustom } from '@ambient-lab/policy'
-import type { CancelTimer } from '@ambient-lab/std'
+import { type CancelTimer, CodedError } from '@ambient-lab/std'
 import type { ExtAuthz } from '@ambient-lab/xds'
 import { HeaderMap, type OutgoingRequest } from '../../http1/index.ts'
 import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.ts'
+import { CHECK_PATH, type CheckAnswer, decodeCheckResponse, encodeCheckRequest } from '../grpc/ext-authz-messages.ts'
+import { GrpcCall } from '../grpc/grpc-call.ts'
+import type { ProtoMessage } from '../grpc/protobuf.ts'
 import type { HttpResponse, HttpStream } from '../http-stream.ts'
 import { LOCAL_REPLIES } from '../local-replies.ts'
 import { UpstreamCall, type UpstreamCallResult } from '../upstream/upstream-call.ts'
 
-/** Asks somebody else about the requests that CUSTOM policies match: Envoy's ext_authz over HTTP. */
+/** Asks somebody else about the requests that CUSTOM policies match: Envoy's ext_authz, over gRPC or HTTP. */
 export default defineHttpFilter({
   name: 'ext-authz',
   phase: 'custom',
@@ -23,7 +26,7 @@ type Policies = Parameters<typeof evaluateCustom>[1]
 class ExternalAuthorization implements HttpFilter {
   readonly #policies: Policies
   readonly #providers: ReadonlyMap<string, ExtAuthz>
-  #call: UpstreamCall | undefined
+  #call: UpstreamCall | GrpcCall | undefined
   #cancelTimeout: CancelTimer | undefined
   /** What the authorizer wants the client to see besides the response. */
   #responseHeaders: (readonly [string, string])[] = []
@@ -58,10 +61,11 @@ class ExternalAuthorization implements HttpFilter {
   #ask(stream: HttpStream, [name, ...others]: readonly string[]): void {
     if (name === undefined) return stream.continueDecoding()
     const provider = this.#providers.get(name)
+    if (!provider) return this.#failed(stream, provider, others)
+    if (provider.protocol === 'grpc') return this.#askGrpc(stream, provider, others)
     const { clusters, clock, random } = stream.runtime
-    const cluster = provider && clusters.get(provider.cluster)
-    // gRPC needs HTTP/2 to the upstream, which this proxy does not speak yet: it is as if nobody answered.
-    if (!provider || !cluster || provider.protocol !== 'http') return this.#failed(stream, provider, others)
+    const cluster = clusters.get(provider.cluster)
+    if (!cluster) return this.#failed(stream, provider, others)
     const head = checkRequest(stream, provider)
     const onResult = (result: UpstreamCallResult | undefined) => {
       this.#cancelTimeout?.()
@@ -77,6 +81,44 @@ class ExternalAuthorization implements HttpFilter {
       this.#failed(stream, provider, others)
     })
     this.#call.start()
+  }
+
+  #askGrpc(stream: HttpStream, provider: ExtAuthz, others: readonly string[]): void {
+    const { cluster, authority, timeoutMs } = provider
+    this.#call = new GrpcCall({
+      stream,
+      cluster,
+      authority,
+      path: CHECK_PATH,
+      message: encodeCheckRequest(stream),
+      timeoutMs,
+      onAnswer: (message) => {
+        this.#call = undefined
+        const answer = message && decoded(message)
+        if (!answer) return this.#failed(stream, provider, others)
+        if (!answer.allowed) return this.#deniedByGrpc(stream, answer)
+        const { headers } = stream.request
+        for (const name of answer.headersToRemove) headers.delete(name)
+        for (const { name, value, append } of answer.headers) {
+          if (append) headers.append(name, value)
+          else headers.set(name, value)
+        }
+        this.#responseHeaders.push(...answer.responseHeaders.map(({ name, value }) => [name, value] as const))
+        this.#ask(stream, others)
+      },
+    })
+  }
+
+  #deniedByGrpc(stream: HttpStream, { status, body, headers }: CheckAnswer): void {
+    const contentType = headers.find(({ name }) => name === 'content-type')?.value
+    stream.localReply(LOCAL_REPLIES.EXT_AUTHZ_DENIED, {
+      status,
+      body,
+      headers: headers
+        .filter(({ name }) => name !== 'content-length' && name !== 'content-type')
+        .map(({ name, value }) => [name, value] as const),
+      ...(contentType !== undefined && { contentType }),
+    })
   }
 
   #failed(stream: HttpStream, provider: ExtAuthz | undefined, others: readonly string[]): void {
@@ -100,6 +142,15 @@ class ExternalAuthorization implements HttpFilter {
       if (matchesName(http?.upstreamOnAllow ?? [], name)) stream.request.headers.set(name, value)
       if (matchesName(http?.downstreamOnAllow ?? [], name)) this.#responseHeaders.push([name, value])
     }
+  }
+}
+
+function decoded(message: ProtoMessage): CheckAnswer | undefined {
+  try {
+    return decodeCheckResponse(message)
+  } catch (error) {
+    if (!CodedError.is(error, 'PROTOBUF_MALFORMED')) throw error
+    return undefined
   }
 }
 

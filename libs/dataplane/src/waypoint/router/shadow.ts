@@ -14,6 +14,7 @@ export class Shadow implements TryObserver {
   /** @returns undefined where there is nobody to send it to */
   static start(stream: HttpStream, clusterName: string, head: OutgoingRequest): Shadow | undefined {
     const { clusters, random, clock } = stream.runtime
+    const isHttp2 = stream.record.protocol === 'HTTP/2'
     const cluster = clusters.get(clusterName)
     const host = cluster?.pick({ random, hash: undefined }, stream.peer)
     if (!cluster || !host) return undefined
@@ -21,7 +22,15 @@ export class Shadow implements TryObserver {
     const headers = head.headers.clone()
     headers.set('host', shadowAuthority(stream.request.authority))
     return new Shadow((observer) => {
-      return new UpstreamRequest({ cluster, clock, host, peer: stream.peer, head: { ...head, headers }, observer })
+      return new UpstreamRequest({
+        cluster,
+        clock,
+        host,
+        peer: stream.peer,
+        head: { ...head, headers },
+        isHttp2,
+        observer,
+      })
     })
   }
 

@@ -8,13 +8,15 @@ import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
 import { addressOf } from '../../ztunnel/workload-address.ts'
 import type { DownstreamPeer } from '../request-record.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { ConnectionPool } from './connection-pool.ts'
+import { ConnectionPool, type ConnectionPoolComponents } from './connection-pool.ts'
 import type { EndpointDialer } from './endpoint-dialer.ts'
 import { UpstreamHost } from './host.ts'
 import { HostSelection } from './host-selection.ts'
+import { Http2Pool } from './http2-pool.ts'
 import type { Draw } from './load-balancer.ts'
 import type { OwnPlace } from './locality.ts'
 import { type HostOutcome, OutlierDetection } from './outlier-detection.ts'
+import type { UpstreamPool } from './upstream-connection.ts'
 
 export interface ClusterComponents {
   readonly clock: Clock
@@ -34,7 +36,7 @@ export class Cluster implements Disposable {
   readonly #selection: HostSelection
   readonly #outliers: OutlierDetection | undefined
   /** By host key and client address: what a tunnel tells the destination about the client holds for all it carries. */
-  readonly #pools = new Map<string, { readonly host: UpstreamHost; readonly pool: ConnectionPool }>()
+  readonly #pools = new Map<string, { readonly host: UpstreamHost; readonly pool: UpstreamPool }>()
   #endpoints: EndpointSet | undefined
   #service: Service | undefined
   #resolution: Promise<void> | undefined
@@ -78,17 +80,31 @@ export class Cluster implements Disposable {
     return this.#selection.pick(draw)
   }
 
-  /** The connections to a host on behalf of a client. */
-  poolOf(host: UpstreamHost, peer: DownstreamPeer): ConnectionPool {
-    const key = `${host.key} ${peer.address.address}`
+  /**
+   * The way to a host on behalf of a client.
+   * @param isHttp2 whether the client spoke HTTP/2, which a cluster of protocol `downstream` follows
+   */
+  poolOf(host: UpstreamHost, peer: DownstreamPeer, isHttp2: boolean): UpstreamPool {
+    const { protocol } = this.config
+    const speaksHttp2 = protocol === 'http2' || (protocol === 'downstream' && isHttp2)
+    const key = `${host.key} ${peer.address.address}${speaksHttp2 ? ' h2' : ''}`
     const known = this.#pools.get(key)
     if (known) return known.pool
     const { clock, dialer } = this.#components
     const { connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs } = this.config
-    const pool = new ConnectionPool(
-      { clock, breaker: this.breaker, dial: (options) => dialer.dial(host, peer, options) },
-      { connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs },
-    )
+    const components: ConnectionPoolComponents = {
+      clock,
+      breaker: this.breaker,
+      dial: (options) => dialer.dial(host, peer, options),
+    }
+    const pool = speaksHttp2
+      ? new Http2Pool(components, { connectTimeoutMs })
+      : new ConnectionPool(components, {
+          connectTimeoutMs,
+          idleTimeoutMs,
+          maxRequestsPerConnection,
+          maxConnectionDurationMs,
+        })
     this.#pools.set(key, { host, pool })
     return pool
   }

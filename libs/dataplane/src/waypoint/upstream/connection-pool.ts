@@ -1,15 +1,9 @@
-import { type CancelTimer, type Clock, CodedError, errorMessage } from '@ambient-lab/std'
+import { type CancelTimer, type Clock, CodedError } from '@ambient-lab/std'
 import type { ByteStream } from '../../stream/byte-stream.ts'
-import { CONNECT_TIMEOUT } from '../../stream/errors.ts'
-import type { ResetReason } from '../router/retries.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
+import { connectTimeout, dialFailure } from './dial-failure.ts'
 import { type ConnectionOwner, Http1Connection } from './http1-connection.ts'
-
-/** Somebody who wants a connection. */
-export interface PoolCustomer {
-  onConnection(connection: Http1Connection): void
-  onFailure(reason: ResetReason, failure: string): void
-}
+import type { PoolCustomer, UpstreamPool } from './upstream-connection.ts'
 
 export interface ConnectionPoolComponents {
   readonly clock: Clock
@@ -26,7 +20,7 @@ export interface ConnectionPoolInit {
 }
 
 /** The connections to one host for one client. Those used last are used next, so that the others can be let go. */
-export class ConnectionPool implements ConnectionOwner {
+export class ConnectionPool implements UpstreamPool, ConnectionOwner {
   readonly #components: ConnectionPoolComponents
   readonly #init: ConnectionPoolInit
   readonly #idle: Http1Connection[] = []
@@ -39,11 +33,6 @@ export class ConnectionPool implements ConnectionOwner {
   constructor(components: ConnectionPoolComponents, init: ConnectionPoolInit) {
     this.#components = components
     this.#init = init
-  }
-
-  /** Nothing is open, nobody waits. */
-  get isEmpty(): boolean {
-    return this.#open === 0 && this.#dials.size === 0 && this.#waiting.length === 0
   }
 
   /** An idle connection, if there is one; the customer is called back otherwise, also when it fails. */
@@ -130,7 +119,7 @@ export class ConnectionPool implements ConnectionOwner {
     const abort = new AbortController()
     this.#dials.add(abort)
     const cancelTimeout = clock.schedule(connectTimeoutMs, () => {
-      abort.abort(new CodedError(CONNECT_TIMEOUT, `no answer in ${connectTimeoutMs} ms`, { origin: 'upstream' }))
+      abort.abort(connectTimeout(connectTimeoutMs))
     })
     this.#open += 1
     this.#tryDial({ timeoutMs: connectTimeoutMs, signal: abort.signal }).then(
@@ -164,11 +153,10 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Everybody who waits hears of it, as with Envoy: who may try again will try another host. */
   #failWaiting(error: unknown): void {
-    if (!CodedError.is(error)) throw error
-    const reason = error.code === CONNECT_TIMEOUT ? 'connection timeout' : 'remote connection failure'
+    const { reason, failure } = dialFailure(error)
     for (const customer of this.#waiting.splice(0)) {
       this.#components.breaker.release('pendingRequests')
-      customer.onFailure(reason, errorMessage(error))
+      customer.onFailure(reason, failure)
     }
   }
 

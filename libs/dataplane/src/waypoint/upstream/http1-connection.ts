@@ -9,20 +9,7 @@ import {
   type ResponseSink,
 } from '../../http1/index.ts'
 import type { ByteSink, ByteStream } from '../../stream/byte-stream.ts'
-import type { ResetReason } from '../router/retries.ts'
-
-/** Who asked, and hears the answer. */
-export interface ResponseObserver {
-  onHead(head: ResponseHead): void
-  onBody(piece: Uint8Array): void
-  onTrailers(trailers: HeaderMap): void
-  /** The response is complete. */
-  onEnd(): void
-  /** The connection takes more of the request. */
-  onDrain(): void
-  /** There will be no (more) response. */
-  onReset(reason: ResetReason, failure: string): void
-}
+import type { ResponseObserver, UpstreamConnection } from './upstream-connection.ts'
 
 /** Where a connection goes when an exchange is over. */
 export interface ConnectionOwner {
@@ -31,7 +18,7 @@ export interface ConnectionOwner {
 }
 
 /** A connection to an upstream: one exchange at a time, many one after the other. */
-export class Http1Connection implements ByteSink, ResponseSink {
+export class Http1Connection implements UpstreamConnection, ByteSink, ResponseSink {
   readonly stream: ByteStream
   readonly openedMs: number
   /** Since when nobody uses it. */
@@ -62,14 +49,13 @@ export class Http1Connection implements ByteSink, ResponseSink {
   }
 
   /** Sends a head. @throws HttpCodecError NOT_ENCODABLE, with nothing sent */
-  send(request: OutgoingRequest, observer: ResponseObserver): boolean {
-    const room = this.#encoder.writeHead(request)
+  send(request: OutgoingRequest, observer: ResponseObserver): void {
+    this.#encoder.writeHead(request)
     this.#observer = observer
     this.#requestDone = false
     this.#responseDone = false
     this.requests += 1
     this.#decoder.expect({ method: request.method, upgrade: request.upgrade !== undefined })
-    return room
   }
 
   writeBody(piece: Uint8Array): boolean {

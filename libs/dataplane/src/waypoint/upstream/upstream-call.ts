@@ -9,16 +9,18 @@ import { type TryObserver, UpstreamRequest } from './upstream-request.ts'
 export interface UpstreamCallResult {
   readonly status: number
   readonly headers: HeaderMap
+  readonly trailers: HeaderMap | undefined
   readonly body: Buffer
 }
 
 /** An answer that a proxy reads whole is short. */
 const BODY_BYTES_MAX = 64 * KiB
 
-/** A request of the proxy's own, without a body, whose answer is read whole. */
+/** A request of the proxy's own, with a short body or none, whose answer is read whole. */
 export class UpstreamCall implements TryObserver {
   readonly #onResult: (result: UpstreamCallResult | undefined) => void
   readonly #request: UpstreamRequest | undefined
+  readonly #sent: Uint8Array | undefined
   readonly #body: Uint8Array[] = []
   #bytes = 0
   #head: ResponseHead | undefined
@@ -30,13 +32,17 @@ export class UpstreamCall implements TryObserver {
     readonly random: Random
     readonly peer: DownstreamPeer
     readonly head: OutgoingRequest
+    readonly body?: Uint8Array
+    /** For clusters that speak what their clients speak. @default false */
+    readonly isHttp2?: boolean
     /** Called once unless cancelled; undefined when there was no answer. */
     readonly onResult: (result: UpstreamCallResult | undefined) => void
   }) {
-    const { cluster, clock, random, peer, head } = init
+    const { cluster, clock, random, peer, head, isHttp2 = false } = init
+    this.#sent = init.body
     this.#onResult = init.onResult
     const host = cluster.pick({ random, hash: undefined }, peer)
-    this.#request = host && new UpstreamRequest({ cluster, clock, host, peer, head, observer: this })
+    this.#request = host && new UpstreamRequest({ cluster, clock, host, peer, head, isHttp2, observer: this })
   }
 
   start(): void {
@@ -51,6 +57,7 @@ export class UpstreamCall implements TryObserver {
   }
 
   onReady(): void {
+    if (this.#sent) this.#request!.writeBody(this.#sent)
     this.#request!.end(undefined)
   }
 
@@ -63,9 +70,9 @@ export class UpstreamCall implements TryObserver {
     if (this.#bytes <= BODY_BYTES_MAX) this.#body.push(piece)
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(trailers: HeaderMap | undefined): void {
     const { status, headers } = this.#head!
-    this.#end({ status, headers, body: Buffer.concat(this.#body) })
+    this.#end({ status, headers, trailers, body: Buffer.concat(this.#body) })
   }
 
   onRequestDrain(): void {}

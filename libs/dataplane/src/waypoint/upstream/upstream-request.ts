@@ -3,9 +3,8 @@ import { type HeaderMap, HttpCodecError, type OutgoingRequest, type ResponseHead
 import type { DownstreamPeer } from '../request-record.ts'
 import type { ResetReason } from '../router/retries.ts'
 import type { Cluster } from './cluster.ts'
-import type { ConnectionPool, PoolCustomer } from './connection-pool.ts'
 import type { UpstreamHost } from './host.ts'
-import type { Http1Connection, ResponseObserver } from './http1-connection.ts'
+import type { PoolCustomer, ResponseObserver, UpstreamConnection, UpstreamPool } from './upstream-connection.ts'
 
 /** Who made the try. */
 export interface TryObserver {
@@ -28,8 +27,8 @@ export class UpstreamRequest implements PoolCustomer, ResponseObserver {
   readonly #clock: Clock
   readonly #head: OutgoingRequest
   readonly #observer: TryObserver
-  readonly #pool: ConnectionPool
-  #connection: Http1Connection | undefined
+  readonly #pool: UpstreamPool
+  #connection: UpstreamConnection | undefined
   #trailers: HeaderMap | undefined
   #status = 0
   #over = false
@@ -40,6 +39,8 @@ export class UpstreamRequest implements PoolCustomer, ResponseObserver {
     readonly host: UpstreamHost
     readonly peer: DownstreamPeer
     readonly head: OutgoingRequest
+    /** Whether the client spoke HTTP/2, for clusters that follow it. */
+    readonly isHttp2: boolean
     readonly observer: TryObserver
   }) {
     this.host = init.host
@@ -47,7 +48,7 @@ export class UpstreamRequest implements PoolCustomer, ResponseObserver {
     this.#clock = init.clock
     this.#head = init.head
     this.#observer = init.observer
-    this.#pool = init.cluster.poolOf(init.host, init.peer)
+    this.#pool = init.cluster.poolOf(init.host, init.peer, init.isHttp2)
   }
 
   get isReady(): boolean {
@@ -94,7 +95,7 @@ export class UpstreamRequest implements PoolCustomer, ResponseObserver {
     this.#connection?.switchProtocols()
   }
 
-  onConnection(connection: Http1Connection): void {
+  onConnection(connection: UpstreamConnection): void {
     try {
       connection.send(this.#head, this)
     } catch (error) {
