@@ -126,6 +126,7 @@ export class ProxyContainer implements ContainerRunner {
   }
 
   #started(ports: ContainerState['ports']): void {
+    if (this.#state.phase === 'running') return this.#become({ ports })
     const startedAtMs = this.#components.clock.now()
     this.#become({ phase: 'running', ready: true, reason: '', message: '', startedAtMs, ports })
     this.#observer.onEvent('Normal', 'Started', 'Started container istio-proxy')

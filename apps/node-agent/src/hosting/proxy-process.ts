@@ -25,6 +25,8 @@ export class ProxyProcess {
   readonly #waypoint: Waypoint
   #lastRequest = 0
   #isReady = false
+  #ports: Readonly<Record<string, HostPort>> = {}
+  #gatewayPorts: Readonly<Record<string, HostPort>> = {}
 
   constructor(spec: ProxySpec, send: (news: ProxyNews) => void) {
     const clock = systemClock
@@ -56,7 +58,7 @@ export class ProxyProcess {
           svids: { clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() },
         }),
       },
-      init: spec,
+      init: { ...spec, gatewayHost: spec.adminHost, onGatewayPorts: (ports) => this.#gatewayPortsChanged(ports) },
     })
   }
 
@@ -73,15 +75,13 @@ export class ProxyProcess {
     this.#isReady = true
     const { host, port } = this.#waypoint.address
     const at = (own: number): HostPort => ({ host: adminHost, port: own })
-    this.#send({
-      type: 'started',
-      ports: {
-        '15008': { host: advertisedHost(host), port },
-        '15000': at(admin.ports.admin),
-        '15020': at(admin.ports.metrics),
-        '15021': at(admin.ports.ready),
-      },
-    })
+    this.#ports = {
+      '15008': { host: advertisedHost(host), port },
+      '15000': at(admin.ports.admin),
+      '15020': at(admin.ports.metrics),
+      '15021': at(admin.ports.ready),
+    }
+    this.#reportPorts()
   }
 
   hear(command: Exclude<ProxyCommand, { type: 'start' }>): void {
@@ -105,6 +105,15 @@ export class ProxyProcess {
 
   async #review(question: number, query: WaypointReviewQuery): Promise<void> {
     this.#send({ type: 'review', question, answer: await this.#waypoint.review(query) })
+  }
+
+  #gatewayPortsChanged(ports: Readonly<Record<string, HostPort>>): void {
+    this.#gatewayPorts = ports
+    if (this.#isReady) this.#reportPorts()
+  }
+
+  #reportPorts(): void {
+    this.#send({ type: 'started', ports: { ...this.#gatewayPorts, ...this.#ports } })
   }
 
   #apply({ typeUrl, upserts, removed }: ProxyPush): void {

@@ -45,6 +45,7 @@ export type ProxyCommand =
 
 /** Proxy → main thread. */
 export type ProxyNews =
+  /** It serves; again whenever its ports are others. */
   | { readonly type: 'started'; readonly ports: Readonly<Record<string, HostPort>> }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'refused'; readonly name: string; readonly reason: string }

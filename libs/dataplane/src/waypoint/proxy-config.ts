@@ -1,7 +1,9 @@
 import { JwkSetStore } from '@ambient-lab/pki'
 import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
-import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
+
+import { type Clock, Emitter, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
+
 import {
   CLUSTER_TYPE,
   FILTER_CHAIN_TYPE,
@@ -18,9 +20,11 @@ import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
 import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
+import { checkDownstreamTls } from './gateway-listeners.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import { compileRequestLog } from './request-log.ts'
 import type { RequestRecorder } from './request-recorder.ts'
+import { DomainTable } from './router/domains.ts'
 import { compileHeaderMutation } from './router/header-mutation.ts'
 import type { CompilePattern } from './router/matchers.ts'
 import { compileRedirect } from './router/redirect.ts'
@@ -67,6 +71,8 @@ const SILENT: Omit<L7Proxy, 'name'> = {
  */
 export class ProxyConfig implements Disposable {
   readonly name: string
+  /** The proxy's own settings are others now. */
+  readonly onProxy = new Emitter<L7Proxy>()
   readonly #components: ProxyConfigComponents
   #proxy: L7Proxy
   #tracing: Tracing | undefined
@@ -99,6 +105,26 @@ export class ProxyConfig implements Disposable {
       if (chain) return chain
     }
     return undefined
+  }
+
+  /** Of one port of a gateway. */
+  listenerChains(port: number): readonly CompiledChain[] {
+    return [...this.#chains.values()].filter(
+      ({ source: { match } }) => match.kind === 'listener' && match.port === port,
+    )
+  }
+
+  /** The one that names the server most closely. @param serverName undefined without TLS */
+  listenerChain(port: number, serverName: string | undefined): CompiledChain | undefined {
+    const chains = this.listenerChains(port)
+    const table = new DomainTable(
+      chains.flatMap((chain) => {
+        const { match } = chain.source
+        const names = match.kind === 'listener' && match.serverNames.length > 0 ? match.serverNames : ['*']
+        return names.map((name) => [name, chain] as const)
+      }),
+    )
+    return table.find(serverName ?? '')
   }
 
   /** Applies a push; what does not concern this proxy is left out. @returns the refusals */
@@ -143,10 +169,12 @@ export class ProxyConfig implements Disposable {
     this.#proxy = proxy
     // What requests run on names the proxy's settings.
     for (const chain of [...this.#chains.values()]) this.#upsertChain(chain.source)
+    this.onProxy.emit(proxy)
   }
 
   #upsertChain(source: FilterChain): void {
     if (source.proxy !== this.name) return
+    if (source.tls) checkDownstreamTls(source.tls)
     const guard = compileGuard(source.http ?? {}, this.#components.keys)
     const chain: CompiledChain = {
       source,
@@ -192,7 +220,8 @@ export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unk
   if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
   else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
   else if (typeUrl === FILTER_CHAIN_TYPE) {
-    const { http, tcp } = checkFilterChain(name, resource)
+    const { http, tcp, tls } = checkFilterChain(name, resource)
+    if (tls) checkDownstreamTls(tls)
     compilePolicies(tcp?.authorization)
     if (!http) return
     const guard = compileGuard(
