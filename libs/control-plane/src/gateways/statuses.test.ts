@@ -152,19 +152,16 @@ describe('what a parent says to a route', () => {
       {},
       'NotAllowedByListeners',
     ],
-  ])  it.each(cases)(
-    '%s',
-    (_, listener, parent, { namespace = 'default', ...spec }: { namespace?: string }, reason, message) => {
-      const parentRefs = [{ name: 'gw', namespace: 'default', ...parent }]
-      const route = { ...object('HTTPRoute', 'r', { parentRefs, rules: [], ...spec }, { namespace }) }
-      const view = viewOf([
-        [GATEWAYS, gateway([listener])],
-        [NAMESPACES, { ...object('Namespace', 'other', {}), metadata: { name: 'other', labels: { team: 'a' } } }],
-      ])
-      const [found] = routeFindings(route as never, view)
-      expect(found?.conditions[0]).toMatchObject({ type: 'Accepted', reason, ...(message && { message }) })
-    },
-  )
+  ])('%s', (_, listener, parent, { namespace = 'default', ...spec }, reason, message) => {
+    const parentRefs = [{ name: 'gw', namespace: 'default', ...parent }]
+    const route = { ...object('HTTPRoute', 'r', { parentRefs, rules: [], ...spec }, { namespace }) }
+    const view = viewOf([
+      [GATEWAYS, gateway([listener])],
+      [NAMESPACES, { ...object('Namespace', 'other', {}), metadata: { name: 'other', labels: { team: 'a' } } }],
+    ])
+    const [found] = routeFindings(route as never, view)
+    expect(found?.conditions[0]).toMatchObject({ type: 'Accepted', reason, ...(message && { message }) })
+  })
 
   it.each([
     ['nobody’s class', { ...gateway([HTTP]), spec: { gatewayClassName: 'nginx', listeners: [HTTP] } }],
