@@ -1,4 +1,6 @@
 import { CodedError } from '@ambient-lab/std'
+import { errorText } from './cli/error-text.ts'
+import { exitCodeOf } from './cli/exit-codes.ts'
 import { run } from './cli/run.ts'
 import catalog from './commands/_catalog.ts'
 
@@ -16,11 +18,20 @@ for (const [signal, code, exit] of [
   })
 }
 
-process.exitCode = await run({
+/** May come after the command is through: what it wrote last is still on its way. */
+function answerLost(why: CodedError): void {
+  if (interruption.signal.aborted) return
+  process.exitCode = exitCodeOf(why)
+  if (process.exitCode !== 0) process.stderr.write(`${errorText(why)}\n`)
+  interruption.abort(why)
+}
+
+const code = await run({
   argv: process.argv.slice(2),
   env: process.env,
   cwd: process.cwd(),
   commands: catalog,
   signal: interruption.signal,
-  readerGone: () => interruption.abort(new CodedError('READER_GONE', 'nobody reads the answer any more')),
+  answerLost,
 })
+process.exitCode ??= code

@@ -8,6 +8,7 @@ interface ObjectOptions {
   readonly open?: boolean
   readonly description?: string
   readonly default?: unknown
+  readonly minProperties?: number
 }
 
 export function object(properties: Properties, options: ObjectOptions = {}): JsonSchema {

@@ -1,6 +1,18 @@
-import { INT32, ISTIO_DURATION, UINT32 } from './istio-fields.ts'
+import { COUNT, INT32, ISTIO_DURATION, PORT_NUMBER, UINT32 } from './istio-fields.ts'
 import type { JsonSchema } from './kind.ts'
-import { array, atMostOneOf, boolean, integer, map, number, object, oneOf, STRINGS, string } from './schema.ts'
+import {
+  array,
+  atMostOneOf,
+  boolean,
+  integer,
+  map,
+  number,
+  object,
+  oneOf,
+  STRINGS,
+  string,
+  withRules,
+} from './schema.ts'
 
 /** DestinationRule's traffic policy: what a client's proxy does on the way to a host. */
 
@@ -132,26 +144,44 @@ export interface TrafficPolicy extends Omit<PortTrafficPolicy, 'port'> {
   }
 }
 
-export const CONNECTION_POOL = object({
-  http: object({
-    h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
-    http1MaxPendingRequests: INT32,
-    http2KeepAlive: object({ interval: ISTIO_DURATION, timeout: ISTIO_DURATION }),
-    http2MaxRequests: INT32,
-    idleTimeout: ISTIO_DURATION,
-    maxConcurrentStreams: INT32,
-    maxRequestsPerConnection: INT32,
-    maxRetries: INT32,
-    useClientProtocol: boolean(),
-  }),
-  tcp: object({
-    connectTimeout: ISTIO_DURATION,
-    idleTimeout: string(),
-    maxConnectionDuration: ISTIO_DURATION,
-    maxConnections: INT32,
-    tcpKeepalive: object({ interval: ISTIO_DURATION, probes: UINT32, time: ISTIO_DURATION }),
-  }),
-})
+export const CONNECTION_POOL = object(
+  {
+    http: withRules<HttpPoolSettings>(
+      object({
+        h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
+        http1MaxPendingRequests: COUNT,
+        http2KeepAlive: object(
+          { interval: ISTIO_DURATION, timeout: ISTIO_DURATION },
+          { required: ['interval', 'timeout'] },
+        ),
+        http2MaxRequests: COUNT,
+        idleTimeout: ISTIO_DURATION,
+        maxConcurrentStreams: COUNT,
+        maxRequestsPerConnection: COUNT,
+        maxRetries: COUNT,
+        useClientProtocol: boolean(),
+      }),
+      {
+        'cannot upgrade and use the client protocol': ({ h2UpgradePolicy, useClientProtocol }) =>
+          h2UpgradePolicy !== 'UPGRADE' || !useClientProtocol,
+      },
+    ),
+    tcp: object({
+      connectTimeout: ISTIO_DURATION,
+      idleTimeout: string(),
+      maxConnectionDuration: ISTIO_DURATION,
+      maxConnections: COUNT,
+      tcpKeepalive: object({ interval: ISTIO_DURATION, probes: UINT32, time: ISTIO_DURATION }),
+    }),
+  },
+  { minProperties: 1 },
+)
+
+/** 0 and 1 stand for the table size that Envoy chooses. */
+function isPrime(number: number): boolean {
+  for (let divisor = 2; divisor * divisor <= number; divisor++) if (number % divisor === 0) return false
+  return true
+}
 
 const CONSISTENT_HASH = [
   ['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'],
@@ -161,7 +191,10 @@ const CONSISTENT_HASH = [
   object({
     httpCookie: object(
       {
-        attributes: array(object({ name: string(), value: string() }, { required: ['name'] })),
+        attributes: array(object({ name: string(), value: string() }, { required: ['name'] }), {
+          'x-kubernetes-list-type': 'map',
+          'x-kubernetes-list-map-keys': ['name'],
+        }),
         name: string(),
         path: string(),
         ttl: string(),
@@ -170,7 +203,7 @@ const CONSISTENT_HASH = [
     ),
     httpHeaderName: string(),
     httpQueryParameterName: string(),
-    maglev: object({ tableSize: integer({ minimum: 0 }) }),
+    maglev: object({ tableSize: withRules<number>(integer({ minimum: 0 }), { 'must be a prime number': isPrime }) }),
     minimumRingSize: integer({ minimum: 0 }),
     ringHash: object({ minimumRingSize: integer({ minimum: 0 }) }),
     useSourceIp: boolean(),
@@ -181,7 +214,7 @@ const FAILOVER = array(object({ from: string(), to: string() }))
 const OPTIONAL_BOOLEAN = boolean({ nullable: true })
 const OPTIONAL_PERCENT = number({ minimum: 0, maximum: 100, nullable: true })
 
-const LOAD_BALANCER = atMostOneOf(
+const BALANCER = atMostOneOf(
   object({
     backendUtilization: object({
       errorUtilizationPenaltyPercent: UINT32,
@@ -219,30 +252,50 @@ const LOAD_BALANCER = atMostOneOf(
   'backendUtilization',
 )
 
-const OUTLIER_DETECTION = object({
-  baseEjectionTime: ISTIO_DURATION,
-  consecutive5xxErrors: { ...UINT32, nullable: true },
-  consecutiveErrors: INT32,
-  consecutiveGatewayErrors: { ...UINT32, nullable: true },
-  consecutiveLocalOriginFailures: { ...UINT32, nullable: true },
-  interval: ISTIO_DURATION,
-  maxEjectionPercent: INT32,
-  minHealthPercent: INT32,
-  outlierDetectionHttpErrorCodes: array(integer({ minimum: 100, maximum: 599 })),
-  splitExternalLocalOriginErrors: boolean(),
-})
+const LOAD_BALANCER = atMostOneOf(BALANCER, 'localityLbSetting', 'zoneAwareLbSetting')
 
-const CLIENT_TLS = object({
-  caCertificates: string(),
-  caCrl: string(),
-  clientCertificate: string(),
-  credentialName: string(),
-  insecureSkipVerify: OPTIONAL_BOOLEAN,
-  mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
-  privateKey: string(),
-  sni: string(),
-  subjectAltNames: STRINGS,
-})
+const WHOLE_PERCENT = integer({ minimum: 0, maximum: 100 })
+
+const OUTLIER_DETECTION = withRules<OutlierDetection>(
+  object({
+    baseEjectionTime: ISTIO_DURATION,
+    consecutive5xxErrors: { ...UINT32, nullable: true },
+    consecutiveErrors: INT32,
+    consecutiveGatewayErrors: { ...UINT32, nullable: true },
+    consecutiveLocalOriginFailures: { ...UINT32, nullable: true },
+    interval: ISTIO_DURATION,
+    maxEjectionPercent: WHOLE_PERCENT,
+    minHealthPercent: WHOLE_PERCENT,
+    outlierDetectionHttpErrorCodes: array(integer({ minimum: 100, maximum: 599 })),
+    splitExternalLocalOriginErrors: boolean(),
+  }),
+  {
+    'consecutiveLocalOriginFailures needs splitExternalLocalOriginErrors': (detection) =>
+      !detection.consecutiveLocalOriginFailures || detection.splitExternalLocalOriginErrors === true,
+  },
+)
+
+const CLIENT_TLS = withRules<ClientTlsSettings>(
+  object({
+    caCertificates: string(),
+    caCrl: string(),
+    clientCertificate: string(),
+    credentialName: string(),
+    insecureSkipVerify: OPTIONAL_BOOLEAN,
+    mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
+    privateKey: string(),
+    sni: string(),
+    subjectAltNames: STRINGS,
+  }),
+  {
+    'cannot specify CA certificates when insecureSkipVerify is set': ({ insecureSkipVerify, caCertificates }) =>
+      !insecureSkipVerify || !caCertificates,
+    'with a credentialName come no certificates and no key': (tls) =>
+      !tls.credentialName || (!tls.clientCertificate && !tls.privateKey && !tls.caCertificates),
+    'client certificate and private key are required for mutual TLS': (tls) =>
+      tls.mode !== 'MUTUAL' || tls.credentialName !== undefined || (!!tls.clientCertificate && !!tls.privateKey),
+  },
+)
 
 const SHARED = {
   connectionPool: CONNECTION_POOL,
@@ -253,7 +306,10 @@ const SHARED = {
 
 export const TRAFFIC_POLICY = object({
   ...SHARED,
-  portLevelSettings: array(object({ ...SHARED, port: object({ number: UINT32 }) }), { maxItems: 4096 }),
+  portLevelSettings: array(
+    object({ ...SHARED, port: object({ number: PORT_NUMBER }, { required: ['number'] }) }, { required: ['port'] }),
+    { maxItems: 4096 },
+  ),
   proxyProtocol: object({ version: oneOf('V1', 'V2') }),
   retryBudget: object({ budgetInterval: string(), minRetryConcurrency: UINT32, percent: OPTIONAL_PERCENT }),
   tunnel: object(

@@ -132,10 +132,10 @@ function checkUnique(schema: JsonSchema, values: readonly unknown[], path: strin
   const keys = schema['x-kubernetes-list-map-keys'] ?? []
   const seen = new Set<string>()
   values.forEach((value, index) => {
-    const identity = JSON.stringify(isObject(value) && type === 'map' ? keys.map((key) => value[key]) : value)
-    if (seen.has(identity)) {
-      findings.errors.push({ path: `${path}[${index}]`, message: `Duplicate value: ${show(value)}` })
-    }
+    const key = isObject(value) && type === 'map' ? Object.fromEntries(keys.map((name) => [name, value[name]])) : value
+    const identity = JSON.stringify(key)
+    if (seen.has(identity))
+      findings.errors.push({ path: `${path}[${index}]`, message: `Duplicate value: ${show(key)}` })
     seen.add(identity)
   })
 }

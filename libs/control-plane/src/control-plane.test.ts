@@ -1,4 +1,4 @@
-import { type Gateway, getCondition, isConditionTrue, type Service } from '@ambient-lab/api'
+import { type Gateway, getCondition, isConditionTrue, type L4TrafficPolicy, type Service } from '@ambient-lab/api'
 import { createCsr, generateKeyPair } from '@ambient-lab/pki'
 import { VirtualClock } from '@ambient-lab/std'
 import { temporaryFolder } from '@ambient-lab/testing'
@@ -18,6 +18,7 @@ import {
   ENDPOINT_SLICES,
   EVENTS,
   GATEWAYS,
+  L4_TRAFFIC_POLICIES,
   NAMESPACES,
   NODES,
   PODS,
@@ -295,6 +296,42 @@ describe('waypoints', () => {
     expect(bound(bench, 'default/web')).toBe(
       'False CanaryInvalidWeight: canary waypoint "default/next" has an invalid weight; must be an integer in [0,100]',
     )
+  })
+})
+
+describe('L4TrafficPolicies', () => {
+  const policy = (name: string, target: string, fields: object): L4TrafficPolicy => ({
+    ...{ apiVersion: 'ambient.lab/v1alpha1', kind: 'L4TrafficPolicy', metadata: { name, namespace: 'default' } },
+    spec: { targetRefs: [{ kind: 'Service', name: target }], ...fields },
+  })
+  const accepted = (bench: ControlPlaneBench, name: string) => {
+    const { status, reason, message } = getCondition(bench.get(L4_TRAFFIC_POLICIES, `default/${name}`), 'Accepted')!
+    expect(message).toContain('Istio’s ztunnel has no such policy')
+    return `${status} ${reason}`
+  }
+  const served = (bench: ControlPlaneBench) => {
+    const { resource } = bench.controlPlane.resources.get(ADDRESS_TYPE, 'default/web.default.svc.cluster.local')!
+    return (resource as { service: MeshService }).service.l4Traffic
+  }
+
+  it('reach the callers of their service, the oldest one only, and go again', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.create(L4_TRAFFIC_POLICIES, policy('first', 'web', { connectTimeout: '2s', connectRetries: 1 }))
+    expect(accepted(bench, 'first')).toBe('False TargetNotFound')
+    await bench.create(SERVICES, service('web'))
+    await bench.settle(2000)
+    expect(accepted(bench, 'first')).toBe('True Accepted')
+    expect(served(bench)).toEqual({ policy: 'default/first', connectTimeoutMs: 2000, connectRetries: 1 })
+    await bench.create(L4_TRAFFIC_POLICIES, policy('second', 'web', { maxConnections: 3, outlierDetection: {} }))
+    expect(accepted(bench, 'second')).toBe('False Conflicted')
+    await bench.controlPlane.cluster.remove(L4_TRAFFIC_POLICIES, 'default/first')
+    await bench.settle()
+    expect(accepted(bench, 'second')).toBe('True Accepted')
+    const outlier = { consecutiveFailures: 5, baseEjectionMs: 30_000, ejectionPercentMax: 50 }
+    expect(served(bench)).toEqual({ policy: 'default/second', connectionsMax: 3, outlier })
+    await bench.controlPlane.cluster.remove(L4_TRAFFIC_POLICIES, 'default/second')
+    await bench.settle()
+    expect(served(bench)).toBeUndefined()
   })
 })
 

@@ -1,5 +1,5 @@
 import type { CertificateAuthority } from '@ambient-lab/pki'
-import { type Clock, errorMessage, type Random, Scope } from '@ambient-lab/std'
+import { type Clock, type Random, Scope } from '@ambient-lab/std'
 import {
   type AgentMessage,
   type ControlPlaneMessage,
@@ -18,6 +18,7 @@ import { GarbageCollector } from './controllers/garbage-collector.ts'
 import { GatewayController } from './controllers/gateway.ts'
 import { createGatewayClasses, GatewayClassController } from './controllers/gateway-class.ts'
 import { GatewayStatusController } from './controllers/gateway-status.ts'
+import { L4PolicyStatusController } from './controllers/l4-policy-status.ts'
 import { LabStatusController } from './controllers/lab-status.ts'
 import { LoadController } from './controllers/load.ts'
 import { createInitialNamespaces, NamespaceController } from './controllers/namespace.ts'
@@ -110,8 +111,8 @@ export class ControlPlane implements AsyncDisposable {
           ...{ cluster, random, resources: this.resources, inventory, ca: this.ca, events, log },
           handlers: {
             onLoadProgress: (node, progress) => loads.progress(node, progress),
-            onAcknowledge: (typeUrl) => {
-              if (typeUrl === LINK_FAULT_TYPE) faults.acknowledged().catch((error) => onError(errorMessage(error)))
+            onAcknowledge: async (typeUrl) => {
+              if (typeUrl === LINK_FAULT_TYPE) await faults.acknowledged()
             },
           },
         },
@@ -183,6 +184,7 @@ export class ControlPlane implements AsyncDisposable {
       new EndpointSliceController(components),
       new GarbageCollector(components),
       new PolicyStatusController(components, mesh),
+      new L4PolicyStatusController(components),
       new WaypointStatusController(components, mesh),
       new GatewayClassController(components),
       new GatewayController(components, mesh),

@@ -39,7 +39,8 @@ export interface DiscoveryServiceComponents {
 
 export interface DiscoveryServiceHandlers {
   onLoadProgress(node: string, progress: LoadProgress): Promise<void>
-  onAcknowledge(typeUrl: TypeUrl): void
+  /** Writes what follows from it; called again while the store refuses. */
+  onAcknowledge(typeUrl: TypeUrl): Promise<void>
 }
 
 export interface DiscoveryServiceInit {
@@ -116,7 +117,9 @@ export class DiscoveryService implements AsyncDisposable {
             this.#components.log.warn('resource refused', { node, type: typeUrl, name, reason })
           }
         },
-        onAcknowledge: (typeUrl) => this.#components.handlers.onAcknowledge(typeUrl),
+        onAcknowledge: (typeUrl) => {
+          this.#writes.put(`acknowledged ${typeUrl}`, () => this.#components.handlers.onAcknowledge(typeUrl))
+        },
         onClose: (reason) => this.#closed(session, node, reason),
       },
     })

@@ -1,6 +1,13 @@
 import type { PathReview, PathReviewSpec, PathReviewStatus, PathReviewTarget, Pod, Service } from '@ambient-lab/api'
 import { CodedError } from '@ambient-lab/std'
-import type { Checkpoint, DiscoverySession, ReviewAnswer, ReviewHop, ReviewQuery } from '@ambient-lab/xds'
+import type {
+  Checkpoint,
+  DiscoverySession,
+  ReviewAnswer,
+  ReviewedRequest,
+  ReviewHop,
+  ReviewQuery,
+} from '@ambient-lab/xds'
 import type { CreateHandler } from './api-server/index.ts'
 import { badRequest, notFound, StatusError } from './api-server/index.ts'
 import type { Cluster } from './cluster.ts'
@@ -37,11 +44,16 @@ export class PathReviewService {
     const pod = this.#pod(source.namespace ?? 'default', source.name)
     const { host, port } = this.#dialled(target, source.namespace ?? 'default')
     const uid = podUid(pod.metadata.namespace ?? '', pod.metadata.name, this.#components.mesh.clusterId)
-    const checkpoints = await this.#follow(pod.spec?.nodeName, { at: 'source', uid, host, port })
+    const first: ReviewQuery = { at: 'source', uid, host, port }
+    const checkpoints = await this.#follow(pod.spec?.nodeName, first, requestOf(review.spec!, host, port))
     return { ...review, status: statusOf(checkpoints, review.spec!) }
   }
 
-  async #follow(firstNode: string | undefined, first: ReviewQuery): Promise<readonly Checkpoint[]> {
+  async #follow(
+    firstNode: string | undefined,
+    first: ReviewQuery,
+    request: ReviewedRequest,
+  ): Promise<readonly Checkpoint[]> {
     const checkpoints: Checkpoint[] = []
     let node = firstNode
     let query: ReviewQuery | undefined = first
@@ -49,7 +61,7 @@ export class PathReviewService {
       const answer: ReviewAnswer = await this.#ask(node, query)
       checkpoints.push(...answer.checkpoints)
       node = answer.next?.node
-      query = answer.next && queryOf(answer.next)
+      query = answer.next && queryOf(answer.next, request)
     }
     return checkpoints
   }
@@ -102,16 +114,31 @@ function podTarget(pod: Pod, port: number | undefined): { host: string; port: nu
   return { host: podIP, port: wanted }
 }
 
-function queryOf({ kind, ...hop }: ReviewHop): ReviewQuery | undefined {
-  if (kind === 'waypoint') return undefined
+function queryOf({ kind, ...hop }: ReviewHop, request: ReviewedRequest): ReviewQuery {
   const { uid, protocol, authority, identity, sourceIp } = hop
+  if (kind === 'waypoint') return { at: 'waypoint', uid, authority, identity, sourceIp, request }
   return { at: 'destination', uid, protocol, authority, identity, sourceIp }
+}
+
+/** As curl would send it. */
+function requestOf({ target, request = {} }: PathReviewSpec, host: string, port: number): ReviewedRequest {
+  const { method = 'GET', path = '/', headers = {} } = request
+  const named = target.host ?? target.name ?? host
+  const authority = headers.host ?? (port === 80 ? named : `${named}:${port}`)
+  return { method, path, authority, headers }
 }
 
 function statusOf(checkpoints: readonly Checkpoint[], { source, target }: PathReviewSpec): PathReviewStatus {
   const refused = checkpoints.find(({ verdict }) => verdict === 'denied')
   const whom = target.host ?? target.name ?? ''
   if (!refused) return { allowed: true, summary: `${source.name} may reach ${whom}`, checkpoints }
-  const { at, reason, responseFlags = '-' } = refused
-  return { allowed: false, summary: `refused at ${at}: ${reason}`, responseFlags, checkpoints }
+  const { at, reason, responseFlags = '-', httpStatus, fix } = refused
+  return {
+    allowed: false,
+    summary: `refused at ${at}: ${reason}`,
+    responseFlags,
+    ...(httpStatus !== undefined && { httpStatus }),
+    ...(fix && { fix }),
+    checkpoints,
+  }
 }

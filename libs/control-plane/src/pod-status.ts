@@ -56,6 +56,7 @@ function reportedStatus(pod: Pod, report: WorkloadReport, host: string, clock: P
     ...(finished && report.message && { message: report.message }),
     ambientLab: {
       ...(report.capture && { capture: report.capture }),
+      ...(report.dns && { dns: report.dns }),
       ports: report.ports,
       ...(report.pid !== undefined && { pid: report.pid }),
       ...(report.certificate && {

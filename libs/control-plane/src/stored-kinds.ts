@@ -14,6 +14,7 @@ import type {
   HttpRoute,
   IstioGateway,
   JoinToken,
+  L4TrafficPolicy,
   Lab,
   ListenerSet,
   Load,
@@ -72,6 +73,7 @@ export interface StoredKinds {
   'ambient.lab/ratelimitpolicies': RateLimitPolicy
   'ambient.lab/faults': Fault
   'ambient.lab/loads': Load
+  'ambient.lab/l4trafficpolicies': L4TrafficPolicy
   'ambient.lab/labs': Lab
   'ambient.lab/jointokens': JoinToken
 }
@@ -111,6 +113,7 @@ export const ENVOY_FILTERS = 'networking.istio.io/envoyfilters'
 export const RATE_LIMIT_POLICIES = 'ambient.lab/ratelimitpolicies'
 export const FAULTS = 'ambient.lab/faults'
 export const LOADS = 'ambient.lab/loads'
+export const L4_TRAFFIC_POLICIES = 'ambient.lab/l4trafficpolicies'
 export const LABS = 'ambient.lab/labs'
 export const JOIN_TOKENS = 'ambient.lab/jointokens'
 

@@ -42,7 +42,7 @@ const clusters = new Clusters({ clock, random, state, network, dialer }, () => (
 }))
 const recorder = new RequestRecorder({
   clock,
-  series: new RequestSeries({ metrics: new MetricsRegistry(), reporter: 'waypoint' }),
+  series: new RequestSeries({ metrics: new MetricsRegistry(), reporter: () => 'waypoint' }),
   logSink: (line) => lines.push(line),
 })
 const config = new ProxyConfig('proxy', {

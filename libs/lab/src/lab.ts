@@ -129,13 +129,23 @@ export async function down(folder: LabFolder, options: { clock: Clock; keepState
   const { clock, keepState = false } = options
   const before = folder.readProcesses().filter(isAlive)
   await shutdownThroughSupervisor(folder, clock)
-  using _lock = await Lock.acquire(folder.lock, { what: 'ambient down', limitMs: LOCK_LIMIT_MS, clock })
+  using _lock = await lockWherePossible(folder, clock)
   const swept = await stopAll(folder, clock)
   const sweptPids = new Set(swept.map(({ pid }) => pid))
   const stopped = [...before.filter(({ pid }) => !sweptPids.has(pid)).map(terminated), ...swept]
   await assertNothingLeft(stopped)
   if (!keepState) folder.remove()
   return { stopped }
+}
+
+/** Where the disk is full nobody else gets the lock either, and what is in the way can still be taken down. */
+async function lockWherePossible(folder: LabFolder, clock: Clock): Promise<Lock | undefined> {
+  try {
+    return await Lock.acquire(folder.lock, { what: 'ambient down', limitMs: LOCK_LIMIT_MS, clock })
+  } catch (error) {
+    if (CodedError.is(error, 'DISK_FULL')) return undefined
+    throw error
+  }
 }
 
 function terminated(record: ProcessRecord): StoppedProcess {

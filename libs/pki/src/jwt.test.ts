@@ -183,6 +183,17 @@ describe('parseJwkSet', () => {
     expect(parseJwkSet(text)).toBe(failure)
   })
 
+  it('survives whatever a server answers', () => {
+    const random = new SeededRandom(6)
+    const good = JSON.stringify({ keys: [{ kty: 'RSA', n: 'AQAB', e: 'AQAB', use: 'sig', key_ops: ['verify'] }] })
+    for (let round = 0; round < 5000; round += 1) {
+      const at = random.integer(good.length)
+      parseJwkSet(
+        `${good.slice(0, at)}${random.pick(['{', '"', '1', 'null', '[]', ','])}${good.slice(at + random.integer(9))}`,
+      )
+    }
+  })
+
   it('keeps the keys that are good', () => {
     const good = { kty: 'oct', kid: 'k', k: SECRET.toString('base64url') }
     expect(keySet({ kty: 'RSA' }, good, { kty: 'EC' }).keys).toMatchObject([{ id: 'k' }])

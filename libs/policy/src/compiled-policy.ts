@@ -2,6 +2,7 @@ import type { Authorization } from './authorization.ts'
 import { invalidPolicy } from './errors.ts'
 import type { Facts } from './facts.ts'
 import type { HttpAuthorization, HttpAuthorizationMatch, RulePart } from './http-authorization.ts'
+import { checkHttpAuthorization } from './http-authorization-checks.ts'
 import { POLICY_MATCHES_MAX, POLICY_RULES_MAX, POLICY_VALUES_MAX } from './limits.ts'
 import { compileMatch, type EnforcementPoint, type Predicate } from './matchers.ts'
 
@@ -62,6 +63,7 @@ export function compilePolicy(source: Authorization): CompiledPolicy<Authorizati
  * @throws CodedError INVALID_POLICY
  */
 export function compileHttpPolicy(source: HttpAuthorization): CompiledPolicy<HttpAuthorization> {
+  checkHttpAuthorization(source)
   // Envoy keeps the rules of all policies in one map, by name: the tenth is asked before the second.
   const inEnvoysOrder = source.rules.toSorted((a, b) => (String(a.index) < String(b.index) ? -1 : 1))
   return compile(source, 'waypoint', inEnvoysOrder)

@@ -87,6 +87,18 @@ describe('evaluateRequest', () => {
   })
 })
 
+describe('HttpPolicies', () => {
+  it.each<[string, object]>([
+    ['is not known', { action: 'LOG' }],
+    ['no place of its own', { rules: [{ index: -1, clauses: [] }] }],
+    ['no place of its own', { rules: [0, 0].map((index) => ({ index, clauses: [] })) }],
+    ['no part of a rule', { rules: [{ index: 0, clauses: [{ part: 'whence', matches: [] }] }] }],
+    ['provider has no name', { provider: {} }],
+  ])('refuses what %s', (reason, broken) => {
+    expect(() => new HttpPolicies([{ ...policy('DENY', 'd', []), ...broken } as HttpAuthorization])).toThrow(reason)
+  })
+})
+
 describe('policies in dry run', () => {
   const dry = { dryRun: true }
 
@@ -140,6 +152,10 @@ describe('explainRequest', () => {
           { part: 'when' as const, matches: [{ headers: [{ name: 'x-a', value: { prefix: '1' } }] }] },
         ],
       },
+      ...(['from', 'when'] as const).map((part, index) => ({
+        index: index + 1,
+        clauses: [{ part, matches: [{ notSourceIps: ['10.0.0.0/8'] }] }],
+      })),
     ]
     const { verdict, policies } = explainRequest(facts, new HttpPolicies([policy('ALLOW', 'a', [], { rules })]))
     expect(verdict).toEqual(denied('none'))
@@ -147,7 +163,9 @@ describe('explainRequest', () => {
     expect(policies[0]?.steps.map(formatStep)).toEqual([
       'rule 1, to: methods POST: no, it is GET',
       'rule 1, to: methods GET: yes, it is GET',
-      'rule 1, when: headers x-a: 1*: no, it is x-a: (absent)',
+      'rule 1, when: request.headers x-a: 1*: no, it is x-a: (absent)',
+      'rule 2, from: notIpBlocks 10.0.0.0/8: no, it is 10.244.0.4',
+      'rule 3, when: not source.ip 10.0.0.0/8: no, it is 10.244.0.4',
     ])
   })
 

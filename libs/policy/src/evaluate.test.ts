@@ -76,6 +76,13 @@ describe('evaluate', () => {
     expect(evaluate(facts(), set.applicableTo(reviews)).allowed).toBe(true)
   })
 
+  it('tells which dry run would have denied', () => {
+    const dryRun = policy('dry', { action: 'DENY', dryRun: true }, fromCurl)
+    const { deny } = setOf(dryRun, policy('real', { action: 'DENY' }, fromCurl)).applicableTo(reviews)
+    expect(deny.dryRunMatch(facts())?.policy.key).toBe('default/dry')
+    expect(deny.dryRunMatch(facts({ identity: undefined }))).toBeUndefined()
+  })
+
   it('denies plaintext under STRICT, and only there', () => {
     const strict = policy(
       'istio_converted_static_strict',

@@ -5,6 +5,7 @@ import type { Facts } from './facts.ts'
 import type { RulePart } from './http-authorization.ts'
 import type { HttpPolicies } from './http-policies.ts'
 import type { ApplicablePolicies } from './policy-set.ts'
+import { writtenName } from './written-names.ts'
 
 /** One policy as a decision met it, for people. */
 export interface PolicyExplanation {
@@ -25,7 +26,7 @@ export interface PolicyStep {
   readonly rule: number
   /** Undefined in an L4 policy, which does not say. */
   readonly part: RulePart | undefined
-  /** Undefined: the match had no field left, and never holds. */
+  /** As the policy was written; undefined: the match had no field left, and never holds. */
   readonly field: string | undefined
   readonly wanted: readonly string[]
   readonly got: string
@@ -83,7 +84,7 @@ function startRecording(facts: Facts): { recorder: EvaluationRecorder; policies:
   let steps: PolicyStep[] = []
   const recorder: EvaluationRecorder = {
     onPredicate: (_policy, { rule, part }, { field, values, actual }, held) => {
-      steps.push({ rule, part, field, wanted: values, got: actual(facts), held })
+      steps.push({ rule, part, field: writtenName(field, part), wanted: values, got: actual(facts), held })
     },
     onEmptyMatch: (_policy, place) => {
       steps.push(emptyStep(place))

@@ -33,7 +33,7 @@ export function withoutValues(
   const kind = kindOf(field)
   const kept = values.filter((value) => !kind.compile([value])(facts))
   const gone = values.filter((value) => !kept.includes(value)).map((value) => kind.format(value))
-  return gone.length > 0 ? { values: kept, text: `take ${gone.join(', ')} out of ${field}` } : undefined
+  return gone.length > 0 ? { values: kept, text: `take ${gone.join(', ')}` } : undefined
 }
 
 function kindOf(field: MatchField): FieldKind<unknown> {

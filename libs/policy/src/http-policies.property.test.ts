@@ -1,3 +1,4 @@
+import { CodedError } from '@ambient-lab/std'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { evaluateDryRuns, evaluateRequest, isAudited } from './evaluate-request.ts'
@@ -60,6 +61,25 @@ describe('policies of a waypoint', () => {
     )
   })
 
+  it('are refused with a code, or compiled, whatever came over the wire', () => {
+    const damaged = fc
+      .tuple(policies, fc.nat(), fc.anything())
+      .map(([sources, at, value]) => damage(sources, at, value))
+    fc.assert(
+      fc.property(damaged, requests, (sources, facts) => {
+        let compiled: HttpPolicies
+        try {
+          compiled = new HttpPolicies(sources)
+        } catch (error) {
+          expect(CodedError.is(error, 'INVALID_POLICY')).toBe(true)
+          return
+        }
+        expect(typeof evaluateRequest(facts, compiled).allowed).toBe('boolean')
+      }),
+      { ...RUNS, numRuns: 3000 },
+    )
+  })
+
   it('have a fix that turns the verdict round, and nothing less of it does', () => {
     fc.assert(
       fc.property(policies, requests, (sources, facts) => {
@@ -84,4 +104,21 @@ function applyChange(
 ): readonly HttpAuthorization[] {
   if (!before) return [...sources, after]
   return sources.map((source) => (source.name === before.name ? after : source))
+}
+
+/** The policies with something else in one place, wherever that is. */
+function damage(sources: readonly HttpAuthorization[], at: number, value: unknown): readonly HttpAuthorization[] {
+  const copy: unknown = structuredClone(sources)
+  const places: [holder: Record<string, unknown>, key: string][] = []
+  const visit = (part: unknown) => {
+    if (typeof part !== 'object' || part === null) return
+    for (const key of Object.keys(part)) {
+      places.push([part as Record<string, unknown>, key])
+      visit((part as Record<string, unknown>)[key])
+    }
+  }
+  visit(copy)
+  const place = places[at % Math.max(1, places.length)]
+  if (place) place[0][place[1]] = value
+  return copy as readonly HttpAuthorization[]
 }

@@ -207,4 +207,19 @@ describe('JwtAuthenticator', () => {
     expect(await decideWith('JwksFetchFail', [remote])).toMatchObject({ body: 'Jwks remote fetch is failed' })
     expect(await decideWith('JwksFetchFail', [remote, a])).toMatchObject({ accepted: true })
   })
+
+  it.each<[string, object]>([
+    ['keys', { keys: {} }],
+    ['keys', { keys: { inline: '', uri: '' } }],
+    ['keysTimeoutMs', { keysTimeoutMs: '5s' }],
+    ['from', { from: {} }],
+    ['from.headers', { from: { headers: [{ name: 'a' }], params: [], cookies: [] } }],
+    ['audiences', { audiences: [1] }],
+    ['issuer', { issuer: undefined }],
+    ['outputClaimToHeaders', { outputClaimToHeaders: [{ header: 'a' }] }],
+  ])('refuses a provider whose %s is not as documented', (field, broken) => {
+    const providers = [{ ...a, ...broken } as JwtProvider]
+    const keysAt = () => 'JwksFetchFail' as const
+    expect(() => new JwtAuthenticator({ providers }, { keysAt })).toThrow(`${field} is not valid`)
+  })
 })

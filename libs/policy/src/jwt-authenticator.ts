@@ -11,6 +11,7 @@ import {
   VerifiedTokens,
 } from '@ambient-lab/pki'
 import { type FoundToken, type TokenFinder, tokenFinder } from './jwt-locations.ts'
+import { checkJwtProvider } from './jwt-provider-checks.ts'
 import type { JwtAccepted, JwtProvider, JwtRefused, JwtRequirement, JwtVerdict } from './jwt-requirement.ts'
 import type { JwtPayload, RequestView } from './request-facts.ts'
 import { valueAt } from './values.ts'
@@ -58,8 +59,9 @@ export class JwtAuthenticator {
   readonly #outputHeaders: readonly string[]
   readonly #withoutToken: JwtAccepted
 
+  /** @throws CodedError INVALID_POLICY for a provider that has not the documented shape */
   constructor(requirement: JwtRequirement, components: JwtAuthenticatorComponents) {
-    this.#providers = requirement.providers.map((provider) => ({
+    this.#providers = requirement.providers.map(checkJwtProvider).map((provider) => ({
       provider,
       findTokens: tokenFinder(provider),
       audiences: new Set(provider.audiences.map(withoutSchemeAndSlash)),

@@ -67,6 +67,8 @@ function isTokenCharacter(code: number): boolean {
 
 /** Undefined without such a parameter. The first counts. */
 function paramValue(query: string, name: string): string | undefined {
+  // Most queries have no token: they are not taken apart, unless the name might be there in escapes.
+  if (!query.includes(name) && !query.includes('%')) return undefined
   return new URLSearchParams(query).get(name) ?? undefined
 }
 

@@ -8,7 +8,7 @@ type Piece = string | number
 /**
  * A regular expression of RE2's dialect, which is Envoy's, Istio's and the Gateway API's: no backreferences, no
  * lookaround, and for that a match takes time in proportion to the text, whatever pattern and text are.
- * @see docs/decisions/0008-linear-time-regex.md
+ * @see docs/decisions/0009-linear-time-regex.md
  */
 export class LinearRegex {
   readonly pattern: string

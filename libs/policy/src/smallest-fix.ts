@@ -2,10 +2,16 @@ import type { CompiledClause, CompiledRule } from './compiled-policy.ts'
 import { evaluateRequest } from './evaluate-request.ts'
 import { closestValue, withoutValues } from './field-edits.ts'
 import type { MatchField } from './field-kind.ts'
-import type { HttpAuthorization, HttpAuthorizationMatch, HttpAuthorizationRule } from './http-authorization.ts'
+import type {
+  HttpAuthorization,
+  HttpAuthorizationMatch,
+  HttpAuthorizationRule,
+  RulePart,
+} from './http-authorization.ts'
 import type { HttpPolicies, HttpPolicy } from './http-policies.ts'
 import type { Predicate } from './matchers.ts'
 import type { RequestFacts } from './request-facts.ts'
+import { writtenName } from './written-names.ts'
 
 /** One policy changed, or one more. */
 export interface PolicyChange {
@@ -105,8 +111,9 @@ function editOf(policy: HttpPolicy, rule: CompiledRule, facts: RequestFacts): Ru
   const edits: MatchEdit[] = []
   for (const [clause, compiled] of rule.clauses.entries()) {
     if (clauseHolds(compiled, facts)) continue
+    const { part, matches } = source.clauses[clause]!
     const options = compiled.matches.map((predicates, match) =>
-      editsOf(predicates, source.clauses[clause]!.matches[match]!, { clause, match }, facts),
+      editsOf(predicates, matches[match]!, { part, clause, match }, facts),
     )
     const [smallest] = options.filter((option) => option !== undefined).sort((a, b) => a.length - b.length)
     if (!smallest) return undefined
@@ -118,7 +125,7 @@ function editOf(policy: HttpPolicy, rule: CompiledRule, facts: RequestFacts): Ru
 function editsOf(
   predicates: readonly Predicate[],
   match: HttpAuthorizationMatch,
-  place: { readonly clause: number; readonly match: number },
+  { part, ...place }: { readonly part: RulePart; readonly clause: number; readonly match: number },
   facts: RequestFacts,
 ): readonly MatchEdit[] | undefined {
   if (predicates.length === 0) return undefined
@@ -128,7 +135,9 @@ function editsOf(
     const values: readonly unknown[] = match[field] ?? []
     const change = field.startsWith('not') ? withoutValues(field, values, facts) : withClosest(field, values, facts)
     if (!change) return undefined
-    edits.push({ ...place, field, ...change })
+    const preposition = field.startsWith('not') ? 'out of' : 'to'
+    const text = `${change.text} ${preposition} ${writtenName(field, part)}`
+    edits.push({ ...place, field, values: change.values, text })
   }
   return edits
 }
@@ -139,7 +148,7 @@ function withClosest(
   facts: RequestFacts,
 ): { readonly values: readonly unknown[]; readonly text: string } | undefined {
   const closest = closestValue(field, values, facts)
-  return closest && { values: [...values, closest.value], text: `add ${closest.text} to ${field}` }
+  return closest && { values: [...values, closest.value], text: `add ${closest.text}` }
 }
 
 function clauseHolds({ matches }: CompiledClause, facts: RequestFacts): boolean {

@@ -32,6 +32,7 @@ const workloadReport = object({
   startedAtMs: number,
   captured: boolean,
   capture: optional(address),
+  dns: optional(address),
   ports: record(address),
   pid: optional(number),
   certificate: optional(

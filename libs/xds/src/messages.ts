@@ -103,6 +103,8 @@ export interface WorkloadReport {
   readonly captured: boolean
   /** Its way out, for programs outside the agent; pods that nothing captures have one too. */
   readonly capture?: { readonly host: string; readonly port: number }
+  /** Its DNS proxy, UDP and TCP. */
+  readonly dns?: { readonly host: string; readonly port: number }
   /** Container port → where it really listens on the agent's machine. */
   readonly ports: Readonly<Record<string, { readonly host: string; readonly port: number }>>
   /** Of a child process. */

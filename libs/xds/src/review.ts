@@ -2,7 +2,7 @@
  * A question about one hop of a way that nobody has gone yet: what would this proxy decide, and why. Each proxy answers
  * for itself, with the functions that decide when it is real; the control plane follows the answers from hop to hop.
  */
-export type ReviewQuery = SourceReviewQuery | DestinationReviewQuery
+export type ReviewQuery = SourceReviewQuery | WaypointReviewQuery | DestinationReviewQuery
 
 /** To the ztunnel of the workload that would dial. */
 export interface SourceReviewQuery {
@@ -12,6 +12,30 @@ export interface SourceReviewQuery {
   /** As a program would name it: a host name of the lab, or an IP address. */
   readonly host: string
   readonly port: number
+}
+
+/** To the waypoint in between: a request, or a connection where the destination speaks no HTTP. */
+export interface WaypointReviewQuery {
+  readonly at: 'waypoint'
+  /** uid of the waypoint's pod. */
+  readonly uid: string
+  /** What the tunnel was opened to: `ip:port` as the program dialled it. */
+  readonly authority: string
+  /** SPIFFE id of the caller. */
+  readonly identity: string
+  /** IP of the workload that dials. */
+  readonly sourceIp: string
+  readonly request: ReviewedRequest
+}
+
+export interface ReviewedRequest {
+  readonly method: string
+  /** With its query. */
+  readonly path: string
+  /** `Host`. */
+  readonly authority: string
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** To the ztunnel of the workload that would be reached. */
@@ -57,6 +81,10 @@ export interface Checkpoint {
   readonly reason: string
   /** Of a refusal: the flag that the record would show. */
   readonly responseFlags?: string
+  /** What an HTTP client is answered; of a refusal, or of a waypoint that answers by itself. */
+  readonly httpStatus?: number
+  /** Of a policy's refusal: the smallest changes that turn it round, together. */
+  readonly fix?: readonly string[]
   readonly policies?: readonly PolicyReview[]
 }
 
@@ -73,6 +101,7 @@ export type CheckpointName =
   | 'deny'
   | 'allow'
   | 'listener'
+  | 'chain'
 
 /** One policy as a decision met it. */
 export interface PolicyReview {

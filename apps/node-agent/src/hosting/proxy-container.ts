@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
+import type { ReviewAnswer, WaypointReviewQuery } from '@ambient-lab/xds'
 import { type ContainerObserver, type ContainerRunner, type ContainerState, CREATING } from './container.ts'
 import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
 import { RestartPolicy } from './restart-policy.ts'
@@ -27,6 +28,7 @@ export class ProxyContainer implements ContainerRunner {
   readonly #observer: ContainerObserver
   readonly #policy: RestartPolicy
   readonly #questions = new Map<number, (lines: readonly string[]) => void>()
+  readonly #reviews = new Map<number, PromiseWithResolvers<ReviewAnswer>>()
   #worker: Worker | undefined
   #state: ContainerState = CREATING
   #stopping: PromiseWithResolvers<void> | undefined
@@ -58,12 +60,31 @@ export class ProxyContainer implements ContainerRunner {
     return this.#stopping.promise
   }
 
+  /** Certificates can be had again. */
+  signerBack(): void {
+    this.#send({ type: 'signer-back' })
+  }
+
   log(linesMax: number): Promise<readonly string[]> {
     if (!this.#worker) return Promise.resolve([])
     this.#lastQuestion += 1
     const question = this.#lastQuestion
     this.#send({ type: 'log', question, linesMax })
     return new Promise((resolve) => this.#questions.set(question, resolve))
+  }
+
+  /** @throws CodedError NOT_FOUND when the thread is not there, or goes away */
+  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+    if (!this.#worker) return Promise.reject(notRunning(this.#spec.proxy))
+    this.#lastQuestion += 1
+    const pending = Promise.withResolvers<ReviewAnswer>()
+    this.#reviews.set(this.#lastQuestion, pending)
+    this.#send({ type: 'review', question: this.#lastQuestion, query })
+    return pending.promise
+  }
+
+  get uid(): string {
+    return this.#spec.uid
   }
 
   #spawn(): void {
@@ -95,12 +116,17 @@ export class ProxyContainer implements ContainerRunner {
         this.#questions.get(news.question)?.(news.lines)
         this.#questions.delete(news.question)
         return
+      case 'review':
+        this.#reviews.get(news.question)?.resolve(news.answer)
+        this.#reviews.delete(news.question)
+        return
       case 'stopped':
         void this.#worker?.terminate()
     }
   }
 
   #started(ports: ContainerState['ports']): void {
+    if (this.#state.phase === 'running') return this.#become({ ports })
     const startedAtMs = this.#components.clock.now()
     this.#become({ phase: 'running', ready: true, reason: '', message: '', startedAtMs, ports })
     this.#observer.onEvent('Normal', 'Started', 'Started container istio-proxy')
@@ -120,6 +146,8 @@ export class ProxyContainer implements ContainerRunner {
     this.#worker = undefined
     for (const answer of this.#questions.values()) answer([])
     this.#questions.clear()
+    for (const pending of this.#reviews.values()) pending.reject(notRunning(this.#spec.proxy))
+    this.#reviews.clear()
     if (this.#stopping) return this.#stopped()
     const [firstLine = ''] = cause.split('\n')
     this.#become({
@@ -148,4 +176,8 @@ export class ProxyContainer implements ContainerRunner {
   #send(command: ProxyCommand): void {
     this.#worker?.postMessage(command)
   }
+}
+
+function notRunning(proxy: string): CodedError {
+  return new CodedError('NOT_FOUND', `waypoint ${proxy} is not running here`)
 }

@@ -2,7 +2,7 @@ import { LinkFaults, NodeNetwork, Waypoint, WsMtlsTransport } from '@ambient-lab
 import { type SignedCertificate, SvidSource } from '@ambient-lab/pki'
 import { CodedError, Scope, systemClock, unseededRandom } from '@ambient-lab/std'
 import { Logging, MetricsRegistry } from '@ambient-lab/telemetry'
-import { LINK_FAULT_TYPE } from '@ambient-lab/xds'
+import { LINK_FAULT_TYPE, type WaypointReviewQuery } from '@ambient-lab/xds'
 import { AdminServers } from '../admin.ts'
 import { advertisedHost } from '../advertised-host.ts'
 import { LinkFaultFeed } from '../link-fault-feed.ts'
@@ -25,6 +25,8 @@ export class ProxyProcess {
   readonly #waypoint: Waypoint
   #lastRequest = 0
   #isReady = false
+  #ports: Readonly<Record<string, HostPort>> = {}
+  #gatewayPorts: Readonly<Record<string, HostPort>> = {}
 
   constructor(spec: ProxySpec, send: (news: ProxyNews) => void) {
     const clock = systemClock
@@ -56,7 +58,7 @@ export class ProxyProcess {
           svids: { clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() },
         }),
       },
-      init: spec,
+      init: { ...spec, gatewayHost: spec.adminHost, onGatewayPorts: (ports) => this.#gatewayPortsChanged(ports) },
     })
   }
 
@@ -73,15 +75,13 @@ export class ProxyProcess {
     this.#isReady = true
     const { host, port } = this.#waypoint.address
     const at = (own: number): HostPort => ({ host: adminHost, port: own })
-    this.#send({
-      type: 'started',
-      ports: {
-        '15008': { host: advertisedHost(host), port },
-        '15000': at(admin.ports.admin),
-        '15020': at(admin.ports.metrics),
-        '15021': at(admin.ports.ready),
-      },
-    })
+    this.#ports = {
+      '15008': { host: advertisedHost(host), port },
+      '15000': at(admin.ports.admin),
+      '15020': at(admin.ports.metrics),
+      '15021': at(admin.ports.ready),
+    }
+    this.#reportPorts()
   }
 
   hear(command: Exclude<ProxyCommand, { type: 'start' }>): void {
@@ -92,11 +92,28 @@ export class ProxyProcess {
         return this.#signed(command.id)?.resolve({ chainPem: command.chainPem, rootsPem: command.rootsPem })
       case 'not-signed':
         return this.#signed(command.id)?.reject(new CodedError(command.code, command.message))
+      case 'signer-back':
+        return this.#svids.retryFailed()
       case 'log':
         return this.#send({ type: 'log', question: command.question, lines: this.#log.tail(command.linesMax) })
+      case 'review':
+        return void this.#review(command.question, command.query)
       case 'stop':
         return void this.#stop()
     }
+  }
+
+  async #review(question: number, query: WaypointReviewQuery): Promise<void> {
+    this.#send({ type: 'review', question, answer: await this.#waypoint.review(query) })
+  }
+
+  #gatewayPortsChanged(ports: Readonly<Record<string, HostPort>>): void {
+    this.#gatewayPorts = ports
+    if (this.#isReady) this.#reportPorts()
+  }
+
+  #reportPorts(): void {
+    this.#send({ type: 'started', ports: { ...this.#gatewayPorts, ...this.#ports } })
   }
 
   #apply({ typeUrl, upserts, removed }: ProxyPush): void {

@@ -1,5 +1,5 @@
 import type { SpiffeId } from '@ambient-lab/pki'
-import type { TypeUrl } from '@ambient-lab/xds'
+import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
 import type { HostPort } from './container.ts'
 
 /** What one thread is to be. */
@@ -36,16 +36,21 @@ export type ProxyCommand =
       readonly rootsPem: readonly string[]
     }
   | { readonly type: 'not-signed'; readonly id: number; readonly code: string; readonly message: string }
+  /** Whoever signs can be reached again. */
+  | { readonly type: 'signer-back' }
   | { readonly type: 'log'; readonly question: number; readonly linesMax: number }
+  | { readonly type: 'review'; readonly question: number; readonly query: WaypointReviewQuery }
   /** Drain, and end. */
   | { readonly type: 'stop' }
 
 /** Proxy → main thread. */
 export type ProxyNews =
+  /** It serves; again whenever its ports are others. */
   | { readonly type: 'started'; readonly ports: Readonly<Record<string, HostPort>> }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'refused'; readonly name: string; readonly reason: string }
   /** The key stays in the thread that made it; only the request leaves. */
   | { readonly type: 'sign'; readonly id: number; readonly csrPem: string; readonly ttlSeconds: number }
   | { readonly type: 'log'; readonly question: number; readonly lines: readonly string[] }
+  | { readonly type: 'review'; readonly question: number; readonly answer: ReviewAnswer }
   | { readonly type: 'stopped' }

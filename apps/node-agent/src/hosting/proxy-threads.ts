@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads'
 import { checkProxyResource } from '@ambient-lab/dataplane'
 import type { SpiffeId } from '@ambient-lab/pki'
-import { type Clock, errorMessage, type Random } from '@ambient-lab/std'
+import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
 import {
   ADDRESS_TYPE,
   type Assignment,
@@ -12,7 +12,9 @@ import {
   LINK_FAULT_TYPE,
   NODE_TYPE,
   type Reject,
+  type ReviewAnswer,
   type TypeUrl,
+  type WaypointReviewQuery,
 } from '@ambient-lab/xds'
 import type { ContainerObserver, ContainerRunner } from './container.ts'
 import { ProxyContainer, type Signer } from './proxy-container.ts'
@@ -88,6 +90,11 @@ export class ProxyThreads {
     return errors
   }
 
+  /** The control plane is there again: what of certificates failed without it need not wait any longer. */
+  signerBack(): void {
+    for (const proxy of this.#running) proxy.signerBack()
+  }
+
   /** Runs the replica that an assignment asks for. */
   run(
     assignment: Assignment & { readonly proxy: string },
@@ -103,6 +110,12 @@ export class ProxyThreads {
     )
     this.#running.add(container)
     return container
+  }
+
+  /** @throws CodedError NOT_FOUND when no such replica runs here */
+  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+    for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.review(query)
+    return Promise.reject(new CodedError('NOT_FOUND', `${query.uid} does not run on node ${this.#init.node}`))
   }
 
   #snapshot(): readonly ProxyPush[] {

@@ -75,7 +75,7 @@ const VERDICTS = { ok: 'ok', skipped: '-', denied: 'NO' } as const
 /** The way, a checkpoint a line; of the one that refused, each field that it compared. */
 export function formatReview({ status }: PathReview): string {
   if (!status) return ''
-  const head = `${status.allowed ? 'ALLOWED' : `DENIED  ${status.responseFlags}`}  ${status.summary}\n`
+  const head = `${status.allowed ? 'ALLOWED' : `DENIED  ${status.httpStatus ?? status.responseFlags}`}  ${status.summary}\n`
   const rows = status.checkpoints.map((one, index) => [
     `${index + 1}`,
     one.at,
@@ -85,7 +85,10 @@ export function formatReview({ status }: PathReview): string {
   ])
   const way = layoutColumns([{ title: '', right: true }, ...COLUMNS], rows, false)
   const refused = status.checkpoints.find(({ verdict }) => verdict === 'denied')
-  return head + way.replace(/^/gm, '  ').replace(/ +$/, '') + (refused ? formatPolicies(refused) : '')
+  const fix = (status.fix ?? []).map((text) => `fix  ${text}\n`).join('')
+  return (
+    head + way.replace(/^/gm, '  ').replace(/ +$/, '') + (refused ? formatPolicies(refused) : '') + (fix && `\n${fix}`)
+  )
 }
 
 const COLUMNS = [{ title: '' }, { title: '' }, { title: '' }, { title: '' }]

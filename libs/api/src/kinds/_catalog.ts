@@ -16,6 +16,7 @@ import grpcRoute from './grpc-route.ts'
 import httpRoute from './http-route.ts'
 import istioGateway from './istio-gateway.ts'
 import joinToken from './join-token.ts'
+import l4TrafficPolicy from './l4-traffic-policy.ts'
 import lab from './lab.ts'
 import listenerSet from './listener-set.ts'
 import load from './load.ts'
@@ -64,6 +65,7 @@ export default [
   httpRoute,
   istioGateway,
   joinToken,
+  l4TrafficPolicy,
   lab,
   listenerSet,
   load,

@@ -1,7 +1,8 @@
+import { areUnique } from '../gateway-api.ts'
 import { WORKLOAD_SELECTOR, type WorkloadSelector } from '../istio-fields.ts'
 import { defineKind } from '../kind.ts'
 import type { Resource } from '../resource.ts'
-import { array, object, STATUS, STRING_MAP, STRINGS, string } from '../schema.ts'
+import { array, object, STATUS, STRING_MAP, STRINGS, string, withRules } from '../schema.ts'
 import { TRAFFIC_POLICY, type TrafficPolicy } from '../traffic-policy.ts'
 
 export interface DestinationRuleSubset {
@@ -36,8 +37,14 @@ export default defineKind<DestinationRule>({
       {
         exportTo: STRINGS,
         host: string(),
-        subsets: array(
-          object({ labels: STRING_MAP, name: string(), trafficPolicy: TRAFFIC_POLICY }, { required: ['name'] }),
+        subsets: withRules<readonly DestinationRuleSubset[]>(
+          array(
+            object(
+              { labels: STRING_MAP, name: string({ minLength: 1 }), trafficPolicy: TRAFFIC_POLICY },
+              { required: ['name'] },
+            ),
+          ),
+          { 'duplicate subset names': (subsets) => areUnique(subsets, ({ name }) => name) },
         ),
         trafficPolicy: TRAFFIC_POLICY,
         workloadSelector: WORKLOAD_SELECTOR,

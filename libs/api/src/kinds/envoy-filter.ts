@@ -140,6 +140,23 @@ const MATCH = withRules<EnvoyFilterMatch>(
   },
 )
 
+const HTTP_MANAGER = 'envoy.filters.network.http_connection_manager'
+const ROUTE_CLASS = ['ROUTE_CONFIGURATION', 'VIRTUAL_HOST', 'HTTP_ROUTE']
+
+const filterOf = ({ match }: EnvoyConfigPatch) => match?.listener?.filterChain?.filter
+
+const PATCH_RULES: Readonly<Record<string, (patch: EnvoyConfigPatch) => boolean>> = {
+  'missing patch value for non-remove operation': ({ patch }) =>
+    patch?.operation === 'REMOVE' || patch?.value !== undefined,
+  'filter match has no name to match on': (patch) => !filterOf(patch) || !!filterOf(patch)?.name,
+  'subfilter match can be used with applyTo HTTP_FILTER only': (patch) =>
+    !filterOf(patch)?.subFilter || patch.applyTo === 'HTTP_FILTER',
+  [`subfilter match requires filter match with ${HTTP_MANAGER}`]: (patch) =>
+    !filterOf(patch)?.subFilter || filterOf(patch)?.name === HTTP_MANAGER,
+  'applyTo for http route class objects cannot have non route configuration match': ({ applyTo = '', match = {} }) =>
+    !ROUTE_CLASS.includes(applyTo) || (match.listener ?? match.cluster) === undefined,
+}
+
 /** Raw Envoy configuration: kept for clusters to take; the lab's proxies are no Envoys and pass it over. */
 export default defineKind<EnvoyFilter>({
   group: 'networking.istio.io',
@@ -152,15 +169,21 @@ export default defineKind<EnvoyFilter>({
     spec: withRules<EnvoyFilterSpec>(
       object({
         configPatches: array(
-          object({
-            applyTo: oneOf(...APPLY_TO),
-            match: MATCH,
-            patch: object({
-              filterClass: oneOf('UNSPECIFIED', 'AUTHN', 'AUTHZ', 'STATS'),
-              operation: oneOf(...OPERATIONS),
-              value: ANY_OBJECT,
-            }),
-          }),
+          withRules<EnvoyConfigPatch>(
+            object(
+              {
+                applyTo: oneOf(...APPLY_TO),
+                match: MATCH,
+                patch: object({
+                  filterClass: oneOf('UNSPECIFIED', 'AUTHN', 'AUTHZ', 'STATS'),
+                  operation: oneOf(...OPERATIONS),
+                  value: ANY_OBJECT,
+                }),
+              },
+              { required: ['patch'] },
+            ),
+            PATCH_RULES,
+          ),
         ),
         priority: INT32,
         targetRefs: TARGET_REFS,

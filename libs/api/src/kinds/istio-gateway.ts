@@ -1,7 +1,9 @@
+import { areUnique } from '../gateway-api.ts'
 import { UINT32 } from '../istio-fields.ts'
+import { isNamespaceName, isWildcardDomain } from '../istio-names.ts'
 import { defineKind } from '../kind.ts'
 import type { Resource } from '../resource.ts'
-import { array, object, STATUS, STRING_MAP, STRINGS, string } from '../schema.ts'
+import { array, integer, object, STATUS, STRING_MAP, string, withRules } from '../schema.ts'
 import { SERVER_TLS, type ServerTlsSettings } from '../server-tls.ts'
 
 export interface IstioGatewayServer {
@@ -28,6 +30,19 @@ export interface IstioGatewaySpec {
 
 export type IstioGateway = Resource<IstioGatewaySpec>
 
+const HOST = withRules<string>(string(), {
+  'must be HOST or NAMESPACE/HOST': (text) => {
+    const [namespace, host] = text.includes('/') ? text.split('/') : ['*', text]
+    const isNamespace = namespace === '*' || namespace === '.' || isNamespaceName(namespace!)
+    return isNamespace && isWildcardDomain(host!)
+  },
+})
+
+const SERVER_RULES: Readonly<Record<string, (server: IstioGatewayServer) => boolean>> = {
+  'a port is 1 to 65535, and 0 for a unix socket': ({ port, bind = '' }) =>
+    bind.startsWith('unix://') === (port.number === 0),
+}
+
 /** Istio's own Gateway, older than the Gateway API's: `gateways.networking.istio.io`. */
 export default defineKind<IstioGateway>({
   group: 'networking.istio.io',
@@ -41,21 +56,32 @@ export default defineKind<IstioGateway>({
   schema: object({
     spec: object({
       selector: STRING_MAP,
-      servers: array(
-        object(
-          {
-            bind: string(),
-            defaultEndpoint: string(),
-            hosts: STRINGS,
-            name: string(),
-            port: object(
-              { name: string(), number: UINT32, protocol: string(), targetPort: UINT32 },
-              { required: ['name', 'number', 'protocol'] },
+      servers: withRules<readonly IstioGatewayServer[]>(
+        array(
+          withRules<IstioGatewayServer>(
+            object(
+              {
+                bind: string(),
+                defaultEndpoint: string(),
+                hosts: array(HOST, { minItems: 1 }),
+                name: string(),
+                port: object(
+                  {
+                    name: string(),
+                    number: integer({ minimum: 0, maximum: 65_535 }),
+                    protocol: string({ minLength: 1 }),
+                    targetPort: UINT32,
+                  },
+                  { required: ['name', 'number', 'protocol'] },
+                ),
+                tls: SERVER_TLS,
+              },
+              { required: ['hosts', 'port'] },
             ),
-            tls: SERVER_TLS,
-          },
-          { required: ['hosts', 'port'] },
+            SERVER_RULES,
+          ),
         ),
+        { 'port names in servers must be unique': (servers) => areUnique(servers, ({ port }) => port.name) },
       ),
     }),
     status: STATUS,

@@ -34,6 +34,10 @@ export interface PathReviewStatus {
   readonly summary: string
   /** Of the checkpoint that refused. */
   readonly responseFlags?: string
+  /** What an HTTP client would be answered. */
+  readonly httpStatus?: number
+  /** The smallest changes of policies that would turn the answer round, together. */
+  readonly fix?: readonly string[]
   readonly checkpoints: readonly PathCheckpoint[]
 }
 
@@ -45,6 +49,7 @@ export interface PathCheckpoint {
   readonly saw: string
   readonly reason: string
   readonly responseFlags?: string
+  readonly httpStatus?: number
   readonly policies?: readonly PathPolicy[]
 }
 

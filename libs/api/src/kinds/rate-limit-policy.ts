@@ -46,6 +46,8 @@ export interface GlobalRateLimitSpec {
   readonly timeout?: string
   /** Whether requests are refused when nobody answers. @default false */
   readonly failClosed?: boolean
+  /** Whether answers say what is left: x-ratelimit-limit, -remaining, -reset. @default false */
+  readonly responseHeaders?: boolean
 }
 
 export interface RateLimitPolicySpec {
@@ -109,6 +111,7 @@ export default defineKind<RateLimitPolicy>({
               ),
               timeout: DURATION,
               failClosed: boolean(),
+              responseHeaders: boolean(),
             },
             { required: ['domain', 'service', 'descriptors'] },
           ),

@@ -46,27 +46,30 @@ const KEY_SET_URL = withRules<string>(string({ minLength: 1, maxLength: 2048 }),
 })
 
 const JWT_RULE = withRules<JwtRule>(
-  object({
-    audiences: array(WORD),
-    forwardOriginalToken: boolean(),
-    fromCookies: array(WORD),
-    fromHeaders: array(object({ name: WORD, prefix: string() }, { required: ['name'] })),
-    fromParams: array(WORD),
-    issuer: WORD,
-    jwks: string(),
-    jwks_uri: KEY_SET_URL,
-    jwksUri: KEY_SET_URL,
-    outputClaimToHeaders: array(
-      object(
-        { claim: WORD, header: string({ minLength: 1, pattern: '^[-_A-Za-z0-9]+$' }) },
-        { required: ['claim', 'header'] },
+  object(
+    {
+      audiences: array(WORD),
+      forwardOriginalToken: boolean(),
+      fromCookies: array(WORD),
+      fromHeaders: array(object({ name: WORD, prefix: string() }, { required: ['name'] })),
+      fromParams: array(WORD),
+      issuer: WORD,
+      jwks: string(),
+      jwks_uri: KEY_SET_URL,
+      jwksUri: KEY_SET_URL,
+      outputClaimToHeaders: array(
+        object(
+          { claim: WORD, header: string({ minLength: 1, pattern: '^[-_A-Za-z0-9]+$' }) },
+          { required: ['claim', 'header'] },
+        ),
       ),
-    ),
-    outputPayloadToHeader: string(),
-    presence: oneOf('OPTIONAL', 'REQUIRED'),
-    spaceDelimitedClaims: array(WORD, { maxItems: 64 }),
-    timeout: ISTIO_DURATION,
-  }),
+      outputPayloadToHeader: string(),
+      presence: oneOf('OPTIONAL', 'REQUIRED'),
+      spaceDelimitedClaims: array(WORD, { maxItems: 64 }),
+      timeout: ISTIO_DURATION,
+    },
+    { required: ['issuer'] },
+  ),
   {
     'only one of jwks or jwksUri can be set': ({ jwks, jwksUri, jwks_uri }) =>
       [jwks, jwksUri, jwks_uri].filter((form) => form !== undefined).length <= 1,

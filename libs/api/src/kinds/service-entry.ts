@@ -1,6 +1,8 @@
+import { isIP } from 'node:net'
 import { listCell } from '../cells.ts'
 import { areUnique } from '../gateway-api.ts'
 import { NETWORKING_WORKLOAD_SELECTOR, type NetworkingWorkloadSelector, PORT_NUMBER } from '../istio-fields.ts'
+import { isWildcardDomain } from '../istio-names.ts'
 import { defineKind } from '../kind.ts'
 import type { Resource } from '../resource.ts'
 import { array, object, oneOf, STATUS, STRINGS, string, withRules } from '../schema.ts'
@@ -48,16 +50,18 @@ const PORTS = withRules<readonly ServiceEntryPort[]>(
   { 'port number cannot be duplicated': (ports) => areUnique(ports, ({ number }) => number) },
 )
 
+const HOST = withRules<string>(string(), {
+  'hostname cannot be wildcard': (host) => host !== '*',
+  'must be a host name, which may begin with "*"': isWildcardDomain,
+})
+
 const SPEC = withRules<ServiceEntrySpec>(
   object(
     {
       addresses: array(string({ maxLength: 64 }), { maxItems: 256 }),
       endpoints: array(WORKLOAD_ENTRY, { maxItems: 4096 }),
       exportTo: STRINGS,
-      hosts: array(withRules<string>(string(), { 'hostname cannot be wildcard': (host) => host !== '*' }), {
-        minItems: 1,
-        maxItems: 256,
-      }),
+      hosts: array(HOST, { minItems: 1, maxItems: 256 }),
       location: oneOf('MESH_EXTERNAL', 'MESH_INTERNAL'),
       ports: PORTS,
       resolution: oneOf('NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS'),
@@ -75,6 +79,20 @@ const SPEC = withRules<ServiceEntrySpec>(
       resolution !== 'NONE' || endpoints === undefined,
     'DNS_ROUND_ROBIN mode cannot have multiple endpoints': ({ resolution, endpoints = [] }) =>
       resolution !== 'DNS_ROUND_ROBIN' || endpoints.length <= 1,
+    'DYNAMIC_DNS mode cannot set endpoints': ({ resolution, endpoints }) =>
+      resolution !== 'DYNAMIC_DNS' || endpoints === undefined,
+    'DYNAMIC_DNS mode takes HTTP and TLS ports only': ({ resolution, ports = [] }) =>
+      resolution !== 'DYNAMIC_DNS' ||
+      ports.every(({ protocol = '' }) => /^(http|https|http2|grpc|tls)$/i.test(protocol)),
+    'endpoint addresses must be IP addresses in STATIC mode': ({ resolution, endpoints = [] }) =>
+      resolution !== 'STATIC' ||
+      endpoints.every(({ address }) => address === undefined || isIP(address) !== 0 || address.startsWith('unix://')),
+    'endpoint ports must be named as a port of the entry is': ({ endpoints = [], ports = [] }) =>
+      endpoints.every((endpoint) =>
+        Object.keys(endpoint.ports ?? {}).every((name) => ports.some((port) => port.name === name)),
+      ),
+    'an entry with a unix socket has exactly one port': ({ endpoints = [], ports = [] }) =>
+      ports.length === 1 || endpoints.every(({ address = '' }) => !address.startsWith('unix://')),
   },
 )
 

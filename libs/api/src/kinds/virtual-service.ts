@@ -1,8 +1,9 @@
 import { listCell } from '../cells.ts'
-import { INT32, ISTIO_DURATION, PERCENT, type Percent, UINT32 } from '../istio-fields.ts'
-import { defineKind, type JsonSchema } from '../kind.ts'
+import type { Percent } from '../istio-fields.ts'
+import { defineKind } from '../kind.ts'
 import type { Resource } from '../resource.ts'
-import { array, atMostOneOf, boolean, map, object, oneOf, STATUS, STRING_MAP, STRINGS, string } from '../schema.ts'
+import { object, STATUS } from '../schema.ts'
+import { VIRTUAL_SERVICE_SPEC } from '../virtual-service-schema.ts'
 
 /** One of the three is set; none: any value, but there must be one. */
 export interface StringMatch {
@@ -175,125 +176,6 @@ export interface VirtualServiceSpec {
 
 export type VirtualService = Resource<VirtualServiceSpec>
 
-const MATCH = atMostOneOf(object({ exact: string(), prefix: string(), regex: string() }), 'exact', 'prefix', 'regex')
-
-const DESTINATION = object(
-  { host: string(), port: object({ number: UINT32 }), subset: string() },
-  { required: ['host'] },
-)
-
-const HEADER_OPERATIONS = object({ add: STRING_MAP, remove: STRINGS, set: STRING_MAP })
-const HEADERS = object({ request: HEADER_OPERATIONS, response: HEADER_OPERATIONS })
-const OPTIONAL_BOOLEAN = boolean({ nullable: true })
-const OPTIONAL_UINT32: JsonSchema = { ...UINT32, nullable: true }
-
-const CORS_POLICY = object({
-  allowCredentials: OPTIONAL_BOOLEAN,
-  allowHeaders: STRINGS,
-  allowMethods: STRINGS,
-  allowOrigin: STRINGS,
-  allowOrigins: array(MATCH),
-  exposeHeaders: STRINGS,
-  maxAge: ISTIO_DURATION,
-  unmatchedPreflights: oneOf('UNSPECIFIED', 'FORWARD', 'IGNORE'),
-})
-
-const DIRECT_RESPONSE = object(
-  {
-    body: atMostOneOf(object({ bytes: string({ format: 'byte' }), string: string() }), 'string', 'bytes'),
-    status: UINT32,
-  },
-  { required: ['status'] },
-)
-
-const FAULT = object({
-  abort: atMostOneOf(
-    object({ grpcStatus: string(), http2Error: string(), httpStatus: INT32, percentage: PERCENT }),
-    'httpStatus',
-    'grpcStatus',
-    'http2Error',
-  ),
-  delay: atMostOneOf(
-    object({ exponentialDelay: ISTIO_DURATION, fixedDelay: ISTIO_DURATION, percent: INT32, percentage: PERCENT }),
-    'fixedDelay',
-    'exponentialDelay',
-  ),
-})
-
-const HTTP_MATCH = object({
-  authority: MATCH,
-  gateways: STRINGS,
-  headers: map(MATCH),
-  ignoreUriCase: boolean(),
-  method: MATCH,
-  name: string(),
-  port: UINT32,
-  queryParams: map(MATCH),
-  scheme: MATCH,
-  sourceLabels: STRING_MAP,
-  sourceNamespace: string(),
-  statPrefix: string(),
-  uri: MATCH,
-  withoutHeaders: map(MATCH),
-})
-
-const REDIRECT = atMostOneOf(
-  object({
-    authority: string(),
-    derivePort: oneOf('FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'),
-    port: UINT32,
-    prefixRewrite: string(),
-    redirectCode: UINT32,
-    scheme: string(),
-    uri: string(),
-  }),
-  'port',
-  'derivePort',
-)
-
-const RETRIES = object({
-  attempts: INT32,
-  backoff: ISTIO_DURATION,
-  perTryTimeout: ISTIO_DURATION,
-  retryIgnorePreviousHosts: OPTIONAL_BOOLEAN,
-  retryOn: string(),
-  retryRemoteLocalities: OPTIONAL_BOOLEAN,
-})
-
-const HTTP_ROUTE = object({
-  corsPolicy: CORS_POLICY,
-  delegate: object({ name: string(), namespace: string() }),
-  directResponse: DIRECT_RESPONSE,
-  fault: FAULT,
-  headers: HEADERS,
-  match: array(HTTP_MATCH),
-  mirror: DESTINATION,
-  mirror_percent: OPTIONAL_UINT32,
-  mirrorPercent: OPTIONAL_UINT32,
-  mirrorPercentage: PERCENT,
-  mirrors: array(object({ destination: DESTINATION, percentage: PERCENT }, { required: ['destination'] })),
-  name: string(),
-  redirect: REDIRECT,
-  retries: RETRIES,
-  rewrite: object({
-    authority: string(),
-    uri: string(),
-    uriRegexRewrite: object({ match: string(), rewrite: string() }),
-  }),
-  route: array(object({ destination: DESTINATION, headers: HEADERS, weight: INT32 }, { required: ['destination'] })),
-  timeout: ISTIO_DURATION,
-})
-
-const L4_MATCH = {
-  destinationSubnets: STRINGS,
-  gateways: STRINGS,
-  port: UINT32,
-  sourceLabels: STRING_MAP,
-  sourceNamespace: string(),
-}
-
-const L4_ROUTE = array(object({ destination: DESTINATION, weight: INT32 }, { required: ['destination'] }))
-
 export default defineKind<VirtualService>({
   group: 'networking.istio.io',
   version: 'v1',
@@ -304,19 +186,7 @@ export default defineKind<VirtualService>({
   categories: ['istio-io', 'networking-istio-io'],
   scope: 'Namespaced',
   schema: object({
-    spec: object({
-      exportTo: STRINGS,
-      gateways: STRINGS,
-      hosts: STRINGS,
-      http: array(HTTP_ROUTE),
-      tcp: array(object({ match: array(object({ ...L4_MATCH, sourceSubnet: string() })), route: L4_ROUTE })),
-      tls: array(
-        object(
-          { match: array(object({ ...L4_MATCH, sniHosts: STRINGS }, { required: ['sniHosts'] })), route: L4_ROUTE },
-          { required: ['match'] },
-        ),
-      ),
-    }),
+    spec: VIRTUAL_SERVICE_SPEC,
     status: STATUS,
   }),
   columns: [

@@ -37,33 +37,47 @@ export type WorkloadGroup = Resource<WorkloadGroupSpec>
 const COUNT = integer({ minimum: 0 })
 const METADATA = { ...map(string()), maxProperties: 256 }
 
-const PROBE = atMostOneOf(
-  object({
-    exec: object({ command: array(string({ minLength: 1 })) }, { required: ['command'] }),
-    failureThreshold: COUNT,
-    grpc: object({ port: PORT_NUMBER, service: string() }),
-    httpGet: object(
-      {
-        host: string(),
-        httpHeaders: array(object({ name: string({ pattern: '^[-_A-Za-z0-9]+$' }), value: string() })),
-        path: string(),
-        port: PORT_NUMBER,
-        scheme: withRules<string>(string(), {
-          'scheme must be one of [HTTP, HTTPS]': (scheme) => ['', 'HTTP', 'HTTPS'].includes(scheme),
-        }),
-      },
-      { required: ['port'] },
-    ),
-    initialDelaySeconds: COUNT,
-    periodSeconds: COUNT,
-    successThreshold: COUNT,
-    tcpSocket: object({ host: string(), port: PORT_NUMBER }, { required: ['port'] }),
-    timeoutSeconds: COUNT,
-  }),
-  'httpGet',
-  'tcpSocket',
-  'exec',
-  'grpc',
+const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
+const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/
+
+const LABELS = withRules<Readonly<Record<string, string>>>(METADATA, {
+  'keys and values must be those of labels': (labels) =>
+    Object.entries(labels).every(([key, value]) => LABEL_KEY.test(key) && LABEL_VALUE.test(value)),
+})
+
+const PROBE = withRules<ReadinessProbe>(
+  atMostOneOf(
+    object({
+      exec: object({ command: array(string({ minLength: 1 })) }, { required: ['command'] }),
+      failureThreshold: COUNT,
+      grpc: object({ port: PORT_NUMBER, service: string() }),
+      httpGet: object(
+        {
+          host: string(),
+          httpHeaders: array(object({ name: string({ pattern: '^[-_A-Za-z0-9]+$' }), value: string() })),
+          path: string(),
+          port: PORT_NUMBER,
+          scheme: withRules<string>(string(), {
+            'scheme must be one of [HTTP, HTTPS]': (scheme) => ['', 'HTTP', 'HTTPS'].includes(scheme),
+          }),
+        },
+        { required: ['port'] },
+      ),
+      initialDelaySeconds: COUNT,
+      periodSeconds: COUNT,
+      successThreshold: COUNT,
+      tcpSocket: object({ host: string(), port: PORT_NUMBER }, { required: ['port'] }),
+      timeoutSeconds: COUNT,
+    }),
+    'httpGet',
+    'tcpSocket',
+    'exec',
+    'grpc',
+  ),
+  {
+    'a probe needs a method': ({ httpGet, tcpSocket, exec, grpc }) =>
+      (httpGet ?? tcpSocket ?? exec ?? grpc) !== undefined,
+  },
 )
 
 export default defineKind<WorkloadGroup>({
@@ -79,7 +93,7 @@ export default defineKind<WorkloadGroup>({
     {
       spec: object(
         {
-          metadata: object({ annotations: METADATA, labels: METADATA }),
+          metadata: object({ annotations: METADATA, labels: LABELS }),
           probe: PROBE,
           template: WORKLOAD_TEMPLATE,
         },

@@ -12,7 +12,7 @@ export interface Call {
   readonly data?: Readonly<Record<string, string | null>>
   readonly sentAt: number
   readonly answeredAt: number
-  /** Undefined: the server died. */
+  /** Undefined: the server died, and nobody knows. */
   readonly answer: Answered | undefined
 }
 
@@ -77,6 +77,8 @@ export class ApiHistory {
     if (verb === 'list') return status === 200 && this.#isList(body, sentAt, answeredAt)
     if (status === 404) return verb !== 'create' && at((object) => object === undefined)
     if (status === 409) return this.#isConflict(call, at)
+    // Nothing may come of it: an event that nobody else claims is a phantom.
+    if (status === 507) return verb !== 'get'
     if (status !== 200 && status !== 201) return false
     if (verb === 'get') return at((object) => isDeepStrictEqual(object, body))
     const event = this.#effectOf(call, claimed)

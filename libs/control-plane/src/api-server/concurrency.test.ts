@@ -27,6 +27,8 @@ interface Ground {
   readonly store: Store
   /** The store as a new process finds it when this one is killed now. */
   restart(): Promise<Store>
+  /** Where a full disk can be had. */
+  readonly fill?: (isFull: boolean) => void
 }
 
 describe.each([
@@ -85,7 +87,11 @@ class ApiRun {
     }
     const watching = this.#watchers.map((watcher) => watcher.run(stop.signal))
     const clients = Array.from({ length: CLIENTS }, (_, index) => this.#client(this.#random.fork(`client ${index}`)))
-    await Promise.all([...clients, this.#killer(this.#random.fork('killer'))])
+    await Promise.all([
+      ...clients,
+      this.#killer(this.#random.fork('killer')),
+      this.#filler(this.#random.fork('filler')),
+    ])
     for (const watcher of this.#watchers) watcher.hurry()
     await sleep(this.clock, 5_000)
     stop.abort()
@@ -114,6 +120,15 @@ class ApiRun {
       const store = await this.#ground.restart()
       expect(store.list(TYPE)).toEqual([...this.#history.stateAt(store.revision).values()].sort(byName))
       this.#api = this.#serve(store)
+    }
+  }
+
+  async #filler(random: Random): Promise<void> {
+    for (let times = this.#ground.fill ? random.integer(3) : 0; times > 0; times -= 1) {
+      await sleep(this.clock, random.integer(2_000))
+      this.#ground.fill!(true)
+      await sleep(this.clock, random.integer(500))
+      this.#ground.fill!(false)
     }
   }
 
@@ -165,7 +180,10 @@ function byName(a: { metadata: { name: string } }, b: { metadata: { name: string
 /** It lives on in its process: only the server is another. */
 function memoryGround(): Ground {
   const store = new MemoryStore({ historyEventsMax: HISTORY_EVENTS })
-  return { store, restart: async () => store }
+  const fill = (isFull: boolean) => {
+    store.isFull = isFull
+  }
+  return { store, restart: async () => store, fill }
 }
 
 /** The files as they are at the moment, opened by another. */

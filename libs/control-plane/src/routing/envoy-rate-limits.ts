@@ -127,6 +127,7 @@ function rateLimitService(config: Json): RateLimitService | undefined {
     authority: text(envoy.authority) || (cluster.split('|').at(-1) ?? cluster),
     timeoutMs: parseDuration(text(config.timeout)) || TIMEOUT_MS_DEFAULT,
     failureModeDeny: field(config, 'failure_mode_deny') === true,
+    rateLimitHeaders: field(config, 'enable_x_ratelimit_headers') === 'DRAFT_VERSION_03',
   }
 }
 

@@ -57,6 +57,7 @@ describe('which policies hold at a waypoint', () => {
     ],
     ['its class, from anywhere else', policy(ref('GatewayClass', 'istio-waypoint')), false],
     ['the service', policy(ref('Service', 'reviews', '')), true],
+    ['the service, its group spelt out', policy(ref('Service', 'reviews', 'core')), true],
     ['the service, in the older form', policy({ targetRef: { kind: 'Service', name: 'reviews' } }), true],
     ['another service', policy(ref('Service', 'ratings', '')), false],
     ['workloads by a selector', policy({ selector: { matchLabels: { app: 'reviews' } } }), false],
@@ -123,7 +124,7 @@ describe('rate limits', () => {
   const target = { targetRefs: [{ kind: 'Service', name: 'reviews' }] }
   const filtersOf = (objects: readonly [KnownType, Resource][]) => {
     const [chain] = chainsAmong(objects)
-    return { filters: chain?.http?.virtualHosts[0]?.routes[0]?.filters, service: chain?.http?.rateLimitService }
+    return { filters: chain?.http?.virtualHosts[0]?.routes[0]?.filters, service: chain?.http?.rateLimit }
   }
 
   it.each<[string, object, object]>([
@@ -196,6 +197,7 @@ describe('rate limits', () => {
       cluster: 'outbound|8081||ratelimit.infra.svc.cluster.local',
       timeoutMs: 20,
       failureModeDeny: false,
+      rateLimitHeaders: false,
     })
   })
 
@@ -318,7 +320,7 @@ describe('rate limits', () => {
     ])
     expect(asked).toEqual({
       ...{ domain: 'd', cluster: 'outbound|8081||ratelimit.default.svc.cluster.local', timeoutMs: 10_000 },
-      ...{ authority: 'ratelimit.default.svc.cluster.local', failureModeDeny: true },
+      ...{ authority: 'ratelimit.default.svc.cluster.local', failureModeDeny: true, rateLimitHeaders: false },
     })
     expect(filters?.['rate-limit']?.rateLimits).toEqual([
       {

@@ -63,6 +63,7 @@ export function policyRateLimits(policy: RateLimitPolicy, { mesh }: Pick<Transla
         authority: host ?? '',
         timeoutMs: parseDuration(global.timeout ?? '') || TIMEOUT_MS_DEFAULT,
         failureModeDeny: global.failClosed ?? false,
+        rateLimitHeaders: global.responseHeaders ?? false,
       },
     }),
   }
@@ -166,7 +167,7 @@ export function withRateLimits(manager: HttpConnectionManager, { envoy, own }: L
   if (isEmpty) return manager
   return {
     ...manager,
-    ...(merged.service && { rateLimitService: merged.service }),
+    ...(merged.service && { rateLimit: merged.service }),
     virtualHosts: manager.virtualHosts.map((host) => ({
       ...host,
       routes: host.routes.map((route) => limited(route, { ...merged, ...envoy.routes.get(route.name) })),

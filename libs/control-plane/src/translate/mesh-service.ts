@@ -1,8 +1,9 @@
 import type { Service as KubernetesService } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type Service } from '@ambient-lab/xds'
-import { NAMESPACES, SERVICES } from '../stored-kinds.ts'
+import { L4_TRAFFIC_POLICIES, NAMESPACES, SERVICES } from '../stored-kinds.ts'
 import { appProtocolOf } from './app-protocol.ts'
 import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
+import { l4PolicyOf, l4Traffic, targetedByL4Policy } from './l4-traffic.ts'
 import { serviceLoadBalancing } from './load-balancing.ts'
 import { serviceHostname } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
@@ -19,7 +20,11 @@ export default defineTranslation({
     const service = meshService(object, view)
     return service ? [{ name: `${service.namespace}/${service.hostname}`, resource: { service } }] : []
   },
-  dependencies: { [NAMESPACES]: ofNamespace, ...attachedToWaypoint(SERVICES) },
+  dependencies: {
+    [NAMESPACES]: ofNamespace,
+    [L4_TRAFFIC_POLICIES]: targetedByL4Policy,
+    ...attachedToWaypoint(SERVICES),
+  },
 })
 
 export function meshService(object: KubernetesService, view: TranslationView): Service | undefined {
@@ -29,6 +34,7 @@ export function meshService(object: KubernetesService, view: TranslationView): S
   const namespaceObject = view.namespace(namespace)
   const loadBalancing = serviceLoadBalancing(object, namespaceObject)
   const { clusterDomain, network } = view.mesh
+  const policy = l4PolicyOf(view, object)
   return {
     name: metadata.name,
     namespace,
@@ -49,6 +55,7 @@ export function meshService(object: KubernetesService, view: TranslationView): S
     canonical: true,
     ingressUseWaypoint: ingressUseWaypoint(metadata.labels, namespaceObject?.metadata.labels) ?? false,
     visibility: 'PUBLIC',
+    ...(policy && { l4Traffic: l4Traffic(policy) }),
   }
 }
 

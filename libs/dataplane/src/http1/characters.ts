@@ -5,8 +5,11 @@ const ALPHA_DIGIT = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 /** RFC 9110 §5.6.2: characters of methods, field names and chunk extensions. */
 export const TOKEN = tableOf(`!#$%&'*+-.^_\`|~${ALPHA_DIGIT}`)
 
-/** Visible ASCII: what a request target may have. RFC 3986 forbids some of them; Envoy and llhttp let them pass. */
-export const TARGET = tableOfRange(0x21, 0x7e)
+/**
+ * Visible ASCII: what a request target may have, without the `#` of a fragment. RFC 3986 forbids some more; Envoy and
+ * llhttp let them pass.
+ */
+export const TARGET = tableOfRange(0x21, 0x7e, '#')
 
 /** RFC 9110 §5.5, and reason phrases: visible characters, space, tab, and obs-text, which Envoy and llhttp let pass. */
 export const FIELD_VALUE = tableOfRange(0x20, 0xff, '\x7f', '\t')
@@ -31,6 +34,8 @@ export const TAB = 9
 export const LF = 10
 export const CR = 13
 export const SPACE = 32
+export const HASH = 35
+export const COLON = 58
 
 /** Whether every character of `text` is of the class. True for an empty text. */
 export function consistsOf(table: Uint8Array, text: string): boolean {

@@ -169,7 +169,7 @@ export class RequestEncoder extends MessageEncoder {
     assert(framing !== 'until-close', 'a request that ends with its connection could not be answered')
     if (!consistsOf(TOKEN, method) || method === '') notEncodable('method', method)
     if (!consistsOf(TARGET, target) || target === '') notEncodable('target', target)
-    const own = `${framingField(request, !hasNoBodyByNature(method))}${connectionField(keepAlive, upgrade, '')}`
+    const own = `${framingField(request, !BODILESS_METHODS.has(method))}${connectionField(keepAlive, upgrade, '')}`
     return this.begin(serialize(`${method} ${target} HTTP/1.1\r\n`, headers, own), { framing, contentLength })
   }
 }
@@ -235,9 +235,7 @@ function connectionField(keepAlive: boolean, upgrade: string | undefined, keepAl
 }
 
 /** Methods that need no `content-length: 0` to say that they have no body, as Envoy has it. */
-function hasNoBodyByNature(method: string): boolean {
-  return ['GET', 'HEAD', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE'].includes(method)
-}
+const BODILESS_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE'])
 
 function hasBody(status: number, method: string): boolean {
   return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 304

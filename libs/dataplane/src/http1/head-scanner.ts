@@ -1,5 +1,5 @@
 import { KiB } from '@ambient-lab/std'
-import { CR, FIELD_VALUE, LF, SPACE, TAB, TARGET, TOKEN } from './characters.ts'
+import { COLON, CR, FIELD_VALUE, HASH, LF, SPACE, TAB, TARGET, TOKEN } from './characters.ts'
 import { Refusal } from './errors.ts'
 import { HeaderNames, lowerName } from './header-names.ts'
 
@@ -39,7 +39,6 @@ const VIEW_BYTES_MIN = 128
 /** Of a value, while there has been nothing but white space. */
 const UNKNOWN = -1
 const DIGIT_0 = 48
-const COLON = 58
 
 /** One for the process: names that one connection met are known to the next. */
 const names = new HeaderNames()
@@ -108,10 +107,11 @@ export class HeadScanner {
           const byte = bytes[at]!
           if (TOKEN[byte] === 1) {
             if (this.count === this.#headersMax) refuse('TOO_MANY_HEADERS')
+            if (view === undefined && end - at >= VIEW_BYTES_MIN) view = viewOf(bytes)
             // Who sends many heads sends the same names in the same places: what is still here from the head before.
-            const length = names.lengthAt(this.ids[this.count]!, bytes, at, end)
-            if (length > 0 && bytes[at + length] === COLON) {
-              at += length + 1
+            const length = view === undefined ? 0 : names.lengthAt(this.ids[this.count]!, view, at, end)
+            if (length > 0) {
+              at += length
               this.#start = UNKNOWN
               state = VALUE
             } else {
@@ -144,7 +144,6 @@ export class HeadScanner {
             if (at === end) break
             this.#start = at - base
           }
-          if (view === undefined && end - at >= VIEW_BYTES_MIN) view = viewOf(bytes)
           at = endOfValue(view, bytes, at, end)
           if (at === end) break
           if (bytes[at] !== CR) refuse(bytes[at] === LF ? 'LINE_END_INVALID' : 'HEADER_VALUE_INVALID')
@@ -183,6 +182,7 @@ export class HeadScanner {
           while (at < end && TARGET[bytes[at]!] === 1) at += 1
           if (at === end) break
           this.targetEnd = at - base
+          if (bytes[at] === HASH) refuse('TARGET_FRAGMENT')
           if (bytes[at] !== SPACE || this.targetEnd === this.targetStart) refuse('TARGET_INVALID')
           at += 1
           this.#start = at - base
@@ -302,7 +302,7 @@ function viewOf(bytes: Uint8Array): DataView {
 
 /**
  * Two bytes of three are of values: four at a time, all of them neither below a space nor DEL (the usual test for a
- * byte less than n within a word). What the test stops at, such as a tab, is looked at alone.
+ * byte less than n within a word, whose lowest hit is exact). What it stops at, such as a tab, is looked at alone.
  */
 function endOfValue(view: DataView | undefined, bytes: Uint8Array, from: number, end: number): number {
   let at = from
@@ -310,7 +310,11 @@ function endOfValue(view: DataView | undefined, bytes: Uint8Array, from: number,
     for (const last = end - 4; at <= last; at += 4) {
       const word = view.getInt32(at, true)
       const noDel = word ^ 0x7f7f7f7f
-      if ((((word - 0x20202020) & ~word) | ((noDel - 0x01010101) & ~noDel)) & 0x80808080) break
+      const hits = (((word - 0x20202020) & ~word) | ((noDel - 0x01010101) & ~noDel)) & 0x80808080
+      if (hits !== 0) {
+        at += (31 - Math.clz32(hits & -hits)) >> 3
+        break
+      }
     }
   }
   while (at < end && FIELD_VALUE[bytes[at]!] === 1) at += 1

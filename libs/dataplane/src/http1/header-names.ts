@@ -1,4 +1,4 @@
-import { LOWER } from './characters.ts'
+import { COLON, LOWER } from './characters.ts'
 import { HEADER_NAME_KEPT_LENGTH_MAX, HEADER_NAMES_KEPT } from './limits.ts'
 
 /** Fields that decide how a message is framed or routed: the ids that decoders switch on. 0 is any other. */
@@ -64,6 +64,7 @@ export class HeaderNames {
   readonly #slots = new Uint16Array(SLOTS)
   /** The bytes of the name with the id at the same place, and its length. */
   readonly #bytes: Uint8Array[] = [new Uint8Array(0)]
+  readonly #patterns: Int32Array[] = [new Int32Array(0)]
   readonly #namesMax: number
 
   constructor() {
@@ -85,11 +86,18 @@ export class HeaderNames {
     return this.#keep(lowerName(bytes, start, end))
   }
 
-  /** @returns the length of the name with this id when it stands at `at` with something behind it, otherwise 0 */
-  lengthAt(id: number, bytes: Uint8Array, at: number, end: number): number {
-    const name = this.#bytes[id]!
-    const { length } = name
-    return at + length < end && isName(name, bytes, at, length) ? length : 0
+  /**
+   * Whether the name with this id and its colon stand at `at`: four characters at a time.
+   * @param view of the bytes, up to `end` at least
+   * @returns their length, or 0
+   */
+  lengthAt(id: number, view: DataView, at: number, end: number): number {
+    const pattern = this.#patterns[id]!
+    if (at + 2 * pattern.length > end) return 0
+    for (let index = 0, from = at; index < pattern.length; index += 2, from += 4) {
+      if (((view.getInt32(from, true) ^ pattern[index]!) & pattern[index + 1]!) !== 0) return 0
+    }
+    return pattern.length === 0 ? 0 : this.#bytes[id]!.length + 1
   }
 
   nameOf(id: number): string {
@@ -105,6 +113,7 @@ export class HeaderNames {
       if (this.#slots[slot] === 0) {
         this.#slots[slot] = this.#names.length
         this.#bytes.push(bytes)
+        this.#patterns.push(patternOf(bytes))
         return this.#names.push(name) - 1
       }
       slot = (slot + 1) & (SLOTS - 1)
@@ -117,6 +126,23 @@ export function lowerName(bytes: Uint8Array, start: number, end: number): string
   let name = ''
   for (let at = start; at < end; at += 1) name += String.fromCharCode(LOWER[bytes[at]!]!)
   return name
+}
+
+/**
+ * A name in lower case and its colon as words: what is there, and the bits that count. Of letters those count that
+ * both cases share; nothing but the letter has them.
+ */
+function patternOf(name: Uint8Array): Int32Array {
+  const words = (name.length + 4) >> 2
+  const pattern = new Int32Array(2 * words)
+  for (let at = 0; at <= name.length; at += 1) {
+    const byte = name[at] ?? COLON
+    const isLetter = byte >= 97 && byte <= 122
+    const shift = (at & 3) << 3
+    pattern[2 * (at >> 2)]! |= byte << shift
+    pattern[2 * (at >> 2) + 1]! |= (isLetter ? 0xdf : 0xff) << shift
+  }
+  return pattern
 }
 
 function hash(length: number, first: number, middle: number, last: number): number {

@@ -175,10 +175,12 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
           continue
         }
         this.#at = 0
-        this.#chunk = this.#queue.shift() ?? NOTHING
-        if (this.#chunk !== NOTHING) continue
-        if (this.#ended) this.#finish()
-        break
+        if (this.#queue.length === 0) {
+          this.#chunk = NOTHING
+          if (this.#ended) this.#finish()
+          break
+        }
+        this.#chunk = this.#queue.shift()!
       }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error

@@ -31,13 +31,12 @@ export interface RequestTarget {
   readonly path: string
 }
 
-/** @throws Refusal TARGET_INVALID, TARGET_SCHEME_INVALID, TARGET_FRAGMENT */
+/** @param target without fragment @throws Refusal TARGET_INVALID, TARGET_SCHEME_INVALID */
 export function parseRequestTarget(method: string, target: string): RequestTarget {
   if (method === 'CONNECT') {
     if (!AUTHORITY_WITH_PORT.test(target)) throw new Refusal('TARGET_INVALID')
     return { scheme: undefined, authority: target, path: '' }
   }
-  if (target.includes('#')) throw new Refusal('TARGET_FRAGMENT')
   if (target.startsWith('/') || (method === 'OPTIONS' && target === '*')) {
     return { scheme: undefined, authority: undefined, path: target }
   }

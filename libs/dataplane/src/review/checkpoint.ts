@@ -1,6 +1,7 @@
 import type { SvidState } from '@ambient-lab/pki'
 import type { Checkpoint, CheckpointName } from '@ambient-lab/xds'
 import type { Rejection } from '../errors.ts'
+import type { LocalReply } from '../waypoint/local-replies.ts'
 import { OUTCOMES } from '../ztunnel/response-flags.ts'
 
 /** Makes the checkpoints of one decider. */
@@ -22,6 +23,21 @@ export class CheckpointWriter {
 
   denied(point: CheckpointName, saw: string, { code, reason }: Rejection): Checkpoint {
     return { point, at: this.#at, verdict: 'denied', saw, reason, responseFlags: OUTCOMES[code].flag }
+  }
+
+  /** A refusal that is no ztunnel's, and so has no code of its table. */
+  refused(
+    point: CheckpointName,
+    saw: string,
+    reason: string,
+    more: Pick<Checkpoint, 'httpStatus' | 'responseFlags'>,
+  ): Checkpoint {
+    return { point, at: this.#at, verdict: 'denied', saw, reason, ...more }
+  }
+
+  /** A refusal that a waypoint answers by itself. */
+  answered(point: CheckpointName, saw: string, { status, flag, details, body }: LocalReply): Checkpoint {
+    return this.refused(point, saw, body || details, { httpStatus: status, ...(flag && { responseFlags: flag }) })
   }
 
   /** Whether a workload has a certificate to show. */

@@ -89,8 +89,10 @@ export class MuxStream implements ByteStream {
     assert(!this.#ended, 'write after end')
     const sent = this.#unsent ? 0 : this.#owner.sendNow(this, chunk)
     if (sent < chunk.length) {
-      this.write(new Uint8Array(sent === 0 ? chunk : chunk.subarray(sent)))
-      if (this.bufferedBytes >= SEND_COPIED_HIGH_MARK_BYTES) this.#starved = true
+      this.#unsent ??= new ByteQueue()
+      this.#unsent.pushCopy(sent === 0 ? chunk : chunk.subarray(sent))
+      if (this.sendWindow > 0) this.#owner.onSendable(this)
+      if (this.#unsent.bytes >= SEND_COPIED_HIGH_MARK_BYTES) this.#starved = true
     } else if (!this.#owner.hasRoom(this)) {
       this.#starved = true
     }
@@ -183,7 +185,7 @@ export class MuxStream implements ByteStream {
       return
     }
     this.#unread ??= new ByteQueue()
-    this.#unread.push(new Uint8Array(piece))
+    this.#unread.pushCopy(piece)
   }
 
   onPeerEnd(): void {
@@ -202,6 +204,8 @@ export class MuxStream implements ByteStream {
     this.#closed = true
     this.#closeReason = reason
     this.#owner.onConsumed(this.#unread?.bytes ?? 0)
+    this.#unread?.clear()
+    this.#unsent?.clear()
     this.#unread = undefined
     this.#unsent = undefined
     this.#owner.onGone(this)
@@ -211,9 +215,11 @@ export class MuxStream implements ByteStream {
   #deliver(): void {
     const sink = this.#sink
     while (sink && this.#unread && !this.#paused) {
-      const piece = this.#unread.shift()!
-      if (this.#unread.bytes === 0) this.#unread = undefined
-      sink.onData(piece)
+      const unread = this.#unread
+      const piece = unread.shift()!
+      if (unread.bytes === 0) this.#unread = undefined
+      deliverBorrowed(sink, piece)
+      unread.settle()
       this.#consumed(piece.length)
     }
     if (!sink || this.#unread || this.#paused || this.#closed || !this.#peerEnded || this.#endDelivered) return

@@ -7,8 +7,8 @@ import {
   createServer as createTlsServer,
   type TLSSocket,
 } from 'node:tls'
-import type { X509Svid } from '@ambient-lab/pki'
-import { systemClock, VirtualClock } from '@ambient-lab/std'
+import { parseRevocationLists, Revocations, type X509Svid } from '@ambient-lab/pki'
+import { CodedError, systemClock, VirtualClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
@@ -106,6 +106,38 @@ describe('WsMtlsTransport: who may be the peer', () => {
     expect(sessions).toEqual([])
   })
 
+  it('closes the tunnels of a certificate that is taken back, and refuses it from then on; others are unharmed', async () => {
+    const svids = new TestSvids()
+    svids.client.set('other', certificates.svid('default/other'))
+    const revocations = new Revocations()
+    const transport = new WsMtlsTransport({ clock: systemClock, svids, revocations })
+    const sessions: TunnelSession[] = []
+    const listener = await transport.listen({ host: '127.0.0.1', port: 0, node: 'node-b' }, (session) => {
+      session.onConnect((one) => one.accept(''))
+      sessions.push(session)
+    })
+    cleanUp.push(() => listener[Symbol.asyncDispose]())
+    const client = new WsMtlsTransport({ clock: systemClock, svids })
+    const target = targetOf(listener)
+    const bad = await client.dial(target)
+    const { stream } = await bad.connect(REQUEST)
+    const recorder = new Recorder()
+    stream.start(recorder)
+    const good = await client.dial({ ...target, source: certificates.id('default/other') })
+    await eventually(() => sessions.length === 2)
+    const { leaf, chain, bundle } = await svids.clientSvid(target.source)
+    const reasons: string[] = []
+    for (const session of sessions) session.onClose(({ code }) => reasons.push(code))
+    const pem = certificates.authority.revocationList([leaf.serialNumber])
+    revocations.replace(parseRevocationLists(pem, [...bundle.roots, ...chain.slice(1)]))
+    await eventually(() => recorder.isClosed)
+    expect(reasons).toEqual(['CERTIFICATE_REVOKED'])
+    expect(good.acceptsStreams).toBe(true)
+    await expect(client.dial(target)).rejects.toMatchObject({ code: 'UPGRADE_REFUSED' })
+    expect(revocations.rejected).toBe(2)
+    good.close(new CodedError('SESSION_CLOSED', 'the test is over'))
+  })
+
   it('cannot be told a certificate whose key the peer does not have', () => {
     const { chainPem, privateKeyPem } = certificates.mismatched('default/curl')
     expect(() => connectTls({ cert: chainPem, key: privateKeyPem })).toThrow(/key values mismatch/)
@@ -116,6 +148,39 @@ describe('WsMtlsTransport: who may be the peer', () => {
     const socket = dialTls(listener, certificates.svid('default/curl'), { maxVersion: 'TLSv1.2' })
     await closed(socket)
     await eventually(() => expect(lines).toMatchObject([{ code: 'TLS_FAILED' }]))
+  })
+
+  it('tells a peer that speaks another protocol so in the handshake', async () => {
+    const { listener, lines } = await listen()
+    const socket = dialTls(listener, certificates.svid('default/curl'), { ALPNProtocols: ['h2'] })
+    const [error] = await once(socket, 'error')
+    expect(error).toMatchObject({ code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL' })
+    await eventually(() => expect(lines).toMatchObject([{ code: 'TLS_FAILED' }]))
+  })
+
+  it.each([{}, { ALPNProtocols: ['http/1.1'] }])('takes a peer that offers %o', async (options) => {
+    const { listener, sessions } = await listen()
+    dialTls(listener, certificates.svid('default/curl'), options).write(upgradeRequest())
+    await eventually(() => sessions.length === 1)
+  })
+
+  it('keeps other tunnels unharmed by a peer that breaks the rules', async () => {
+    const { transport, listener, sessions, incoming } = await listen()
+    const good = await transport.dial(targetOf(listener))
+    const connecting = good.connect(REQUEST)
+    await eventually(() => incoming.length === 1)
+    const far = new Recorder()
+    incoming[0]!.accept('').start(far)
+    const { stream } = await connecting
+    stream.start(new Recorder())
+    const vandal = dialTls(listener, certificates.svid('default/curl'))
+    vandal.write(upgradeRequest())
+    await eventually(() => sessions.length === 2)
+    const farewell = readAll(vandal)
+    vandal.write(Buffer.from([0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 3, 0, 0, 0, 1]))
+    await farewell
+    stream.write(Buffer.from('still here'))
+    await eventually(() => far.content.toString() === 'still here')
   })
 
   it('does not resume sessions', async () => {

@@ -1,7 +1,7 @@
-import { constants } from 'node:crypto'
+import { constants, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
-import { peerIdentity, type SpiffeId } from '@ambient-lab/pki'
+import { peerIdentity, type Revocations, type SpiffeId } from '@ambient-lab/pki'
 import { type CancelTimer, type Clock, CodedError, errorCode, errorMessage } from '@ambient-lab/std'
 import type { Logger } from '@ambient-lab/telemetry'
 import { ADDRESS_IN_USE, CONNECT_TIMEOUT } from '../stream/errors.ts'
@@ -15,10 +15,15 @@ import { MuxSession } from './mux-session.ts'
 import type { DialTarget, ListenOptions, Transport, TransportListener, TunnelSession } from './transport.ts'
 import { acceptUpgrade, refuseUpgrade, requestUpgrade } from './upgrade.ts'
 
+/** WebSocket begins as HTTP/1.1; who offers only something else, as a real ztunnel does, is told so in the handshake. */
+const ALPN = ['http/1.1']
+
 export interface WsMtlsTransportComponents {
   readonly clock: Clock
   readonly svids: SvidLookup
   readonly links?: LinkConditions
+  /** @default nothing was taken back */
+  readonly revocations?: Revocations
   /** Gets one line for each peer that is not let in. */
   readonly log?: Pick<Logger, 'warn'>
 }
@@ -27,9 +32,12 @@ export interface WsMtlsTransportComponents {
 export class WsMtlsTransport implements Transport {
   readonly #components: WsMtlsTransportComponents
   readonly #contexts = new SecureContexts()
+  /** Those that stand, with the certificate of their peer. */
+  readonly #peers = new Map<MuxSession, X509Certificate>()
 
   constructor(components: WsMtlsTransportComponents) {
     this.#components = components
+    components.revocations?.onChange.on(() => this.#closeRevoked())
   }
 
   async dial(target: DialTarget, signal?: AbortSignal): Promise<TunnelSession> {
@@ -49,6 +57,7 @@ export class WsMtlsTransport implements Transport {
       const secure = await this.#handshake(raw, target, svid)
       socket = secure
       const remote = authorizePeer(secure, { identities: target.expectedIds })
+      this.#components.revocations?.check(secure.getPeerX509Certificate())
       await requestUpgrade(secure, { host: target.serverName, node: target.fromNode })
       either.throwIfAborted()
       return this.#session(secure, 'client', svid.id, remote, target.serverName, [target.fromNode, target.toNode])
@@ -76,6 +85,7 @@ export class WsMtlsTransport implements Transport {
       // We judge the peer ourselves, so that each way to fail has its own code and line.
       rejectUnauthorized: false,
       minVersion: 'TLSv1.3',
+      ALPNProtocols: ALPN,
       secureOptions: constants.SSL_OP_NO_TICKET,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       noDelay: true,
@@ -85,7 +95,7 @@ export class WsMtlsTransport implements Transport {
     const accept = async (secure: TLSSocket): Promise<MuxSession> => {
       const serverName = typeof secure.servername === 'string' ? secure.servername : ''
       const local = presentedId(secure, serverName)
-      const remote = admitPeer(secure, local)
+      const remote = admitPeer(secure, local, this.#components.revocations)
       const { node } = await acceptUpgrade(secure)
       return this.#session(secure, 'server', local, remote, serverName, [options.node, node])
     }
@@ -99,6 +109,7 @@ export class WsMtlsTransport implements Transport {
       socket: raw,
       servername: target.serverName,
       secureContext: this.#contexts.get(svid),
+      ALPNProtocols: ALPN,
       // Chain and identity are judged by authorizePeer: the server's name is no host name of its certificate.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
@@ -130,8 +141,25 @@ export class WsMtlsTransport implements Transport {
       { carrier: links?.shape(stream, ownNode, otherNode) ?? stream, clock },
       { role, local, remote, serverName, remoteAddress: peerAddress(secure) },
     )
+    const leaf = secure.getPeerX509Certificate()
+    if (leaf && this.#components.revocations) {
+      this.#peers.set(session, leaf)
+      session.onClose(() => this.#peers.delete(session))
+    }
     if (role === 'client') session.start()
     return session
+  }
+
+  /** Streams of these sessions end with the reason, and so do the connections that they carry. */
+  #closeRevoked(): void {
+    for (const [session, leaf] of [...this.#peers]) {
+      try {
+        this.#components.revocations?.check(leaf)
+      } catch (error) {
+        if (!CodedError.is(error)) throw error
+        session.close(error)
+      }
+    }
   }
 }
 
@@ -245,11 +273,13 @@ function presentedId(secure: TLSSocket, serverName: string): SpiffeId {
 }
 
 /** Lets a peer of our trust domain in; tells another in its handshake why not, before it has said anything. */
-function admitPeer(secure: TLSSocket, local: SpiffeId): SpiffeId {
+function admitPeer(secure: TLSSocket, local: SpiffeId, revocations: Revocations | undefined): SpiffeId {
   if (secure.isSessionReused())
     throw tunnelError('TLS_FAILED', 'resumed sessions are not taken', { origin: 'downstream' })
   try {
-    return authorizePeer(secure, { trustDomain: local.trustDomain })
+    const remote = authorizePeer(secure, { trustDomain: local.trustDomain })
+    revocations?.check(secure.getPeerX509Certificate())
+    return remote
   } catch (error) {
     if (CodedError.is(error)) refuseUpgrade(secure, error.code)
     throw error

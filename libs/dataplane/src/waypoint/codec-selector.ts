@@ -1,4 +1,4 @@
-import type { CodedError } from '@ambient-lab/std'
+import type { CancelTimer, CodedError } from '@ambient-lab/std'
 import type { ByteSink } from '../stream/byte-stream.ts'
 import { HttpConnection, type HttpConnectionInit } from './http-connection-manager.ts'
 import { Http2Connection } from './http2-connection.ts'
@@ -11,17 +11,21 @@ export class CodecSelector implements ByteSink {
   /** As long as the bytes could be those of a preface. */
   #held: Uint8Array | undefined
   #connection: HttpConnection | Http2Connection | undefined
-  #draining = false
+  #cancelDrain: CancelTimer | undefined
+  #drainGraceMs: number | undefined
 
   constructor(init: HttpConnectionInit) {
     this.#init = { ...init, isStarted: true }
     init.stream.start(this)
   }
 
-  drain(): void {
-    this.#draining = true
-    if (this.#connection) this.#connection.drain()
-    else this.#init.stream.end()
+  /** @param idleGraceMs how long a connection without a request is left alone */
+  drain(idleGraceMs: number): void {
+    this.#drainGraceMs = idleGraceMs
+    if (this.#connection) return this.#connection.drain(idleGraceMs)
+    this.#cancelDrain = this.#init.clock.schedule(idleGraceMs, () => {
+      if (!this.#connection) this.#init.stream.end()
+    })
   }
 
   cut(reason: CodedError): void {
@@ -39,7 +43,7 @@ export class CodecSelector implements ByteSink {
     }
     this.#held = undefined
     this.#connection = isPreface ? new Http2Connection(this.#init) : new HttpConnection(this.#init)
-    if (this.#draining) this.#connection.drain()
+    if (this.#drainGraceMs !== undefined) this.#connection.drain(this.#drainGraceMs)
     this.#connection.onData(bytes)
   }
 
@@ -53,6 +57,7 @@ export class CodecSelector implements ByteSink {
   }
 
   onClose(reason: CodedError | undefined): void {
+    this.#cancelDrain?.()
     if (this.#connection) this.#connection.onClose(reason)
     else this.#init.onClosed()
   }

@@ -176,8 +176,15 @@ const filterChain = object({
       jwt: optional(object({ providers: list(object({ name: string, issuer: string, audiences: list(string) })) })),
       authorization: optional(list(authorization)),
       extAuthz: optional(list(extAuthz)),
-      rateLimitService: optional(
-        object({ domain: string, cluster: string, authority: string, timeoutMs: duration, failureModeDeny: boolean }),
+      rateLimit: optional(
+        object({
+          domain: string,
+          cluster: string,
+          authority: string,
+          timeoutMs: duration,
+          failureModeDeny: boolean,
+          rateLimitHeaders: boolean,
+        }),
       ),
     }),
   ),

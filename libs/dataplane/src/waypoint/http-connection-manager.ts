@@ -57,6 +57,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   #movedBytes = 0
   #cancelWatch: CancelTimer
   #cancelLinger: CancelTimer | undefined
+  #cancelDrain: CancelTimer | undefined
 
   constructor(init: HttpConnectionInit) {
     this.#init = init
@@ -74,10 +75,16 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     return this.#current === undefined
   }
 
-  /** Closes when the request in flight is answered; at once if there is none. */
-  drain(): void {
+  /**
+   * The next response closes the connection, and says so. Where no request comes the client is left alone for a while:
+   * a request that crosses our end on its way would be lost.
+   */
+  drain(idleGraceMs: number): void {
+    if (this.#draining || this.#closed) return
     this.#draining = true
-    if (this.isIdle && this.#decoder.idle) this.#close()
+    this.#cancelDrain = this.#init.clock.schedule(idleGraceMs, () => {
+      if (this.isIdle && this.#decoder.idle) this.#close()
+    })
   }
 
   cut(reason: CodedError): void {
@@ -110,6 +117,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#closed = true
     this.#cancelWatch()
     this.#cancelLinger?.()
+    this.#cancelDrain?.()
     const stream = this.#current
     if (stream) {
       const { record } = stream
@@ -246,6 +254,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const reason = new CodedError('UPSTREAM_DISCONNECTED', 'the response could not be finished', { origin: 'upstream' })
     const stream = this.#current
     if (stream) this.#over(stream)
+    this.#decoder.takeRest()
     this.#stream.reset(reason)
   }
 
@@ -313,6 +322,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   #close(): void {
     if (this.#closing || this.#closed) return
     this.#closing = true
+    // What is behind it in the same chunk is no request any more: answering it would write after the end.
+    this.#decoder.takeRest()
     this.#end()
     this.#stream.resume()
     this.#cancelLinger = this.#init.clock.schedule(

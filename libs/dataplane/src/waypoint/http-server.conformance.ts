@@ -42,6 +42,8 @@ export class TestHttpServer {
 export class ServerConnection implements ByteSink, RequestSink {
   readonly stream: ByteStream
   closed = false
+  /** Every byte that came, as it came. */
+  readonly received: Uint8Array[] = []
   /** What came after a switch of protocols. */
   raw = ''
   readonly #server: TestHttpServer
@@ -58,6 +60,7 @@ export class ServerConnection implements ByteSink, RequestSink {
   }
 
   onData(chunk: Uint8Array): void {
+    this.received.push(chunk)
     if (!this.#switched) return this.#decoder.push(chunk)
     const text = Buffer.from(chunk).toString()
     this.raw += text

@@ -35,8 +35,8 @@ export class Http2Connection implements ByteSink {
     this.#session.on('stream', (stream, headers, _flags, raw) => this.#onStream(stream, headers, raw))
   }
 
-  /** No new streams; closes when the last one ends. */
-  drain(): void {
+  /** No new streams, which the client is told; closes when the last one ends. */
+  drain(_idleGraceMs: number): void {
     if (!this.#session.destroyed) this.#session.close()
   }
 

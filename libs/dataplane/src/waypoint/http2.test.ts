@@ -201,8 +201,8 @@ describe('HTTP/2 with prior knowledge', () => {
       { kind: 'request-headers', headerName: 'x-user', descriptorKey: 'user', skipIfAbsent: false },
     ] as const
     const limited = forwardRoute({ filters: { 'rate-limit': { rateLimits: [{ actions }] } } })
-    const rateLimitService = { ...common, domain: 'shop', failureModeDeny: true }
-    mesh.routes([limited], { rateLimitService })
+    const rateLimitService = { ...common, domain: 'shop', failureModeDeny: true, rateLimitHeaders: true }
+    mesh.routes([limited], { rateLimit: rateLimitService })
     answer = new ProtoWriter()
       .uint(1, 2)
       .message(3, (header) => header.string(1, 'X-Why').string(2, 'quota'))
@@ -211,8 +211,19 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(refused.headers).toMatchObject({ ':status': 429, 'x-envoy-ratelimited': 'true', 'x-why': 'quota' })
     const entry = asked[0]!.message(2)!.message(1)!
     expect([asked[0]!.string(1), entry.string(1), entry.string(2)]).toEqual(['shop', 'user', 'ann'])
-    answer = new ProtoWriter().uint(1, 1).finish()
-    expect((await ask({ ':path': '/', 'x-user': 'ann' })).headers[':status']).toBe(200)
+    const window = (status: ProtoWriter) =>
+      status
+        .uint(1, 1)
+        .message(2, (limit) => limit.uint(1, 10).uint(2, 2))
+        .uint(3, 4)
+        .message(4, (reset) => reset.uint(1, 33))
+    answer = new ProtoWriter().uint(1, 1).message(2, window).finish()
+    expect((await ask({ ':path': '/', 'x-user': 'ann' })).headers).toMatchObject({
+      ':status': 200,
+      'x-ratelimit-limit': '10, 10;w=60',
+      'x-ratelimit-remaining': '4',
+      'x-ratelimit-reset': '33',
+    })
     expect((await ask({ ':path': '/' })).headers[':status']).toBe(200)
     answer = undefined
     expect((await ask({ ':path': '/', 'x-user': 'ann' })).headers[':status']).toBe(500)

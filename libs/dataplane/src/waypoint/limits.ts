@@ -39,8 +39,14 @@ export const POOLS_MAX = 10_000
 /** Metric handles by pair of ends; a cache, so that beyond it all go. */
 export const REQUEST_SERIES_MAX = 10_000
 
-/** Spans waiting for export; beyond it the oldest go. */
-export const SPANS_QUEUED_MAX = 4_096
+/** Until a request of the proxy's own stands; its caller bounds the whole. */
+export const OWN_REQUEST_TIMEOUT_MS = 5_000
+
+/** Answers to requests of the proxy's own: a key set is a few KiB. */
+export const OWN_RESPONSE_BYTES_MAX = MiB
+
+/** How long a collector of spans may take. */
+export const SPANS_POST_TIMEOUT_MS = 10_000
 
 /** Text of one access log field: a client chooses its length. */
 export const LOG_FIELD_LENGTH_MAX = 8 * KiB

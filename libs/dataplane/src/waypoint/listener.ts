@@ -1,21 +1,18 @@
 import { type SpiffeId, sameSpiffeId } from '@ambient-lab/pki'
 import { ConnectionFacts } from '@ambient-lab/policy'
-import type { Clock, CodedError } from '@ambient-lab/std'
+import type { CodedError } from '@ambient-lab/std'
 import type { Service, Workload } from '@ambient-lab/xds'
 import type { SocketAddress } from '../address.ts'
-import { PrefixedStream, type PrefixReader } from '../capture/prefixed-stream.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
 import type { InboundConnect } from '../tunnel/tunnel-server.ts'
 import { parseForwarded } from '../ztunnel/forwarded.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
-import { isHelloComplete, serverNameOfHello } from './client-hello.ts'
 import { CodecSelector } from './codec-selector.ts'
-import { SNIFF_TIMEOUT_MS } from './limits.ts'
-import { sniffProtocol } from './protocol-sniff.ts'
 import { type CompiledChain, type ProxyConfig, serviceMatch, workloadMatch } from './proxy-config.ts'
 import type { DownstreamPeer } from './request-record.ts'
+import { Sniffer } from './sniffer.ts'
 import { TcpConnection, type TcpProxyComponents } from './tcp-proxy.ts'
 
 export interface ListenerComponents extends TcpProxyComponents {
@@ -24,13 +21,13 @@ export interface ListenerComponents extends TcpProxyComponents {
 }
 
 /** A connection that this proxy holds. */
-interface Held {
-  drain(): void
+export interface Held {
+  drain(idleGraceMs: number): void
   cut(reason: CodedError): void
 }
 
-/** Where a CONNECT leads: a destination that the proxy has a filter chain for. */
-interface Arrival {
+/** Where a connection leads: a destination that the proxy has a filter chain for. */
+export interface Arrival {
   readonly peer: DownstreamPeer
   readonly find: () => CompiledChain | undefined
 }
@@ -61,12 +58,15 @@ export class Listener {
     if (typeof arrival === 'string') return incoming.reject(400, arrival)
     const chain = arrival.find()
     if (!chain) return incoming.reject(503, `no filter chain for ${incoming.request.authority}`)
-    this.#serve(incoming.accept(factsOf(own).baggage), chain, arrival)
+    this.serve(incoming.accept(factsOf(own).baggage), chain, arrival, undefined)
   }
 
-  /** Nothing new on what stands; resolves when nothing stands any more. */
-  drain(): Promise<void> {
-    for (const held of [...this.#held]) held.drain()
+  /**
+   * What stands ends with its request; resolves when nothing stands any more.
+   * @param idleGraceMs how long a connection without a request is left alone
+   */
+  drain(idleGraceMs: number): Promise<void> {
+    for (const held of [...this.#held]) held.drain(idleGraceMs)
     if (this.#held.size === 0) return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#onEmpty = resolve
@@ -107,25 +107,30 @@ export class Listener {
       service: service ?? named,
       scheme: 'http',
     }
-    const keys = keysOf(workload, service, port)
+    const keys = destinationKeys(workload, service, port)
     return { peer, find: () => config.find(keys) }
   }
 
-  #serve(stream: ByteStream, chain: CompiledChain, arrival: Arrival): void {
+  /**
+   * Gives a connection to what its filter chain says, or finds that out by its first bytes.
+   * @param serverName SNI, where somebody has looked at it already
+   */
+  serve(stream: ByteStream, chain: CompiledChain, arrival: Arrival, serverName: string | undefined): void {
     const { source } = chain
     if (chain.http && !source.sniff) return this.#serveHttp(stream, chain, arrival)
-    if (source.tcp && !source.sniff && !needsServerName(chain)) return this.#serveTcp(stream, chain, arrival, undefined)
+    const isKnown = !needsServerName(chain) || serverName !== undefined
+    if (source.tcp && !source.sniff && isKnown) return this.#serveTcp(stream, chain, arrival, serverName)
     const sniffer: Sniffer = new Sniffer({
       stream,
       clock: this.#components.clock,
-      onSniffed: (prefixed, protocol, serverName) => {
+      onSniffed: (prefixed, protocol, sniffedName) => {
         if (protocol === 'http' && chain.http) this.#serveHttp(prefixed, chain, arrival)
-        else this.#serveTcp(prefixed, chain, arrival, serverName)
-        this.#forget(sniffer)
+        else this.#serveTcp(prefixed, chain, arrival, sniffedName)
+        this.release(sniffer)
       },
-      onGone: () => this.#forget(sniffer),
+      onGone: () => this.release(sniffer),
     })
-    this.#held.add(sniffer)
+    this.hold(sniffer)
   }
 
   #serveHttp(stream: ByteStream, chain: CompiledChain, { peer, find }: Arrival): void {
@@ -139,9 +144,9 @@ export class Listener {
         last = find()?.http ?? last
         return last
       },
-      onClosed: () => this.#forget(connection),
+      onClosed: () => this.release(connection),
     })
-    this.#held.add(connection)
+    this.hold(connection)
   }
 
   #serveTcp(
@@ -151,18 +156,23 @@ export class Listener {
     serverName: string | undefined,
   ): void {
     const held: Held = { drain: () => {}, cut: (reason) => connection.cut(reason) }
-    this.#held.add(held)
+    this.hold(held)
     const connection: TcpConnection = new TcpConnection(this.#components, {
       downstream: stream,
       peer,
       routes: source.tcp?.routes ?? [],
       policies: tcpPolicies,
       serverName,
-      onClosed: () => this.#forget(held),
+      onClosed: () => this.release(held),
     })
   }
 
-  #forget(held: Held): void {
+  /** Somebody is served: a drain waits for it. */
+  hold(held: Held): void {
+    this.#held.add(held)
+  }
+
+  release(held: Held): void {
     this.#held.delete(held)
     this.#checkEmpty()
   }
@@ -172,7 +182,12 @@ export class Listener {
   }
 }
 
-function keysOf(workload: Workload | undefined, service: Service | undefined, port: number): readonly string[] {
+/** What the filter chain of a destination is looked up by; the first that has one counts. */
+export function destinationKeys(
+  workload: Workload | undefined,
+  service: Service | undefined,
+  port: number,
+): readonly string[] {
   if (workload) return [workloadMatch(workload.uid, port), workloadMatch(workload.uid, 0)]
   return service ? [serviceMatch(serviceKeyOf(service), port)] : []
 }
@@ -184,58 +199,4 @@ function speaksFor(identity: SpiffeId, source: Workload): boolean {
 
 function needsServerName({ source }: CompiledChain): boolean {
   return source.tcp?.routes.some(({ serverNames }) => serverNames.length > 0) ?? false
-}
-
-interface SnifferInit {
-  readonly stream: ByteStream
-  readonly clock: Clock
-  readonly onSniffed: (stream: ByteStream, protocol: 'http' | 'other', serverName: string | undefined) => void
-  readonly onGone: () => void
-}
-
-/** Reads the first bytes of a connection to see what it is. Who says nothing is taken for TCP after a while. */
-class Sniffer implements PrefixReader, Held {
-  readonly #init: SnifferInit
-  readonly #stream: PrefixedStream
-  readonly #cancelTimeout: () => void
-  #done = false
-
-  constructor(init: SnifferInit) {
-    this.#init = init
-    this.#cancelTimeout = init.clock.schedule(SNIFF_TIMEOUT_MS, () => this.#decide('other', undefined), {
-      background: true,
-    })
-    this.#stream = new PrefixedStream(init.stream, this)
-  }
-
-  drain(): void {}
-
-  cut(reason: CodedError): void {
-    this.#stream.reset(reason)
-  }
-
-  onPrefix(bytes: Uint8Array): number {
-    const protocol = sniffProtocol(bytes)
-    if (protocol === undefined || (protocol === 'tls' && !isHelloComplete(bytes))) return 0
-    // Not from inside the read: whoever takes the stream over starts it.
-    queueMicrotask(() => {
-      const isHttp = protocol === 'http1' || protocol === 'http2'
-      this.#decide(isHttp ? 'http' : 'other', protocol === 'tls' ? serverNameOfHello(bytes) : undefined)
-    })
-    return 0
-  }
-
-  onGone(): void {
-    if (this.#done) return
-    this.#done = true
-    this.#cancelTimeout()
-    this.#init.onGone()
-  }
-
-  #decide(protocol: 'http' | 'other', serverName: string | undefined): void {
-    if (this.#done) return
-    this.#done = true
-    this.#cancelTimeout()
-    this.#init.onSniffed(this.#stream, protocol, serverName)
-  }
 }

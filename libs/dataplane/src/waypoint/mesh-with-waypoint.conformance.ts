@@ -55,6 +55,8 @@ export class MeshWithWaypoint {
   readonly targets = new Map<string, { host: string; port: number }>()
   readonly lines: string[] = []
   readonly metrics = new MetricsRegistry()
+  /** Of a gateway: where its ports really are. */
+  gatewayPorts: Readonly<Record<string, { host: string; port: number }>> = {}
   waypoint!: Waypoint
   #svids!: SvidSource
 
@@ -88,7 +90,17 @@ export class MeshWithWaypoint {
           serverSvid: () => svid(),
         }),
       },
-      init: { uid: UID, proxy: PROXY, node: 'b', identity, labels: {}, drainDeadlineMs: 2000 },
+      init: {
+        uid: UID,
+        proxy: PROXY,
+        node: 'b',
+        identity,
+        labels: {},
+        drainDeadlineMs: 2000,
+        onGatewayPorts: (ports) => {
+          this.gatewayPorts = ports
+        },
+      },
     })
     await this.waypoint.start()
     this.#pushAddresses()
@@ -122,8 +134,7 @@ export class MeshWithWaypoint {
     this.chain({ http: { statPrefix: 'web', virtualHosts: [{ name: '*', domains: ['*'], routes }], ...guard } })
   }
 
-  chain(overrides: Partial<FilterChain>): void {
-    const name = `${PROXY}|${WEB}|80`
+  chain(overrides: Partial<FilterChain>, name = `${PROXY}|${WEB}|80`): void {
     this.#apply(FILTER_CHAIN_TYPE, {
       name,
       proxy: PROXY,

@@ -1,6 +1,9 @@
 import { JwkSetStore } from '@ambient-lab/pki'
 import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
-import { type Clock, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
+
+import { type Clock, Emitter, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
+import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
+
 import {
   CLUSTER_TYPE,
   FILTER_CHAIN_TYPE,
@@ -17,16 +20,18 @@ import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
 import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
+import { checkDownstreamTls } from './gateway-listeners.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import { compileRequestLog } from './request-log.ts'
 import type { RequestRecorder } from './request-recorder.ts'
+import { DomainTable } from './router/domains.ts'
 import { compileHeaderMutation } from './router/header-mutation.ts'
 import type { CompilePattern } from './router/matchers.ts'
 import { compileRedirect } from './router/redirect.ts'
 import { RetryConditions } from './router/retries.ts'
 import { compilePathRewrite } from './router/rewrite.ts'
 import { RouteTable } from './router/route-table.ts'
-import { SpanExporter, type SpanExporterComponents, Tracing } from './tracing.ts'
+import { SpanExporter, Tracing } from './tracing.ts'
 import type { Clusters } from './upstream/clusters.ts'
 
 export interface ProxyConfigComponents {
@@ -36,13 +41,15 @@ export interface ProxyConfigComponents {
   readonly recorder: RequestRecorder
   /** Where issuers' keys come from. */
   readonly keys: JwkSetStore
-  readonly post: SpanExporterComponents['post']
+  readonly post: OtlpSpanExporterComponents['post']
 }
 
 /** What becomes of the connections to one destination; everything that requests need is compiled. */
 export interface CompiledChain {
   readonly source: FilterChain
   readonly http: HttpRuntime | undefined
+  /** What guards its requests. */
+  readonly guard: Guard
   /** What guards connections whose bytes nobody reads. */
   readonly tcpPolicies: HttpPolicies | undefined
 }
@@ -64,6 +71,8 @@ const SILENT: Omit<L7Proxy, 'name'> = {
  */
 export class ProxyConfig implements Disposable {
   readonly name: string
+  /** The proxy's own settings are others now. */
+  readonly onProxy = new Emitter<L7Proxy>()
   readonly #components: ProxyConfigComponents
   #proxy: L7Proxy
   #tracing: Tracing | undefined
@@ -96,6 +105,26 @@ export class ProxyConfig implements Disposable {
       if (chain) return chain
     }
     return undefined
+  }
+
+  /** Of one port of a gateway. */
+  listenerChains(port: number): readonly CompiledChain[] {
+    return [...this.#chains.values()].filter(
+      ({ source: { match } }) => match.kind === 'listener' && match.port === port,
+    )
+  }
+
+  /** The one that names the server most closely. @param serverName undefined without TLS */
+  listenerChain(port: number, serverName: string | undefined): CompiledChain | undefined {
+    const chains = this.listenerChains(port)
+    const table = new DomainTable(
+      chains.flatMap((chain) => {
+        const { match } = chain.source
+        const names = match.kind === 'listener' && match.serverNames.length > 0 ? match.serverNames : ['*']
+        return names.map((name) => [name, chain] as const)
+      }),
+    )
+    return table.find(serverName ?? '')
   }
 
   /** Applies a push; what does not concern this proxy is left out. @returns the refusals */
@@ -140,13 +169,17 @@ export class ProxyConfig implements Disposable {
     this.#proxy = proxy
     // What requests run on names the proxy's settings.
     for (const chain of [...this.#chains.values()]) this.#upsertChain(chain.source)
+    this.onProxy.emit(proxy)
   }
 
   #upsertChain(source: FilterChain): void {
     if (source.proxy !== this.name) return
+    if (source.tls) checkDownstreamTls(source.tls)
+    const guard = compileGuard(source.http ?? {}, this.#components.keys)
     const chain: CompiledChain = {
       source,
-      http: source.http && this.#compileHttp(source.http),
+      guard,
+      http: source.http && this.#compileHttp(source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
     }
     const before = this.#chains.get(source.name)
@@ -163,9 +196,9 @@ export class ProxyConfig implements Disposable {
     if (this.#byMatch.get(key) === chain) this.#byMatch.delete(key)
   }
 
-  #compileHttp(source: HttpConnectionManager): HttpRuntime {
-    const { clock, random, clusters, recorder, keys } = this.#components
-    const context = { clock, random, compilePattern, guard: compileGuard(source, keys) }
+  #compileHttp(source: HttpConnectionManager, guard: Guard): HttpRuntime {
+    const { clock, random, clusters, recorder } = this.#components
+    const context = { clock, random, compilePattern, guard }
     return {
       clock,
       random,
@@ -187,7 +220,8 @@ export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unk
   if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
   else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
   else if (typeUrl === FILTER_CHAIN_TYPE) {
-    const { http, tcp } = checkFilterChain(name, resource)
+    const { http, tcp, tls } = checkFilterChain(name, resource)
+    if (tls) checkDownstreamTls(tls)
     compilePolicies(tcp?.authorization)
     if (!http) return
     const guard = compileGuard(
@@ -224,10 +258,13 @@ function matchKey({ match }: FilterChain): string {
 }
 
 /** @throws CodedError INVALID_POLICY */
-function compileGuard(source: HttpConnectionManager, keys: JwkSetStore): Guard {
-  const { authorization, jwt, extAuthz, rateLimitService } = source
+function compileGuard(
+  source: Pick<HttpConnectionManager, 'authorization' | 'jwt' | 'extAuthz' | 'rateLimit'>,
+  keys: JwkSetStore,
+): Guard {
+  const { authorization, jwt, extAuthz, rateLimit } = source
   return {
-    rateLimitService,
+    rateLimitService: rateLimit,
     policies: compilePolicies(authorization),
     authenticator:
       jwt && jwt.providers.length > 0

@@ -1,9 +1,9 @@
 import type { Clock } from '@ambient-lab/std'
+import { uuid } from '../random-id.ts'
 import type { HttpRuntime } from './http-runtime.ts'
 import { type DownstreamExchange, type HttpRequest, HttpStream } from './http-stream.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import { normalizePath } from './path-normalization.ts'
-import { uuid } from './random-id.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
 import { isGrpc } from './router/route-table.ts'
 
@@ -33,7 +33,7 @@ export function takeIn(intake: RequestIntake): {
   record.requestHeaders = request.headers
   record.isGrpc = isGrpc(request.headers.get('content-type'))
   const refusal = refusalOf(request, protocol, runtime)
-  if (!refusal) prepare(request, record, runtime)
+  if (!refusal) prepare(request, peer, record, runtime)
   const route = refusal ? undefined : runtime.routes.find(request)
   if (route) record.routeName = route.source.name
   return { stream: new HttpStream({ runtime, peer, request, record, route, exchange }), refusal }
@@ -54,8 +54,20 @@ function refusalOf(
   return undefined
 }
 
-function prepare({ headers, scheme }: HttpRequest, record: RequestRecord, runtime: HttpRuntime): void {
-  if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme)
+function prepare(
+  { headers, scheme }: HttpRequest,
+  peer: DownstreamPeer,
+  record: RequestRecord,
+  runtime: HttpRuntime,
+): void {
+  // At the edge of the mesh nobody's word counts but the socket's.
+  if (runtime.proxy.kind === 'gateway') {
+    const before = headers.getJoined('x-forwarded-for')
+    headers.set('x-forwarded-for', before === undefined ? peer.address.address : `${before},${peer.address.address}`)
+    headers.set('x-forwarded-proto', peer.scheme)
+  } else if (!headers.has('x-forwarded-proto')) {
+    headers.append('x-forwarded-proto', scheme)
+  }
   const requestId = headers.get('x-request-id') ?? uuid(runtime.random)
   record.requestId = requestId
   headers.set('x-request-id', requestId)

@@ -63,13 +63,13 @@ interface Ends {
 
 export interface RequestSeriesInit {
   readonly metrics: MetricsRegistry
-  /** `waypoint`, or what a sidecar and a gateway are to Istio's dashboards. */
-  readonly reporter: 'waypoint' | 'source' | 'destination'
+  /** `waypoint`, or what a sidecar and a gateway are to Istio's dashboards; asked when a series begins. */
+  readonly reporter: () => 'waypoint' | 'source' | 'destination'
 }
 
 /** `istio_requests_total` and the histograms beside it. Label texts are made once per pair of ends and outcome. */
 export class RequestSeries {
-  readonly #reporter: string
+  readonly #reporter: RequestSeriesInit['reporter']
   readonly #requests: MetricFamily<Label, Counter>
   readonly #duration: MetricFamily<Label, BucketHistogram>
   readonly #requestBytes: MetricFamily<Label, BucketHistogram>
@@ -135,7 +135,7 @@ export class RequestSeries {
 
   #labelsOf(record: RequestRecord, { identity, source, destination, service }: Ends): Labels {
     return {
-      reporter: this.#reporter,
+      reporter: this.#reporter(),
       source_workload: orUnknown(source && (source.workloadName || source.name)),
       source_canonical_service: orUnknown(source?.canonicalName),
       source_canonical_revision: orUnknown(source?.canonicalRevision),

@@ -135,12 +135,23 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
       expect(mesh.lines).toEqual(['101 - via_upstream'])
     })
 
+    it('reads nothing behind a refusal, though it came with it', async () => {
+      const program = await mesh.dial()
+      const refused = 'POST / HTTP/1.1\r\nhost:\r\ntransfer-encoding: chunked\r\n\r\n'
+      expect(await mesh.exchange(program, `${refused}1\r\nx\r\nnonsense`)).toMatchObject({ status: 400 })
+      const next = 'GET / HTTP/1.1\r\nhost: web\r\n\r\n'
+      expect(await mesh.exchange(await mesh.dial(), `${refused}0\r\n\r\n${next}`)).toMatchObject({ status: 400 })
+      await mesh.ground.until(() => program.ended)
+      expect(requests()).toEqual([])
+      expect(mesh.lines).toHaveLength(2)
+    })
+
     it('goes on after an upgrade that the backend declines, and refuses one that the route does not allow', async () => {
       const upgrade = (token: string) =>
         `GET / HTTP/1.1\r\nhost: web\r\nconnection: upgrade\r\nupgrade: ${token}\r\n\r\n`
       const program = await mesh.dial()
       expect(await mesh.exchange(program, upgrade('websocket'))).toMatchObject({ status: 200 })
-      expect(await mesh.exchange(program, upgrade('h2c'))).toMatchObject({ status: 403 })
+      expect(await mesh.exchange(program, upgrade('raw'))).toMatchObject({ status: 403 })
       expect(await mesh.exchange(program, 'GET / HTTP/1.1\r\nhost: web\r\n\r\n')).toMatchObject({ status: 200 })
     })
 

@@ -1,18 +1,20 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
-import type { TypeUrl } from '@ambient-lab/xds'
+import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
 import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
+import { reviewWaypoint } from '../review/waypoint-review.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
+import { GatewayListeners } from './gateway-listeners.ts'
 import { Listener } from './listener.ts'
-import { postOverHttp } from './otlp-post.ts'
+import { OwnHttpClient } from './own-http-client.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
@@ -45,6 +47,10 @@ export interface WaypointInit {
   readonly host?: string
   /** @default 0: a free one */
   readonly port?: number
+  /** Where a gateway's listeners listen. @default 127.0.0.1 */
+  readonly gatewayHost?: string
+  /** Told whenever a gateway's ports are others: the Gateway's port → where it really listens. */
+  readonly onGatewayPorts?: (ports: Readonly<Record<string, HostPort>>) => void
   /** @default cluster.local */
   readonly clusterDomain?: string
   /** CIDRs that exist in the lab only. @default pods, services, ServiceEntries */
@@ -53,7 +59,7 @@ export interface WaypointInit {
   readonly drainDeadlineMs?: number
 }
 
-/** The L7 proxy of a service, a namespace or a service account: one replica of it. */
+/** The L7 proxy of a service, a namespace or a service account, or a gateway into the mesh: one replica of it. */
 export class Waypoint implements AsyncDisposable {
   readonly state = new ProxyStateHolder()
   readonly config: ProxyConfig
@@ -64,6 +70,7 @@ export class Waypoint implements AsyncDisposable {
   readonly #tunnels: TunnelPool
   readonly #server: TunnelServer
   readonly #listener: Listener
+  readonly #gateway: GatewayListeners
   #draining: Promise<void> | undefined
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
@@ -81,20 +88,30 @@ export class Waypoint implements AsyncDisposable {
       { node, uid, identity, clusterDomain, labRanges },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
-    const series = new RequestSeries({ metrics, reporter: 'waypoint' })
+    const series = new RequestSeries({
+      metrics,
+      reporter: () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'),
+    })
     const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
-    const post = postOverHttp({ clock, network })
+    const own = new OwnHttpClient({ random, state, dialer }, { uid, clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
       random,
       clusters: this.clusters,
       recorder,
-      keys: new JwkSetStore({ clock, fetchText }),
-      post,
+      keys: new JwkSetStore({
+        clock,
+        fetchText: (url, signal) => (own.reaches(url) ? own.fetchText(url, signal) : fetchText(url, signal)),
+      }),
+      post: (endpoint, body) => own.post(endpoint, body, clock),
     })
     this.#listener = new Listener(
       { clock, random, clusters: this.clusters, dialer, recorder, state, config: this.config },
       uid,
+    )
+    this.#gateway = new GatewayListeners(
+      { clock, network, state, config: this.config, listener: this.#listener },
+      { uid, host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
     )
     this.#server = new TunnelServer(
       { transport, clock },
@@ -117,6 +134,9 @@ export class Waypoint implements AsyncDisposable {
     this.#scope.defer(() => this.#tunnels[Symbol.asyncDispose]())
     await this.#server.start()
     this.#scope.own(this.#server)
+    this.#scope.own(this.#gateway)
+    this.#scope.defer(this.config.onProxy.on(({ ports }) => void this.#gateway.update(ports)))
+    await this.#gateway.update(this.config.proxy.ports)
     this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#tunnels.drainSource(id)))
   }
 
@@ -134,6 +154,17 @@ export class Waypoint implements AsyncDisposable {
     if (ProxyStateHolder.holds(typeUrl)) return this.state.apply(typeUrl, upserts, removed)
     if (ProxyConfig.holds(typeUrl)) return this.config.apply(typeUrl, upserts, removed)
     return []
+  }
+
+  /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
+  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+    const { clock, svids } = this.#components
+    const { uid, identity } = this.#init
+    const { config, clusters } = this
+    return reviewWaypoint(
+      { clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      query,
+    )
   }
 
   /** What it runs on, for `/config_dump`: Envoy's sections in the lab's shapes. */
@@ -171,7 +202,10 @@ export class Waypoint implements AsyncDisposable {
 
   async #drainAll(): Promise<void> {
     const over = new AbortController()
-    const drained = Promise.all([this.#server.drain(), this.#listener.drain()]).then(() => over.abort())
+    await this.#gateway[Symbol.asyncDispose]()
+    const drained = Promise.all([this.#server.drain(), this.#listener.drain(this.#drainDeadlineMs / 2)]).then(() =>
+      over.abort(),
+    )
     await Promise.race([drained, sleep(this.#components.clock, this.#drainDeadlineMs, over.signal).catch(() => {})])
     this.#listener.cutAll(dataplaneError('DRAIN_TIMEOUT', 'connection failed to drain within the timeout'))
   }

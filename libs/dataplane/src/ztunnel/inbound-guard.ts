@@ -36,7 +36,9 @@ export class InboundGuard {
   /** The same question once more, after time was spent on dialling: policy may have come in between. */
   recheck(uid: string, facts: ConnectionFacts): CodedError | undefined {
     const workload = this.#state.current.workload(uid)
-    return workload && denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload)))
+    // Which policies were its own went with it: who is not in yet stays outside.
+    if (!workload) return dataplaneError('DESTINATION_UNKNOWN', `unknown destination: ${uid} left while it was dialled`)
+    return denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload)))
   }
 }
 

@@ -4,10 +4,11 @@ import type { AccessLog, Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
+  type DestinationReviewQuery,
   type ReplayAnswer,
   type ReplayQuery,
   type ReviewAnswer,
-  type ReviewQuery,
+  type SourceReviewQuery,
   type Traffic,
   type TrafficQuery,
   type TypeUrl,
@@ -27,6 +28,7 @@ import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { ConnectionRecorder } from './connection-recorder.ts'
+import type { ConnectionSpans } from './connection-spans.ts'
 import { ConnectionTracker } from './connection-tracker.ts'
 import { DecisionLog } from './decision-log.ts'
 import { Inbound } from './inbound.ts'
@@ -34,6 +36,7 @@ import { InboundGuard } from './inbound-guard.ts'
 import { InboundPassthrough } from './inbound-passthrough.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import type { LocalWorkloads } from './local-workloads.ts'
+import { OnDemandDns } from './on-demand-dns.ts'
 import { Outbound } from './outbound.ts'
 
 export interface ZtunnelComponents {
@@ -47,6 +50,8 @@ export interface ZtunnelComponents {
   readonly log: Logger
   readonly metrics: MetricsRegistry
   readonly accessLog: AccessLog
+  /** @default connections have no spans, as at Istio's ztunnel */
+  readonly spans?: ConnectionSpans | undefined
 }
 
 export interface ZtunnelInit {
@@ -107,7 +112,12 @@ export class Ztunnel implements AsyncDisposable {
     this.#tracker = tracker
     this.#pool = new TunnelPool({ transport, clock })
     this.outbound = new Outbound({
-      components: { clock, random, state, tunnels: this.#pool, network, recorder, tracker, signal },
+      components: {
+        ...{ clock, random, state, network, recorder, tracker, signal },
+        tunnels: this.#pool,
+        spans: components.spans,
+        onDemandDns: new OnDemandDns({ network, metrics: components.metrics }),
+      },
       init: { node, clusterDomain: init.clusterDomain ?? CLUSTER_DOMAIN, labRanges: parseRanges(init.labRanges) },
     })
     const inbound = new Inbound({ state, locals, network, guard, recorder, tracker })
@@ -194,7 +204,7 @@ export class Ztunnel implements AsyncDisposable {
   }
 
   /** What the control plane's `review` call answers: the decisions on a connection that nobody has made yet. */
-  review(query: ReviewQuery): ReviewAnswer {
+  review(query: SourceReviewQuery | DestinationReviewQuery): ReviewAnswer {
     const { locals, svids } = this.#components
     const local = locals.get(query.uid)
     const asked = { state: this.state.current, node: this.node, local, svid: local && svids.state(local.identity) }
@@ -237,6 +247,7 @@ export class Ztunnel implements AsyncDisposable {
     const state = this.state.current
     if (typeUrl === AUTHORIZATION_TYPE) this.#tracker.reevaluateAll(state)
     if (typeUrl !== ADDRESS_TYPE) return
+    this.outbound.follow(state)
     for (const [uid, judged] of this.#judged) {
       const workload = state.workload(uid)
       if (workload === judged) continue

@@ -1,5 +1,6 @@
 import type { HttpAuthorization, JwtRequirement } from '@ambient-lab/policy'
 import type { ExtAuthz } from './ext-authz.ts'
+import type { RateLimitService } from './rate-limit.ts'
 import type { VirtualHost } from './route.ts'
 import type { ServiceKey } from './workload.ts'
 
@@ -45,20 +46,8 @@ export interface HttpConnectionManager {
   readonly authorization?: readonly HttpAuthorization[]
   /** The providers that CUSTOM policies name and that can be asked. */
   readonly extAuthz?: readonly ExtAuthz[]
-  /** Whom routes with `rate-limit` actions ask. */
-  readonly rateLimitService?: RateLimitService
-}
-
-/** Envoy's global rate limit service (RLS v3, gRPC). */
-export interface RateLimitService {
-  readonly domain: string
-  /** Name of the Cluster that it is asked at. */
-  readonly cluster: string
-  readonly authority: string
-  /** @see Envoy's default: 20 */
-  readonly timeoutMs: number
-  /** Whether a request is refused when it cannot be asked. */
-  readonly failureModeDeny: boolean
+  /** Who is asked with the `rate-limit` actions of routes. */
+  readonly rateLimit?: RateLimitService
 }
 
 export interface TcpProxy {

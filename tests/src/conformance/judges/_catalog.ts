@@ -4,6 +4,7 @@ import gatewayApiConformance from './gateway-api-conformance.ts'
 import gatewayApiValidation from './gateway-api-validation.ts'
 import http1Llhttp from './http1-llhttp.ts'
 import http1Smuggling from './http1-smuggling.ts'
+import http2 from './http2.ts'
 import istioAmbientIntegration from './istio-ambient-integration.ts'
 import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
@@ -12,6 +13,7 @@ import istioGatewayConversion from './istio-gateway-conversion.ts'
 import istioRoutingSimulation from './istio-routing-simulation.ts'
 import istioSamples from './istio-samples.ts'
 import istioSecurityIntegration from './istio-security-integration.ts'
+import istioValidation from './istio-validation.ts'
 import istioctlOutput from './istioctl-output.ts'
 import jwtJose from './jwt-jose.ts'
 import spiffe from './spiffe.ts'
@@ -23,6 +25,7 @@ export default [
   gatewayApiValidation,
   http1Llhttp,
   http1Smuggling,
+  http2,
   istioAmbientIntegration,
   istioAmbientPolicy,
   istioAmbientWorkloadApi,
@@ -31,6 +34,7 @@ export default [
   istioRoutingSimulation,
   istioSamples,
   istioSecurityIntegration,
+  istioValidation,
   istioctlOutput,
   jwtJose,
   spiffe,

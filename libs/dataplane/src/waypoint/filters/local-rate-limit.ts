@@ -1,12 +1,12 @@
 import type { Clock, Random } from '@ambient-lab/std'
 import type { LocalRateLimit } from '@ambient-lab/xds'
+import { TokenBucket } from '../../token-bucket.ts'
 import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.ts'
 import type { HttpResponse, HttpStream } from '../http-stream.ts'
 import { LOCAL_REPLIES } from '../local-replies.ts'
 import { compileDescriptor, type DescriptorOf, type FilledEntry, matchesDescriptor } from '../rate-limit-descriptors.ts'
 import { type CompiledHeaderMutation, compileHeaderMutation } from '../router/header-mutation.ts'
 import type { CompilePattern } from '../router/matchers.ts'
-import { TokenBucket } from '../token-bucket.ts'
 
 /** Buckets for values that a client chooses: the oldest go when there are more. */
 const VALUE_BUCKETS_MAX = 10_000

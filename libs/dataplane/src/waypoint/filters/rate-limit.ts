@@ -7,6 +7,7 @@ import {
   decodeRateLimitResponse,
   encodeRateLimitRequest,
   type RateLimitAnswer,
+  rateLimitHeaders,
   SHOULD_RATE_LIMIT_PATH,
 } from '../grpc/rate-limit-messages.ts'
 import type { HttpResponse, HttpStream } from '../http-stream.ts'
@@ -72,7 +73,8 @@ class GlobalRateLimit implements HttpFilter {
       else stream.continueDecoding()
       return
     }
-    this.#responseHeaders = answer.responseHeaders
+    const { rateLimitHeaders: isShown } = this.#service
+    this.#responseHeaders = [...answer.responseHeaders, ...(isShown ? rateLimitHeaders(answer.windows) : [])]
     if (answer.isOverLimit) {
       const headers = [['x-envoy-ratelimited', 'true']] as const
       return stream.localReply(LOCAL_REPLIES.RATE_LIMITED, { headers, body: answer.body })

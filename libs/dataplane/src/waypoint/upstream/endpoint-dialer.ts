@@ -2,16 +2,18 @@ import type { SpiffeId } from '@ambient-lab/pki'
 import { type Cidr, cidrContains, parseIp } from '@ambient-lab/policy'
 import type { CodedError, Random } from '@ambient-lab/std'
 import type { Workload } from '@ambient-lab/xds'
-import type { HostPort, SocketAddress } from '../../address.ts'
+import { formatAddress, type HostPort, type SocketAddress } from '../../address.ts'
 import { dataplaneError } from '../../errors.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
 import type { ByteStream } from '../../stream/byte-stream.ts'
 import type { TunnelPool } from '../../tunnel/tunnel-pool.ts'
 import { formatForwarded, newTraceparent } from '../../ztunnel/forwarded.ts'
+import { chooseEndpoint } from '../../ztunnel/load-balancing.ts'
 import { planDirect, type TunnelPlan } from '../../ztunnel/outbound-plan.ts'
 import { encodeProxyHeader } from '../../ztunnel/proxy-protocol.ts'
 import { serverNameOf } from '../../ztunnel/server-name.ts'
+import { addressOf } from '../../ztunnel/workload-address.ts'
 import { factsOf } from '../../ztunnel/workload-facts.ts'
 import type { DownstreamPeer } from '../request-record.ts'
 import type { UpstreamHost } from './host.ts'
@@ -39,6 +41,17 @@ export interface EndpointDialOptions {
   readonly signal: AbortSignal
 }
 
+/** What a kernel would give a socket: nobody listens there, it only has to be told apart. */
+const EPHEMERAL_PORT_FIRST = 32_768
+const EPHEMERAL_PORTS = 28_232
+
+/** For whom a connection is opened. */
+interface Client {
+  readonly address: SocketAddress
+  /** Host name of the service that it dialled. */
+  readonly service: string | undefined
+}
+
 /** Opens connections to endpoints as the proxy: through a tunnel where the workload has one, else as the network is. */
 export class EndpointDialer {
   readonly #components: EndpointDialerComponents
@@ -56,23 +69,53 @@ export class EndpointDialer {
   dial(host: UpstreamHost, peer: DownstreamPeer, options: EndpointDialOptions): Promise<ByteStream> {
     const { workload } = host
     if (!workload) return this.#dialOutside({ host: host.host, port: host.port }, options)
-    const { state, random } = this.#components
-    const own = state.current.workload(this.#init.uid)
-    if (!own) throw sourceUnknown(this.#init.uid)
-    const request = { source: own, destination: { address: host.host, port: host.port }, random }
-    // Straight to the pod: a waypoint that answers for it too is not asked (ambient.md §1.8).
-    const plan = planDirect(state.current, request, workload, host.port, undefined)
-    if (plan.kind === 'rejection') throw dataplaneError(plan.code, plan.reason, { origin: 'upstream' })
-    if (plan.kind === 'tunnel') return this.#tunnel(own, plan, peer, options)
-    return this.#dialPlain(plan.target, workload, peer.address, options)
+    const client = { address: peer.address, service: peer.service?.hostname }
+    return this.#dialWorkload(workload, { address: host.host, port: host.port }, client, options)
   }
 
-  async #tunnel(
-    own: Workload,
-    plan: TunnelPlan,
-    peer: DownstreamPeer,
-    { signal }: EndpointDialOptions,
+  /**
+   * A connection for the proxy's own ends, to a service or workload by its address, or to anything outside.
+   * @throws CodedError as `dial`; NO_HEALTHY_UPSTREAM
+   */
+  async dialAddress(destination: SocketAddress, options: EndpointDialOptions): Promise<ByteStream> {
+    const { random, state } = this.#components
+    const own = this.#own()
+    const port = EPHEMERAL_PORT_FIRST + random.integer(EPHEMERAL_PORTS)
+    const client = { address: { address: own.addresses[0] ?? '', port }, service: undefined }
+    const workload = state.current.workloadByAddress(own.network, destination.address)
+    if (workload) return this.#dialWorkload(workload, destination, client, options)
+    const service = state.current.serviceByVip(own.network, destination.address, own.namespace)
+    if (!service) return this.#dialOutside({ host: destination.address, port: destination.port }, options)
+    const chosen = chooseEndpoint(state.current, own, service, destination.port, random)
+    const address = chosen && addressOf(chosen.workload, service, destination.address)
+    if (!chosen || address === undefined) {
+      throw dataplaneError('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${formatAddress(destination)}`)
+    }
+    return this.#dialWorkload(chosen.workload, { address, port: chosen.port }, client, options)
+  }
+
+  #own(): Workload {
+    const own = this.#components.state.current.workload(this.#init.uid)
+    if (!own) throw sourceUnknown(this.#init.uid)
+    return own
+  }
+
+  async #dialWorkload(
+    workload: Workload,
+    destination: SocketAddress,
+    client: Client,
+    options: EndpointDialOptions,
   ): Promise<ByteStream> {
+    const { state, random } = this.#components
+    const own = this.#own()
+    // Straight to the pod: a waypoint that answers for it too is not asked (ambient.md §1.8).
+    const plan = planDirect(state.current, { source: own, destination, random }, workload, destination.port, undefined)
+    if (plan.kind === 'rejection') throw dataplaneError(plan.code, plan.reason, { origin: 'upstream' })
+    if (plan.kind === 'tunnel') return this.#tunnel(own, plan, client, options)
+    return this.#dialPlain(plan.target, workload, client.address, options)
+  }
+
+  async #tunnel(own: Workload, plan: TunnelPlan, client: Client, { signal }: EndpointDialOptions): Promise<ByteStream> {
     const { random, state, tunnels } = this.#components
     const { node, identity, clusterDomain } = this.#init
     const { destination } = plan
@@ -90,7 +133,7 @@ export class EndpointDialer {
     const request = {
       authority: plan.authority,
       baggage: factsOf(own).baggage,
-      forwarded: formatForwarded(peer.address, peer.service?.hostname),
+      forwarded: formatForwarded(client.address, client.service),
       traceparent: newTraceparent(random),
     }
     return (await tunnels.connect(target, request, signal)).stream
