@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import {
+  ConnectionSpans,
   DnsMetrics,
   DnsServer,
   LinkFaults,
@@ -23,7 +24,14 @@ import {
   Scope,
   writeProcessRecord,
 } from '@ambient-lab/std'
-import { ACCESS_LOG_TARGET, AccessLog, type Logger, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
+import {
+  ACCESS_LOG_TARGET,
+  AccessLog,
+  type Logger,
+  Logging,
+  MetricsRegistry,
+  OtlpSpanExporter,
+} from '@ambient-lab/telemetry'
 import {
   ASSIGNMENT_TYPE,
   type Assignment,
@@ -51,7 +59,7 @@ import type { Mesh } from './hosting/mesh.ts'
 import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
 import { checkTcp } from './hosting/tcp-probe.ts'
-import { PROXY_HEAP_MIB_MAX, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
+import { PROXY_HEAP_MIB_MAX, SPANS_POST_TIMEOUT_MS, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
 import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
 import { describePortOwner } from './port-owner.ts'
@@ -72,6 +80,12 @@ export interface AgentComponents {
 }
 
 export type AgentPorts = Readonly<Record<'hbone' | 'underlay' | 'admin' | 'metrics' | 'ready', number>>
+
+/** To a collector outside of the lab; what it answers is its own affair. */
+async function postSpans(endpoint: string, body: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  await fetch(endpoint, { method: 'POST', headers, body, signal: AbortSignal.timeout(SPANS_POST_TIMEOUT_MS) })
+}
 
 /** Composition root: constructs every part of a node, connects them, and ends them in the right order. */
 export class Agent {
@@ -315,6 +329,7 @@ export class Agent {
       revocations: this.#revocations,
       log: this.#logging.logger('tunnel'),
     })
+    const spans = this.#createSpans()
     return new Ztunnel({
       node,
       components: {
@@ -327,9 +342,18 @@ export class Agent {
         log: this.#logging.logger('ztunnel'),
         metrics: this.#metrics,
         accessLog: new AccessLog(this.#logging.logger(ACCESS_LOG_TARGET)),
+        spans,
       },
       init: { host, captureHost: workloadHost, hbonePort, underlayPort, drainDeadlineMs },
     })
+  }
+
+  #createSpans(): ConnectionSpans | undefined {
+    const { traceEndpoint, traceSamplingPercent } = this.#config
+    const { clock, random } = this.#components
+    if (traceEndpoint === undefined) return undefined
+    const exporter = this.#scope.own(new OtlpSpanExporter({ clock, post: postSpans }, traceEndpoint))
+    return new ConnectionSpans({ exporter, random: random.fork('spans') }, traceSamplingPercent)
   }
 
   #followRevocations(): void {

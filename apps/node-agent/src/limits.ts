@@ -68,3 +68,6 @@ export const ADMIN_HEADER_BYTES_MAX = 16 * KiB
 
 /** How often the file with revocation lists is looked at: a revoked peer is cut within this time. */
 export const CRL_POLL_MS = 1_000
+
+/** How long a collector of spans may take. */
+export const SPANS_POST_TIMEOUT_MS = 10_000

@@ -1,7 +1,7 @@
 import { parseDuration } from '@ambient-lab/std'
 import { GROUP_NAME, KIND_NAME, OBJECT_NAME } from './gateway-api.ts'
 import type { JsonSchema } from './kind.ts'
-import type { PolicyTargetReference } from './reference.ts'
+import { isCoreGroup, type PolicyTargetReference } from './reference.ts'
 import { array, integer, map, object, string, withRules } from './schema.ts'
 
 /** What Istio's kinds share. Bounds and rules are those of its CustomResourceDefinitions and of its validating webhook. */
@@ -85,7 +85,7 @@ const TARGET_REF = withRules<PolicyTargetReference>(
   {
     'cross namespace referencing is not currently supported': ({ namespace }) => !namespace,
     [`targetRef must be to one of ${TARGET_KINDS.join(', ')}`]: ({ group = '', kind }) =>
-      TARGET_KINDS.includes(group === '' ? kind : `${kind}.${group}`),
+      TARGET_KINDS.includes(isCoreGroup(group) ? kind : `${kind}.${group}`),
   },
 )
 

@@ -159,6 +159,7 @@ describe('what stands across fields is checked where it stands', () => {
     ],
     [NETWORKING, 'DestinationRule', { host: 'a', subsets: [{ name: 'v1', labels: { version: 'v1' } }] }],
     [SECURITY, 'AuthorizationPolicy', {}],
+    [SECURITY, 'AuthorizationPolicy', { targetRefs: [{ kind: 'Service', group: 'core', name: 'reviews' }] }],
     [SECURITY, 'AuthorizationPolicy', { action: 'DENY', rules: [{ to: [{ operation: { ports: ['80'] } }] }] }],
   ])('%s %s %j is taken', (apiVersion, kind, spec) => {
     expect(findings(apiVersion, kind, spec)).toEqual([])

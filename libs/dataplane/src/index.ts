@@ -28,6 +28,7 @@ export {
 export * from './waypoint/path-normalization.ts'
 export { checkProxyResource } from './waypoint/proxy-config.ts'
 export * from './waypoint/waypoint.ts'
+export { ConnectionSpans } from './ztunnel/connection-spans.ts'
 export { formatForwarded } from './ztunnel/forwarded.ts'
 export { type InboundPlan, planInbound } from './ztunnel/inbound-plan.ts'
 export { chooseEndpoint } from './ztunnel/load-balancing.ts'

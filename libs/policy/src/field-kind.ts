@@ -52,13 +52,25 @@ interface TextField {
   readonly textOf: (facts: Facts) => string | undefined
   /** What to say when there is none. */
   readonly none: string
-  /** Values are in lower case, and so is what `textOf` answers. */
+  /** Values are taken in lower case, and so is what `textOf` answers. */
   readonly ignoreCase?: boolean
+  /** Presence is true of an empty text too, as Envoy has it of headers. @default false */
+  readonly mayBeEmpty?: boolean
 }
 
 /** A field whose values are exact, a prefix, a suffix or presence. */
-export function textField({ positive, negative, textOf, none, ignoreCase }: TextField): FieldKind<TextMatch> {
-  const fold = ignoreCase ? lowerCase : (match: TextMatch) => match
+export function textField({
+  positive,
+  negative,
+  textOf,
+  none,
+  ignoreCase = false,
+  mayBeEmpty = false,
+}: TextField): FieldKind<TextMatch> {
+  const fold = (match: TextMatch) => {
+    if (mayBeEmpty && 'presence' in match) return { prefix: '' }
+    return ignoreCase ? lowerCase(match) : match
+  }
   return {
     positive,
     negative,

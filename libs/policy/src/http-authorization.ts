@@ -49,7 +49,7 @@ export interface HttpAuthorizationMatch extends Omit<AuthorizationMatch, 'namesp
   readonly notRemoteIps?: readonly string[]
   readonly requestPrincipals?: readonly RequestPrincipalMatch[]
   readonly notRequestPrincipals?: readonly RequestPrincipalMatch[]
-  /** The authority as the client sent it, port included; case is ignored. */
+  /** The authority as the client sent it, port included; case is ignored. Presence is true of an empty one too. */
   readonly hosts?: readonly StringMatch[]
   readonly notHosts?: readonly StringMatch[]
   readonly methods?: readonly StringMatch[]

@@ -43,6 +43,7 @@ const DECISIONS: readonly [what: string, match: HttpAuthorizationMatch, facts: F
   ['a host in other case', { hosts: [{ exact: 'REVIEWS:9080' }] }, request(), true],
   ['a host without the port that the client sent', { hosts: [{ exact: 'reviews' }] }, request(), false],
   ['the beginning of a host', { hosts: [{ prefix: 'Rev' }] }, request(), true],
+  ['any host, of an empty one', { hosts: [{ presence: true }] }, request({ authority: '' }), true],
   ['a method, whose case counts', { methods: [{ exact: 'get' }] }, request(), false],
   ['any method', { methods: [{ presence: true }] }, request(), true],
   ['a path without its query', { paths: [{ exact: '/reviews/1' }] }, request(), true],

@@ -51,6 +51,7 @@ const methods = textField({
   negative: 'notMethods',
   textOf: (facts) => facts.request?.view.method,
   none: NO_REQUEST,
+  mayBeEmpty: true,
 })
 
 const hosts = textField({
@@ -59,6 +60,7 @@ const hosts = textField({
   textOf: (facts) => facts.request?.host,
   none: NO_REQUEST,
   ignoreCase: true,
+  mayBeEmpty: true,
 })
 
 const paths: FieldKind<StringMatch | TemplateMatch> = {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AMBIENT, AmbientLab, CONTROL_PLANE } from './ambient.ts'
+import { AGENT, AMBIENT, AmbientLab, CONTROL_PLANE } from './ambient.ts'
 import { items } from './objects.ts'
 
 describe('with a lab', () => {
@@ -65,6 +65,28 @@ describe('with a lab', () => {
     const outcome = await lab.run(args)
     expect(outcome.stderr).toMatch(words)
     expect(outcome.code).toBe(code)
+  })
+
+  test('a join token is good for one agent, once, as its node', async () => {
+    const token = file('n9.token', await lab.ok('node', 'token', 'n9'))
+    const startAgent = (node: string, state: string) => {
+      const folders = ['--state-dir', join(lab.home, state), '--lab-dir', lab.folder]
+      return spawn(process.execPath, [AGENT, '--node', node, '--token-file', token, ...folders], { stdio: 'pipe' })
+    }
+    const first = startAgent('n9', 'first')
+    await once(createInterface(first.stdout), 'line')
+    first.kill()
+    await once(first, 'close')
+    for (const [node, why] of [
+      ['n9', 'was used before'],
+      ['n8', 'is for node n9, not for n8'],
+    ] as const) {
+      const refused = startAgent(node, `second-${node}`)
+      const [said, [code]] = await Promise.all([text(refused.stderr), once(refused, 'close')])
+      expect(said).toContain(why)
+      expect(code).toBe(77)
+    }
+    await lab.ok('node', 'remove', 'n9')
   })
 
   test.skipIf(!existsSync('/dev/full'))('an answer that the disk has no room for: exit 74', async () => {

@@ -18,6 +18,7 @@ export const GATEWAYS: GroupVersionResource = {
 export const FAULTS = lab('faults')
 export const LOADS = lab('loads')
 export const LABS = lab('labs')
+export const JOIN_TOKENS = lab('jointokens')
 export const CONNECTIONS = lab('connections')
 export const EDGES = lab('edges')
 export const PATH_REVIEWS = lab('pathreviews')

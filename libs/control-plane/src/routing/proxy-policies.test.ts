@@ -57,6 +57,7 @@ describe('which policies hold at a waypoint', () => {
     ],
     ['its class, from anywhere else', policy(ref('GatewayClass', 'istio-waypoint')), false],
     ['the service', policy(ref('Service', 'reviews', '')), true],
+    ['the service, its group spelt out', policy(ref('Service', 'reviews', 'core')), true],
     ['the service, in the older form', policy({ targetRef: { kind: 'Service', name: 'reviews' } }), true],
     ['another service', policy(ref('Service', 'ratings', '')), false],
     ['workloads by a selector', policy({ selector: { matchLabels: { app: 'reviews' } } }), false],

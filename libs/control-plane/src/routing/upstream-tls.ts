@@ -41,6 +41,8 @@ function clientTls(
   }
 }
 
+const GROUPS: Readonly<Record<string, string>> = { Service: '', ServiceEntry: 'networking.istio.io' }
+
 /** The policy that names the port counts before one for the whole service; of several the oldest. */
 export function backendTlsPolicy(
   target: RouteTarget,
@@ -50,7 +52,10 @@ export function backendTlsPolicy(
   const { source, namespace, name } = target
   const policies = view.list(BACKEND_TLS_POLICIES, namespace).toSorted(oldestFirst)
   const targets = (section: string | undefined) => (policy: BackendTlsPolicy) =>
-    policy.spec?.targetRefs.some((ref) => ref.kind === source.kind && ref.name === name && ref.sectionName === section)
+    policy.spec?.targetRefs.some(
+      ({ group, kind, name: of, sectionName }) =>
+        kind === source.kind && group === GROUPS[kind] && of === name && sectionName === section,
+    )
   return (port.name && policies.find(targets(port.name))) || policies.find(targets(undefined))
 }
 

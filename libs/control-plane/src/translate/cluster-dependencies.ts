@@ -1,7 +1,23 @@
-import type { BackendTlsPolicy, DestinationRule, ObjectKey, Resource } from '@ambient-lab/api'
+import {
+  type BackendTlsPolicy,
+  type DestinationRule,
+  type Gateway,
+  type ObjectKey,
+  objectKey,
+  type Resource,
+} from '@ambient-lab/api'
+import { classOfGateway } from '../routing/gateway-listeners.ts'
 import { rateLimitHosts } from '../routing/rate-limits.ts'
 import type { StoreEvent } from '../store/store.ts'
-import { BACKEND_TLS_POLICIES, DESTINATION_RULES } from '../stored-kinds.ts'
+import {
+  BACKEND_TLS_POLICIES,
+  DESTINATION_RULES,
+  GATEWAY_CLASSES,
+  GATEWAYS,
+  type SERVICE_ENTRIES,
+  type SERVICES,
+} from '../stored-kinds.ts'
+import { attachedToWaypoint } from './dependencies.ts'
 import { hostKeys, movedReplica } from './l7-dependencies.ts'
 import type { Touched } from './translation.ts'
 import type { TranslationView } from './view.ts'
@@ -21,6 +37,26 @@ export function ofPod(kind: Kind): (change: StoreEvent, view: TranslationView) =
       ({ key, source }) => source === kind && hasSubsets(key.slice(key.indexOf('/') + 1), view),
     )
     return { keys: withSubsets.map(({ key }) => objectOf(kind, key, view)).flatMap((found) => found ?? []) }
+  }
+}
+
+/**
+ * All when a Gateway whose replicas are there already came, went, or became another sort of proxy; else those that use
+ * it as their waypoint.
+ */
+export function ofGateways(
+  kind: typeof SERVICES | typeof SERVICE_ENTRIES,
+): Record<typeof GATEWAYS | typeof GATEWAY_CLASSES, (change: StoreEvent, view: TranslationView) => Touched> {
+  const attached = attachedToWaypoint(kind)
+  return {
+    [GATEWAYS](change, view) {
+      const { operation, object, previous } = change
+      const sort = (gateway: Resource | undefined) => gateway && classOfGateway(gateway as Gateway, view)?.proxy
+      const isSame = sort(operation === 'deleted' ? undefined : object) === sort(previous)
+      const runs = view.routes.nodesOf(objectKey(object.metadata)).length > 0
+      return runs && !isSame ? { namespace: undefined } : attached[GATEWAYS](change, view)
+    },
+    [GATEWAY_CLASSES]: () => ({ namespace: undefined }),
   }
 }
 

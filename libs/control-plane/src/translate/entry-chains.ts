@@ -5,11 +5,13 @@ import { NAMESPACES, PODS, REFERENCE_GRANTS, SERVICE_ENTRIES, SERVICES, VIRTUAL_
 import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
 import { entryVisibility } from './entry-visibility.ts'
 import {
+  both,
   hostsOfVirtualService,
   parentsOfGranted,
   parentsOfHostSenders,
   parentsOfRoute,
   parentsOfSenders,
+  rivalEntries,
   usersOfReplica,
 } from './l7-dependencies.ts'
 import { guardedBy } from './security-dependencies.ts'
@@ -42,7 +44,7 @@ export default defineTranslation({
     ...parentsOfRoute('ServiceEntry'),
     [VIRTUAL_SERVICES]: hostsOfVirtualService('ServiceEntry'),
     [SERVICES]: parentsOfSenders('ServiceEntry'),
-    [SERVICE_ENTRIES]: parentsOfHostSenders('ServiceEntry'),
+    [SERVICE_ENTRIES]: both(rivalEntries, parentsOfHostSenders('ServiceEntry')),
     [REFERENCE_GRANTS]: parentsOfGranted('ServiceEntry'),
   },
 })

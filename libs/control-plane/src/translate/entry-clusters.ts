@@ -19,10 +19,16 @@ import {
   VIRTUAL_SERVICES,
 } from '../stored-kinds.ts'
 import { clustersOfTarget } from './cluster-audience.ts'
-import { ofPod, rateLimitService, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
-import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
+import { ofGateways, ofPod, rateLimitService, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
+import { ofNamespace } from './dependencies.ts'
 import { entryVisibility } from './entry-visibility.ts'
-import { destinationsOfVirtualService, hostKeys, hostOfDestinationRule, targetsOfPolicy } from './l7-dependencies.ts'
+import {
+  destinationsOfVirtualService,
+  hostKeys,
+  hostOfDestinationRule,
+  rivalEntries,
+  targetsOfPolicy,
+} from './l7-dependencies.ts'
 import { backendIds } from './route-index.ts'
 import { defineTranslation, type Touched } from './translation.ts'
 import type { TranslationView } from './view.ts'
@@ -43,7 +49,7 @@ export default defineTranslation({
   },
   dependencies: {
     [NAMESPACES]: ofNamespace,
-    ...attachedToWaypoint(SERVICE_ENTRIES),
+    ...ofGateways(SERVICE_ENTRIES),
     [PODS]: ofPod('ServiceEntry'),
     [HTTP_ROUTES]: hostBackends,
     [GRPC_ROUTES]: hostBackends,
@@ -54,6 +60,7 @@ export default defineTranslation({
     [BACKEND_TLS_POLICIES]: targetsOfPolicy('ServiceEntry'),
     [CONFIG_MAPS]: usersOfConfigMap('ServiceEntry'),
     [SECRETS]: usersOfSecret('ServiceEntry'),
+    [SERVICE_ENTRIES]: rivalEntries,
     [RATE_LIMIT_POLICIES]: rateLimitService('ServiceEntry'),
     [ENVOY_FILTERS]: rateLimitService('ServiceEntry'),
   },

@@ -16,6 +16,7 @@ import {
 } from '../stored-kinds.ts'
 import { gatewaysAdmitting, gatewaysUsing } from './gateway-dependencies.ts'
 import {
+  both,
   ofGatewayClass,
   parentOfListenerSet,
   parentsOfGranted,
@@ -48,12 +49,6 @@ export default defineTranslation({
     ...parentsOfRoute('Gateway'),
     [SERVICES]: parentsOfSenders('Gateway'),
     [SERVICE_ENTRIES]: parentsOfHostSenders('Gateway'),
-    [REFERENCE_GRANTS]: (change, view) => {
-      const ofRoutes = parentsOfGranted('Gateway')(change, view)
-      const ofListeners = gatewaysUsing(change, view)
-      return 'keys' in ofRoutes && 'keys' in ofListeners
-        ? { keys: [...ofRoutes.keys, ...ofListeners.keys] }
-        : { namespace: undefined }
-    },
+    [REFERENCE_GRANTS]: both(parentsOfGranted('Gateway'), gatewaysUsing),
   },
 })

@@ -1,15 +1,14 @@
 import {
   type DestinationRule,
   GATEWAY_GROUP,
-  type Gateway,
   type ListenerSet,
   type ObjectKey,
   objectKey,
   type Pod,
   type Resource,
+  type ServiceEntry,
   type VirtualService,
 } from '@ambient-lab/api'
-import { gatewayKeyOf } from '../gateways/gateway-names.ts'
 import { parentOfSet } from '../routing/route-attachment.ts'
 import {
   GATEWAYS,
@@ -23,7 +22,7 @@ import {
   TLS_ROUTES,
 } from '../stored-kinds.ts'
 import { attachedTo } from './dependencies.ts'
-import { backendIds, parentIds, type ReferenceId, type RouteRef } from './route-index.ts'
+import { backendIds, parentIds, type ReferenceId, type RouteRef, replicaOf } from './route-index.ts'
 import type { ObjectChange, Touched } from './translation.ts'
 import type { TranslationView } from './view.ts'
 
@@ -60,26 +59,24 @@ export const placementOfReplica: Touch = (change) => ({ keys: movedReplica(chang
 /** The Gateway that a ListenerSet names, or named. */
 export const parentOfListenerSet: Touch = (change) => ({ keys: states<ListenerSet>(change).map(parentOfSet) })
 
-/** The Gateway of a replica whose node changed. */
-export function movedReplica(change: ObjectChange): ObjectKey[] | undefined {
-  const { object } = change
-  const gateway = gatewayKeyOf(object.metadata)
-  if (gateway === undefined) return undefined
-  const place = (pod: Pod | undefined) => {
-    const finished = pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed'
-    return pod?.status?.podIP && !finished ? (pod.spec?.nodeName ?? '') : ''
-  }
-  const before = place(change.previous as Pod | undefined)
-  const after = place(change.operation === 'deleted' ? undefined : (object as Pod))
-  return before === after ? undefined : [gateway]
+/** The Gateways that gained or lost a replica, or of which one moved; undefined: none did. */
+export function movedReplica({ operation, object, previous }: ObjectChange): ObjectKey[] | undefined {
+  const after = replicaState(operation === 'deleted' ? undefined : (object as Pod))
+  const before = replicaState(previous as Pod | undefined)
+  if (after?.gateway === before?.gateway && after?.node === before?.node) return undefined
+  return [...new Set([after, before].flatMap((state) => state?.gateway ?? []))]
+}
+
+function replicaState(pod: Pod | undefined): { readonly gateway: ObjectKey; readonly node: string } | undefined {
+  const gateway = pod && replicaOf(pod)
+  return gateway === undefined ? undefined : { gateway, node: pod?.spec?.nodeName ?? '' }
 }
 
 /** Users of a waypoint of which a replica was placed, or went: its chains are for the nodes that run it. */
 export function usersOfReplica(kind: KnownType): Touch {
   return (change, view) => {
-    const [key] = movedReplica(change) ?? []
-    const gateway: Gateway | undefined = key === undefined ? undefined : view.get(GATEWAYS, key)
-    return gateway ? { keys: attachedTo(kind, gateway, view) } : NOTHING
+    const gateways = (movedReplica(change) ?? []).flatMap((key) => view.get(GATEWAYS, key) ?? [])
+    return { keys: gateways.flatMap((gateway) => attachedTo(kind, gateway, view)) }
   }
 }
 
@@ -121,6 +118,24 @@ export function parentsOfHostSenders(kind: TargetKind): Touch {
     )
     const refs = [...hosts].flatMap((host) => view.routes.sendingTo(`Hostname ${host}`))
     return { keys: [...parentKeys(kind, refs, view), ...senderKeys(kind, hosts, view)] }
+  }
+}
+
+/** ServiceEntries that name a host of the one that changed: another may have come to stand for it. */
+export const rivalEntries: Touch = (change, view) => {
+  const hosts = states<ServiceEntry>(change).flatMap(({ spec }) => spec?.hosts ?? [])
+  return {
+    keys: [...new Set(hosts)].flatMap((host) =>
+      [...view.entriesNaming(host)].map(({ metadata }) => objectKey(metadata)),
+    ),
+  }
+}
+
+/** What either of two touches. */
+export function both(first: Touch, second: Touch): Touch {
+  return (change, view) => {
+    const [one, other] = [first(change, view), second(change, view)]
+    return 'keys' in one && 'keys' in other ? { keys: [...one.keys, ...other.keys] } : { namespace: undefined }
   }
 }
 

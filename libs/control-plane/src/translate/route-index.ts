@@ -263,7 +263,7 @@ function delegatesOf({ metadata, spec }: VirtualService): ObjectKey[] {
 }
 
 /** Undefined for a pod that is no replica, or has no place or no future. */
-function replicaOf(pod: Pod): ObjectKey | undefined {
+export function replicaOf(pod: Pod): ObjectKey | undefined {
   const { spec, status, metadata } = pod
   const finished = status?.phase === 'Succeeded' || status?.phase === 'Failed'
   return spec?.nodeName && status?.podIP && !finished ? gatewayKeyOf(metadata) : undefined

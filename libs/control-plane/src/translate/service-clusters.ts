@@ -13,8 +13,8 @@ import {
   VIRTUAL_SERVICES,
 } from '../stored-kinds.ts'
 import { clustersOfTarget } from './cluster-audience.ts'
-import { ofPod, rateLimitService, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
-import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
+import { ofGateways, ofPod, rateLimitService, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
+import { ofNamespace } from './dependencies.ts'
 import {
   backendsOfRoute,
   destinationsOfVirtualService,
@@ -35,7 +35,7 @@ export default defineTranslation({
   },
   dependencies: {
     [NAMESPACES]: ofNamespace,
-    ...attachedToWaypoint(SERVICES),
+    ...ofGateways(SERVICES),
     [PODS]: ofPod('Service'),
     ...backendsOfRoute('Service'),
     [VIRTUAL_SERVICES]: destinationsOfVirtualService('Service'),

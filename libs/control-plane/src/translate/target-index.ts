@@ -1,4 +1,11 @@
-import { GATEWAY_GROUP, type ObjectKey, objectKey, type PolicyTargetReference, type Resource } from '@ambient-lab/api'
+import {
+  GATEWAY_GROUP,
+  isCoreGroup,
+  type ObjectKey,
+  objectKey,
+  type PolicyTargetReference,
+  type Resource,
+} from '@ambient-lab/api'
 import type { StoreType } from '../store/store.ts'
 import {
   AUTHORIZATION_POLICIES,
@@ -108,7 +115,7 @@ function targetIds(policy: Resource, rootNamespace: string): TargetId[] {
     if (group === GATEWAY_GROUP && kind === 'GatewayClass') {
       return namespace === rootNamespace ? [`GatewayClass ${name}`] : []
     }
-    if (group === '' && kind === 'Service') return [`Service ${namespace}/${name}`]
+    if (isCoreGroup(group) && kind === 'Service') return [`Service ${namespace}/${name}`]
     return group === 'networking.istio.io' && kind === 'ServiceEntry' ? [`ServiceEntry ${namespace}/${name}`] : []
   })
 }

@@ -150,6 +150,39 @@ describe('WsMtlsTransport: who may be the peer', () => {
     await eventually(() => expect(lines).toMatchObject([{ code: 'TLS_FAILED' }]))
   })
 
+  it('tells a peer that speaks another protocol so in the handshake', async () => {
+    const { listener, lines } = await listen()
+    const socket = dialTls(listener, certificates.svid('default/curl'), { ALPNProtocols: ['h2'] })
+    const [error] = await once(socket, 'error')
+    expect(error).toMatchObject({ code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL' })
+    await eventually(() => expect(lines).toMatchObject([{ code: 'TLS_FAILED' }]))
+  })
+
+  it.each([{}, { ALPNProtocols: ['http/1.1'] }])('takes a peer that offers %o', async (options) => {
+    const { listener, sessions } = await listen()
+    dialTls(listener, certificates.svid('default/curl'), options).write(upgradeRequest())
+    await eventually(() => sessions.length === 1)
+  })
+
+  it('keeps other tunnels unharmed by a peer that breaks the rules', async () => {
+    const { transport, listener, sessions, incoming } = await listen()
+    const good = await transport.dial(targetOf(listener))
+    const connecting = good.connect(REQUEST)
+    await eventually(() => incoming.length === 1)
+    const far = new Recorder()
+    incoming[0]!.accept('').start(far)
+    const { stream } = await connecting
+    stream.start(new Recorder())
+    const vandal = dialTls(listener, certificates.svid('default/curl'))
+    vandal.write(upgradeRequest())
+    await eventually(() => sessions.length === 2)
+    const farewell = readAll(vandal)
+    vandal.write(Buffer.from([0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 3, 0, 0, 0, 1]))
+    await farewell
+    stream.write(Buffer.from('still here'))
+    await eventually(() => far.content.toString() === 'still here')
+  })
+
   it('does not resume sessions', async () => {
     const { listener, sessions } = await listen()
     const svid = certificates.svid('default/curl')

@@ -15,6 +15,9 @@ import { MuxSession } from './mux-session.ts'
 import type { DialTarget, ListenOptions, Transport, TransportListener, TunnelSession } from './transport.ts'
 import { acceptUpgrade, refuseUpgrade, requestUpgrade } from './upgrade.ts'
 
+/** WebSocket begins as HTTP/1.1; who offers only something else, as a real ztunnel does, is told so in the handshake. */
+const ALPN = ['http/1.1']
+
 export interface WsMtlsTransportComponents {
   readonly clock: Clock
   readonly svids: SvidLookup
@@ -82,6 +85,7 @@ export class WsMtlsTransport implements Transport {
       // We judge the peer ourselves, so that each way to fail has its own code and line.
       rejectUnauthorized: false,
       minVersion: 'TLSv1.3',
+      ALPNProtocols: ALPN,
       secureOptions: constants.SSL_OP_NO_TICKET,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       noDelay: true,
@@ -105,6 +109,7 @@ export class WsMtlsTransport implements Transport {
       socket: raw,
       servername: target.serverName,
       secureContext: this.#contexts.get(svid),
+      ALPNProtocols: ALPN,
       // Chain and identity are judged by authorizePeer: the server's name is no host name of its certificate.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,

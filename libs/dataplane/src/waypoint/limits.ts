@@ -39,9 +39,6 @@ export const ORIGINAL_DESTINATIONS_MAX = 1_000
 /** Metric handles by pair of ends; a cache, so that beyond it all go. */
 export const REQUEST_SERIES_MAX = 10_000
 
-/** Spans waiting for export; beyond it the oldest go. */
-export const SPANS_QUEUED_MAX = 4_096
-
 /** Until a request of the proxy's own stands; its caller bounds the whole. */
 export const OWN_REQUEST_TIMEOUT_MS = 5_000
 

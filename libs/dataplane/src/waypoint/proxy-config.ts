@@ -1,6 +1,9 @@
 import { JwkSetStore } from '@ambient-lab/pki'
 import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
+
 import { type Clock, Emitter, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
+import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
+
 import {
   CLUSTER_TYPE,
   FILTER_CHAIN_TYPE,
@@ -28,7 +31,7 @@ import { compileRedirect } from './router/redirect.ts'
 import { RetryConditions } from './router/retries.ts'
 import { compilePathRewrite } from './router/rewrite.ts'
 import { RouteTable } from './router/route-table.ts'
-import { SpanExporter, type SpanExporterComponents, Tracing } from './tracing.ts'
+import { SpanExporter, Tracing } from './tracing.ts'
 import type { Clusters } from './upstream/clusters.ts'
 
 export interface ProxyConfigComponents {
@@ -38,7 +41,7 @@ export interface ProxyConfigComponents {
   readonly recorder: RequestRecorder
   /** Where issuers' keys come from. */
   readonly keys: JwkSetStore
-  readonly post: SpanExporterComponents['post']
+  readonly post: OtlpSpanExporterComponents['post']
 }
 
 /** What becomes of the connections to one destination; everything that requests need is compiled. */

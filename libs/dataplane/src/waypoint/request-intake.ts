@@ -1,9 +1,9 @@
 import type { Clock } from '@ambient-lab/std'
+import { uuid } from '../random-id.ts'
 import type { HttpRuntime } from './http-runtime.ts'
 import { type DownstreamExchange, type HttpRequest, HttpStream } from './http-stream.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import { normalizePath } from './path-normalization.ts'
-import { uuid } from './random-id.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
 import { isGrpc } from './router/route-table.ts'
 

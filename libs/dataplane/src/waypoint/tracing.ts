@@ -1,10 +1,17 @@
-import { type CancelTimer, type Clock, every, type Random } from '@ambient-lab/std'
-import { formatTraceparent, parseTraceparent, type TraceContext } from '@ambient-lab/telemetry'
+import type { Random } from '@ambient-lab/std'
+import {
+  formatTraceparent,
+  OtlpSpanExporter,
+  type OtlpSpanExporterComponents,
+  parseTraceparent,
+  SPAN_KIND,
+  type Span,
+  type TraceContext,
+} from '@ambient-lab/telemetry'
 import type { TracingConfig } from '@ambient-lab/xds'
 import { formatAddress } from '../address.ts'
 import type { HeaderMap } from '../http1/index.ts'
-import { SPANS_QUEUED_MAX } from './limits.ts'
-import { hex8 } from './random-id.ts'
+import { hex8 } from '../random-id.ts'
 import type { RequestRecord } from './request-record.ts'
 
 /** Span contexts of a request: reads what came in, writes what goes on. */
@@ -69,66 +76,36 @@ export function parseB3(text: string): TraceContext | undefined {
   return { traceId: traceId!.toLowerCase().padStart(32, '0'), spanId: spanId!.toLowerCase(), flags: isSampled ? 1 : 0 }
 }
 
-/** How often spans are sent. */
-const EXPORT_PERIOD_MS = 1_000
-
-export interface SpanExporterComponents {
-  readonly clock: Clock
-  /** Sends one OTLP/HTTP request; a failure is the exporter's to count, spans are not sent twice. */
-  readonly post: (endpoint: string, body: string) => Promise<void>
-}
-
-/** Spans as OTLP/HTTP JSON, sent together. */
+/** Spans of the requests of one proxy. */
 export class SpanExporter implements Disposable {
-  readonly #components: SpanExporterComponents
+  readonly #exporter: OtlpSpanExporter
   readonly #config: TracingConfig
   readonly #cluster: string
-  readonly #stop: CancelTimer
-  #spans: { readonly service: string; readonly span: object }[] = []
-  dropped = 0
 
   /** @param cluster of the lab, a standard tag */
-  constructor(components: SpanExporterComponents, config: TracingConfig, cluster: string) {
-    this.#components = components
+  constructor(components: OtlpSpanExporterComponents, config: TracingConfig, cluster: string) {
+    this.#exporter = new OtlpSpanExporter(components, config.endpoint)
     this.#config = config
     this.#cluster = cluster
-    this.#stop = every(components.clock, EXPORT_PERIOD_MS, () => void this.flush())
+  }
+
+  get dropped(): number {
+    return this.#exporter.dropped
   }
 
   add(record: RequestRecord): void {
-    if (this.#spans.length >= SPANS_QUEUED_MAX) {
-      this.#spans.shift()
-      this.dropped += 1
-    }
-    this.#spans.push({ service: serviceOf(record), span: this.#spanOf(record) })
+    this.#exporter.add(this.#spanOf(record))
   }
 
-  async flush(): Promise<void> {
-    const spans = this.#spans
-    if (spans.length === 0) return
-    this.#spans = []
-    const services = [...new Set(spans.map(({ service }) => service))]
-    const resourceSpans = services.map((name) => ({
-      resource: { attributes: [attribute('service.name', name)] },
-      scopeSpans: [
-        {
-          scope: { name: 'ambient-lab' },
-          spans: spans.flatMap(({ service, span }) => (service === name ? [span] : [])),
-        },
-      ],
-    }))
-    try {
-      await this.#components.post(this.#config.endpoint, JSON.stringify({ resourceSpans }))
-    } catch {
-      this.dropped += spans.length
-    }
+  flush(): Promise<void> {
+    return this.#exporter.flush()
   }
 
   [Symbol.dispose](): void {
-    this.#stop()
+    this.#exporter[Symbol.dispose]()
   }
 
-  #spanOf(record: RequestRecord): object {
+  #spanOf(record: RequestRecord): Span {
     const { peer, upstreamHost } = record
     const tags: Record<string, string> = {
       'http.method': record.method,
@@ -150,18 +127,17 @@ export class SpanExporter implements Disposable {
       'istio.destination_service': peer.service?.hostname ?? formatAddress(peer.local),
       ...this.#config.customTags,
     }
-    const startNanos = BigInt(Math.round(record.startedAtMs * 1000)) * 1000n
-    const endNanos = startNanos + BigInt(Math.round(record.durationMs * 1000)) * 1000n
     return {
+      service: serviceOf(record),
       traceId: record.traceId,
       spanId: record.spanId,
-      ...(record.parentSpanId !== '' && { parentSpanId: record.parentSpanId }),
+      parentSpanId: record.parentSpanId,
       name: `${peer.service?.hostname ?? record.authority}/*`,
-      kind: 2, // SPAN_KIND_SERVER
-      startTimeUnixNano: String(startNanos),
-      endTimeUnixNano: String(endNanos),
-      attributes: Object.entries(tags).flatMap(([key, value]) => (value === '' ? [] : [attribute(key, value)])),
-      status: record.status >= 500 || record.status === 0 ? { code: 2 } : {},
+      kind: SPAN_KIND.server,
+      startedAtMs: record.startedAtMs,
+      durationMs: record.durationMs,
+      attributes: tags,
+      isError: record.status >= 500 || record.status === 0,
     }
   }
 }
@@ -169,8 +145,4 @@ export class SpanExporter implements Disposable {
 /** Istio names the span's service after the destination, not after the proxy. */
 function serviceOf({ peer, authority }: RequestRecord): string {
   return peer.service ? `${peer.service.name}.${peer.service.namespace}` : authority
-}
-
-function attribute(key: string, stringValue: string): object {
-  return { key, value: { stringValue } }
 }

@@ -161,6 +161,7 @@ export class Inbound {
       hboneAddress: { address: workload?.addresses[0] ?? '', port: PORT_HBONE },
       service: from?.host === undefined ? undefined : state.serviceByHostname(from.host, workload?.namespace),
       traceId: traceIdOf(traceparent),
+      traceparent,
     }
   }
 }

@@ -15,6 +15,7 @@ import type { ConnectRequest } from '../tunnel/transport.ts'
 import type { PoolTarget, TunnelPool } from '../tunnel/tunnel-pool.ts'
 import type { ConnectionOpening, ConnectionRecord } from './connection-record.ts'
 import type { ConnectionRecorder } from './connection-recorder.ts'
+import type { ConnectionSpans } from './connection-spans.ts'
 import type { ConnectionTracker, StandingConnection } from './connection-tracker.ts'
 import { formatForwarded, newTraceparent, traceIdOf } from './forwarded.ts'
 import { guardedConnect } from './guarded-connect.ts'
@@ -43,6 +44,8 @@ export interface OutboundComponents {
   readonly network: PlainNetwork
   readonly onDemandDns: OnDemandDns
   readonly recorder: ConnectionRecorder
+  /** @default no connection is sampled */
+  readonly spans?: ConnectionSpans | undefined
   readonly tracker: ConnectionTracker
   /** Aborts what is being dialled when the ztunnel goes away. */
   readonly signal: AbortSignal
@@ -125,9 +128,9 @@ export class Outbound {
     if (captured.source.captured && plan.service?.l4Traffic) {
       return this.#guard(captured, request, plan.service, plan.service.l4Traffic)
     }
-    const traceparent = newTraceparent(random)
+    const traceparent = newTraceparent(random, this.#components.spans?.draw())
     const record = captured.source.captured
-      ? this.#components.recorder.open(openingOf(captured, source, plan, traceIdOf(traceparent)))
+      ? this.#components.recorder.open(openingOf(captured, source, plan, traceparent))
       : undefined
     this.#dial(captured, source, plan, traceparent).then(
       (upstream) => this.#stand(captured, upstream, record),
@@ -143,7 +146,7 @@ export class Outbound {
     const ztunnels = traffic.globalRate ? healthyNodeCount(state.current) : 1
     const refusal = limits.admit(service, traffic, ztunnels)
     if (refusal) return this.#refuse(captured, source, refusal, destination)
-    const traceparent = newTraceparent(random)
+    const traceparent = newTraceparent(random, this.#components.spans?.draw())
     const init = {
       ...{ service, traffic, limits },
       endpointCount: state.current.endpointsOf(serviceKeyOf(service)).size,
@@ -151,7 +154,7 @@ export class Outbound {
       dial: (plan: OutboundPlan) => this.#dial(captured, source, plan, traceparent),
     }
     void guardedConnect(init, clock).then((outcome) => {
-      const record = outcome.plan && recorder.open(openingOf(captured, source, outcome.plan, traceIdOf(traceparent)))
+      const record = outcome.plan && recorder.open(openingOf(captured, source, outcome.plan, traceparent))
       if ('stream' in outcome) {
         const { idleTimeoutMs, durationMaxMs } = traffic
         const times = { idleTimeoutMs, durationMaxMs }
@@ -294,6 +297,7 @@ export class Outbound {
           destination &&
           this.#components.state.current.serviceByVip(source.network, destination.address, source.namespace),
         traceId: '',
+        traceparent: '',
       }
       this.#components.recorder.refuse(opening, error)
     }
@@ -305,7 +309,7 @@ function openingOf(
   captured: CapturedConnection,
   source: Workload,
   plan: OutboundPlan,
-  traceId: string,
+  traceparent: string,
 ): ConnectionOpening {
   const common = {
     direction: 'outbound',
@@ -313,7 +317,8 @@ function openingOf(
     sourceAddress: captured.sourceAddress,
     destination: plan.destination,
     service: plan.service,
-    traceId,
+    traceId: traceIdOf(traceparent),
+    traceparent,
   } as const
   if (plan.kind === 'plain') {
     return {

@@ -1,7 +1,7 @@
-import { SvidSource } from '@ambient-lab/pki'
+import { type CertificateSigner, SvidSource } from '@ambient-lab/pki'
 import type { Authorization } from '@ambient-lab/policy'
 import { type Clock, type CodedError, SeededRandom } from '@ambient-lab/std'
-import { AccessLog, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
+import { AccessLog, Logging, MetricsRegistry, type Span } from '@ambient-lab/telemetry'
 import { TestCertificates } from '@ambient-lab/testing'
 import {
   ADDRESS_TYPE,
@@ -16,6 +16,7 @@ import type { PlainNetwork } from '../plain-network.ts'
 import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
 import type { SvidLookup } from '../tunnel/mtls.ts'
 import type { Transport } from '../tunnel/transport.ts'
+import { ConnectionSpans } from './connection-spans.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import { LocalSvids, LocalWorkloads } from './local-workloads.ts'
 import { Ztunnel } from './ztunnel.ts'
@@ -133,13 +134,18 @@ export class TwoNodes {
   readonly b: Node
   readonly servers: Shouter[] = []
   readonly certificates: TestCertificates
+  /** Who signs for both nodes; may be replaced. */
+  signer: CertificateSigner
   readonly captures = new Map<string, { host: string; port: number }>()
 
-  constructor(ground: Ground) {
+  /** @param ttlSeconds of certificates @default a day */
+  constructor(ground: Ground, ttlSeconds = 86_400) {
     this.ground = ground
     this.certificates = new TestCertificates({ clock: ground.clock })
-    this.a = new Node('a', ground, this.certificates)
-    this.b = new Node('b', ground, this.certificates)
+    this.signer = this.certificates.signer()
+    const signer: CertificateSigner = { sign: (...request) => this.signer.sign(...request) }
+    this.a = new Node('a', ground, signer, ttlSeconds)
+    this.b = new Node('b', ground, signer, ttlSeconds)
   }
 
   async start(): Promise<void> {
@@ -229,13 +235,14 @@ class Node {
   readonly svids: SvidSource
   readonly metrics = new MetricsRegistry()
   readonly lines: string[] = []
+  readonly spans: Span[] = []
 
-  constructor(name: string, ground: Ground, certificates: TestCertificates) {
+  constructor(name: string, ground: Ground, signer: CertificateSigner, ttlSeconds: number) {
     const { clock, network } = ground
     const random = new SeededRandom(7).fork(name)
     const locals = new LocalWorkloads()
     this.name = name
-    this.svids = new SvidSource({ components: { clock, random, signer: certificates.signer() } })
+    this.svids = new SvidSource({ components: { clock, random, signer }, init: { ttlSeconds } })
     const logging = new Logging({ components: { clock, sink: (line) => this.lines.push(line) } })
     this.ztunnel = new Ztunnel({
       node: name,
@@ -250,6 +257,7 @@ class Node {
         log: logging.logger('ztunnel'),
         accessLog: new AccessLog(logging.logger('access')),
         metrics: this.metrics,
+        spans: new ConnectionSpans({ exporter: { add: (span) => this.spans.push(span) }, random }, 100),
       },
     })
   }

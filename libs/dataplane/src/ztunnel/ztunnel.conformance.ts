@@ -1,7 +1,11 @@
+import { CertificateAuthority } from '@ambient-lab/pki'
 import { ADDRESS_TYPE } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ByteStream } from '../stream/byte-stream.ts'
 import { type Ground, serviceOf, TwoNodes, workloadOf } from './two-nodes.conformance.ts'
+
+/** So that each rotation comes within a second or two: a certificate is renewed at half of its life. */
+const ROTATING_TTL_SECONDS = 2
 
 /** What two ztunnels promise their workloads, whatever they run on. */
 export function describeTwoZtunnels(title: string, makeGround: () => Ground): void {
@@ -81,6 +85,75 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       expect(mesh.b.ztunnel.traffic({ edgesOnly: true }).edges).toMatchObject([
         { reporter: 'destination', sourceWorkload: 'curl', destinationWorkload: 'echo', opened: 1, closed: 1 },
       ])
+    })
+
+    it('makes two spans of each tunnelled connection, the destination’s below the source’s', async () => {
+      const { program } = await mesh.dial('curl', 'echo', 80, 'abc')
+      await mesh.ground.until(() => program.text === 'ABC')
+      program.stream.end()
+      await mesh.ground.until(() => mesh.a.spans.length === 1 && mesh.b.spans.length === 1)
+      const [source] = mesh.a.spans
+      const [destination] = mesh.b.spans
+      expect(source).toMatchObject({
+        ...{
+          service: 'curl.default',
+          parentSpanId: '',
+          name: 'outbound echo.default.svc.cluster.local',
+          isError: false,
+        },
+        attributes: {
+          'src.workload': 'curl',
+          'dst.workload': 'echo',
+          bytes_sent: '3',
+          bytes_recv: '4',
+          response_flags: '-',
+        },
+      })
+      expect(destination).toMatchObject({
+        service: 'echo.default',
+        traceId: source!.traceId,
+        parentSpanId: source!.spanId,
+      })
+      expect(source!.traceId).toBe(mesh.a.connections[0]!.traceId)
+      mesh.policy('allow-nothing', {})
+      await mesh.dial('curl', 'echo', 80)
+      expect(mesh.b.spans[1]).toMatchObject({ isError: true, attributes: { response_flags: 'DENY' } })
+      expect(mesh.a.spans[1]).toMatchObject({ isError: true, attributes: { error: 'http status: 401 Unauthorized' } })
+    })
+
+    it('changes its root while connections come and go, and not one fails', async () => {
+      const rotating = new TwoNodes(makeGround(), ROTATING_TTL_SECONDS)
+      await rotating.start()
+      const { clock } = rotating.ground
+      const before = rotating.certificates.authority
+      const after = CertificateAuthority.create({ clock })
+      const both = [...before.rootsPem, ...after.rootsPem]
+      const steps = [
+        CertificateAuthority.load({ clock }, { ...before.serialize(), rootsPem: both }),
+        CertificateAuthority.load({ clock }, { ...after.serialize(), rootsPem: both.toReversed() }),
+        after,
+      ]
+      const standing = await rotating.dial('curl', 'echo', 80, 'hello')
+      for (const authority of steps) {
+        rotating.signer = { sign: async (csrPem, ttlSeconds) => authority.signWorkload(csrPem, ttlSeconds) }
+        const isFrom = ({ svids }: TwoNodes['a'], account: string) => {
+          const state = svids.state(rotating.certificates.id(`default/${account}`))
+          return state?.phase === 'Available' && state.svid.bundle.equals(authority.bundle)
+        }
+        const isDone = () => isFrom(rotating.a, 'curl') && isFrom(rotating.b, 'echo')
+        while (!isDone()) {
+          const { program, reply } = await rotating.dial('curl', 'echo', 80, 'x')
+          expect(reply).toBe(0)
+          await rotating.ground.until(() => program.text === 'X')
+          program.stream.end()
+          const laterMs = clock.monotonic() + 20
+          await rotating.ground.until(() => clock.monotonic() >= laterMs)
+        }
+      }
+      standing.program.say(' again')
+      await rotating.ground.until(() => standing.program.text === 'HELLO AGAIN')
+      expect(rotating.a.connections.filter(({ state }) => state === 'failed')).toEqual([])
+      await rotating.stop()
     })
 
     it('refuses what policy denies, before the workload is dialled', async () => {

@@ -28,6 +28,7 @@ import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { ConnectionRecorder } from './connection-recorder.ts'
+import type { ConnectionSpans } from './connection-spans.ts'
 import { ConnectionTracker } from './connection-tracker.ts'
 import { DecisionLog } from './decision-log.ts'
 import { Inbound } from './inbound.ts'
@@ -49,6 +50,8 @@ export interface ZtunnelComponents {
   readonly log: Logger
   readonly metrics: MetricsRegistry
   readonly accessLog: AccessLog
+  /** @default connections have no spans, as at Istio's ztunnel */
+  readonly spans?: ConnectionSpans | undefined
 }
 
 export interface ZtunnelInit {
@@ -112,6 +115,7 @@ export class Ztunnel implements AsyncDisposable {
       components: {
         ...{ clock, random, state, network, recorder, tracker, signal },
         tunnels: this.#pool,
+        spans: components.spans,
         onDemandDns: new OnDemandDns({ network, metrics: components.metrics }),
       },
       init: { node, clusterDomain: init.clusterDomain ?? CLUSTER_DOMAIN, labRanges: parseRanges(init.labRanges) },

@@ -1,7 +1,6 @@
 import { type Gateway, getCondition } from '@ambient-lab/api'
+import { isWaypoint } from '../waypoint.ts'
 import { tabulate } from './tabulate.ts'
-
-const WAYPOINT_CLASS = 'istio-waypoint'
 
 /**
  * `istioctl waypoint list`.
@@ -9,9 +8,9 @@ const WAYPOINT_CLASS = 'istio-waypoint'
  */
 export function waypointListText(gateways: readonly Gateway[], namespace: string | undefined): string {
   const waypoints = gateways
-    .filter(({ spec, metadata }) => {
-      return spec?.gatewayClassName === WAYPOINT_CLASS && (namespace ?? metadata.namespace) === metadata.namespace
-    })
+    .filter(
+      (gateway) => isWaypoint(gateway) && (namespace ?? gateway.metadata.namespace) === gateway.metadata.namespace,
+    )
     .toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1))
   if (waypoints.length === 0) return 'No waypoints found.\n'
   const withNamespace = (of: string, cells: string[]) => (namespace === undefined ? [of, ...cells] : cells)

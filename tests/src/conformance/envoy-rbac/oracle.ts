@@ -55,7 +55,8 @@ export function runFilters(filters: readonly FilterConfig[], request: EnvoyReque
       continue
     }
     const { rules, shadowRules, shadowRulesStatPrefix = '' } = typedConfig
-    if (shadowRules) shadows[shadowRulesStatPrefix] = matchingPolicy(shadowRules, request)
+    // What has no prefix goes under a name that nobody reads.
+    if (shadowRules && shadowRulesStatPrefix) shadows[shadowRulesStatPrefix] = matchingPolicy(shadowRules, request)
     if (!rules) continue
     const matched = matchingPolicy(rules, request)
     if (rules.action === 'LOG') audited ||= matched !== undefined

@@ -96,7 +96,7 @@ export class IntegrationWorld implements AsyncDisposable {
 
   /** Holds while the objects are there, and every proxy acts on it from before `body` to its end. */
   async under(manifests: readonly string[], labels: readonly LabelChange[], body: () => Promise<void>): Promise<void> {
-    const parsed = await Promise.all(manifests.map((text) => parseManifest(text)))
+    const parsed = await Promise.all(manifests.map((text) => parseManifest(text, { defaultNamespace: NAMESPACE })))
     const resources = parsed.flatMap((manifest) => manifest.resources)
     await applyAll(this.#client, resources)
     for (const change of labels) await this.#label(change, change.set)

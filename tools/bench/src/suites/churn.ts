@@ -1,7 +1,8 @@
 import { type AmbientPair, startAmbientPair } from '../l4/ambient.ts'
 import { BenchCertificates } from '../l4/certificates.ts'
 import { pinSelf, planCores } from '../l4/cores.ts'
-import { Backend, exchange, open, openIdle, wait } from '../l4/load.ts'
+import { startEchoProcess } from '../l4/echo-process.ts'
+import { exchange, open, openIdle, wait } from '../l4/load.ts'
 import { defineSuite, type Row, type SuiteContext } from '../suite.ts'
 
 const CONCURRENT = 10_000
@@ -28,14 +29,13 @@ export default defineSuite({
     const cores = planCores()
     const unpin = pinSelf(cores?.load)
     using certificates = new BenchCertificates()
-    const backend = new Backend('echo')
-    const pair = await startAmbientPair({ certificates, backendPort: await backend.listen(), cores })
+    using echo = await startEchoProcess()
+    const pair = await startAmbientPair({ certificates, backendPort: echo.port, cores })
     try {
       const rows = [...(await holdMany(pair, context)), ...(await churn(pair, context))]
       return { versions: {}, rows }
     } finally {
       pair.stop()
-      backend.close()
       unpin()
     }
   },

@@ -7,12 +7,12 @@ import {
   type ResponseHead,
   removeHopByHop,
 } from '../../http1/index.ts'
+import { hex8 } from '../../random-id.ts'
 import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.ts'
 import type { CompiledBackend, CompiledRoute } from '../http-runtime.ts'
 import type { HttpStream, ResponseSource } from '../http-stream.ts'
 import { RETRY_BUFFER_BYTES_MAX } from '../limits.ts'
 import { LOCAL_REPLIES, resetReply } from '../local-replies.ts'
-import { hex8 } from '../random-id.ts'
 import { hashRequest } from '../router/hash-policy.ts'
 import { type ResetReason, retryDelayMs, type TryOutcome } from '../router/retries.ts'
 import { Shadow } from '../router/shadow.ts'
