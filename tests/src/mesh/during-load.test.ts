@@ -182,7 +182,7 @@ test(
     const ends = await eventually(() => {
       const lines = lab.log('node-n1').split('\n')
       const complete = lines.filter((line) => line.includes('\taccess\tconnection complete\t'))
-      return complete.length === 2 && complete
+      return complete.length === 2 ? complete : undefined
     })
     expect(ends[0]).not.toContain('error=')
     expect(ends[1]).toContain('error="connection failed to drain within the timeout"')
