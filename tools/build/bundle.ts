@@ -28,6 +28,7 @@ await build({
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
-  external: ['react-devtools-core', 'bufferutil', 'utf-8-validate'],
+  // oidc-provider does not survive bundling: it loses extra claims. A lab that runs one reads it from node_modules.
+  external: ['react-devtools-core', 'bufferutil', 'utf-8-validate', 'oidc-provider'],
   logLevel: 'warning',
 })

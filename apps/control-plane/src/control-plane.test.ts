@@ -178,6 +178,8 @@ function agentOf(url: string, tls: { ca: string; cert: string; key: string }): D
       calls: {
         traffic: async () => ({ atMs: 0, connections: [], lost: 0, edges: [] }),
         log: async () => ({ lines: [] }),
+        review: async () => ({ checkpoints: [] }),
+        replay: async () => ({ decisions: 0, flips: [], refused: [] }),
       },
       onRefused: () => {},
     },

@@ -22,6 +22,8 @@ function fail(error: unknown): never {
   process.exit(exitCodeOf(error))
 }
 
+// A log that cannot be written, on a full disk or to a reader that left, is no reason to stop serving.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 // A bug ends the process: its supervisor starts it again from what is on disk.
 process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)

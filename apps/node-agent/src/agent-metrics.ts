@@ -1,27 +1,33 @@
+import type { Revocations } from '@ambient-lab/pki'
 import type { Counter, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
+import type { HostedWorkload } from './hosting/hosted-workload.ts'
 import { VERSION } from './version.ts'
 
 /** ztunnel's metrics about itself; those about traffic belong to the data path. */
 export class AgentMetrics {
   readonly started: Counter
+  readonly #registry: MetricsRegistry
   readonly stopped: Counter
   readonly #terminations: (reason: 'ConnectionError' | 'Reconnect') => Counter
   readonly #messages: (typeUrl: TypeUrl) => Counter
 
-  constructor(metrics: MetricsRegistry, proxyCount: () => number) {
+  /** @param proxies the workloads of this node */
+  constructor(metrics: MetricsRegistry, proxies: () => readonly Pick<HostedWorkload, 'capture'>[]) {
     metrics
       .gauge({ name: 'istio_build', help: 'Istio component build info', labels: ['component', 'tag'] })
       .labels({ component: 'ztunnel', tag: VERSION })
       .set(1)
-    const active = metrics
-      .gauge({
-        name: 'istio_active_proxy_count_total',
-        help: 'The total number current workloads with active proxies',
-        labels: [],
-      })
-      .labels({})
-    metrics.onCollect(() => active.set(proxyCount()))
+    this.#registry = metrics
+    const gauge = (name: string, help: string) => metrics.gauge({ name, help, labels: [] }).labels({})
+    const active = gauge('istio_active_proxy_count_total', 'The total number current workloads with active proxies')
+    const pending = gauge('istio_pending_proxy_count_total', 'The total number current workloads with pending proxies')
+    metrics.onCollect(() => {
+      const all = proxies()
+      const activeCount = all.filter(({ capture }) => capture).length
+      active.set(activeCount)
+      pending.set(all.length - activeCount)
+    })
     const counter = (name: string, help: string) => metrics.counter({ name, help, labels: [] }).labels({})
     this.started = counter('istio_proxies_started_total', 'The total number of workload proxies that were started')
     this.stopped = counter('istio_proxies_stopped_total', 'The total number of workload proxies that were stopped')
@@ -37,6 +43,14 @@ export class AgentMetrics {
       labels: ['url'],
     })
     this.#messages = (url) => messages.labels({ url })
+  }
+
+  /** Every tunnel is known with its peer's certificate, so that none is ever left untracked. */
+  countRevocations(revocations: Pick<Revocations, 'rejected'>): void {
+    const counter = (name: string, help: string) => this.#registry.counter({ name, help, labels: [] }).labels({})
+    const rejected = counter('istio_crl_policy_rejections_total', 'The total number of peers rejected by a CRL')
+    counter('istio_crl_untracked_connections_total', 'The total number of connections that a CRL cannot close')
+    this.#registry.onCollect(() => rejected.inc(revocations.rejected - rejected.value))
   }
 
   linkLost(wasConnected: boolean): void {

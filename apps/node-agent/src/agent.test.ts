@@ -87,7 +87,7 @@ function place(name: string, image: string, address: string, containerPort = 500
     networkMode: 'STANDARD',
   }
   plane.resources.set(ADDRESS_TYPE, uid(name), { workload })
-  plane.resources.set(ASSIGNMENT_TYPE, uid(name), assignment, 'n1')
+  plane.resources.set(ASSIGNMENT_TYPE, uid(name), assignment, ['n1'])
 }
 
 async function fetchFrom(name: string, url: string): Promise<string> {
@@ -222,7 +222,7 @@ describe('runs what it is assigned', () => {
         bytes: 0,
         inFlightMax: 10,
       },
-      'n1',
+      ['n1'],
     )
     await until(() => expect(plane.loads.get('default/l')?.completed).toBeGreaterThan(10))
     expect(plane.loads.get('default/l')).toMatchObject({ state: 'running', failed: 0 })
@@ -242,7 +242,7 @@ describe('runs what it is assigned', () => {
       LOAD_RUN_TYPE,
       'default/b',
       { ...bad, ratePerSecond: 0, warmupMs: 0, bytes: 0, inFlightMax: 1 },
-      'n1',
+      ['n1'],
     )
     await until(() =>
       expect(plane.rejects).toMatchObject([{ errors: [{ name: 'default/b', reason: 'rate 0 is not positive' }] }]),

@@ -1,8 +1,20 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { LinkFaults, LocalSvids, LocalWorkloads, NodeNetwork, WsMtlsTransport, Ztunnel } from '@ambient-lab/dataplane'
-import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
+import {
+  ConnectionSpans,
+  DnsMetrics,
+  DnsServer,
+  LinkFaults,
+  LocalSvids,
+  LocalWorkloads,
+  NodeNetwork,
+  ProxyStateHolder,
+  SystemDnsUpstream,
+  WsMtlsTransport,
+  Ztunnel,
+} from '@ambient-lab/dataplane'
+import { Revocations, type SpiffeId, SvidSource } from '@ambient-lab/pki'
 import {
   assert,
   type Clock,
@@ -12,7 +24,14 @@ import {
   Scope,
   writeProcessRecord,
 } from '@ambient-lab/std'
-import { ACCESS_LOG_TARGET, AccessLog, type Logger, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
+import {
+  ACCESS_LOG_TARGET,
+  AccessLog,
+  type Logger,
+  Logging,
+  MetricsRegistry,
+  OtlpSpanExporter,
+} from '@ambient-lab/telemetry'
 import {
   ASSIGNMENT_TYPE,
   type Assignment,
@@ -33,12 +52,14 @@ import { advertisedHost } from './advertised-host.ts'
 import { AgentMetrics } from './agent-metrics.ts'
 import type { AgentConfig } from './config.ts'
 import type { NodeCredentials } from './credentials.ts'
+import { CrlFile } from './crl-file.ts'
 import { isIdentityRefused, obtainCredentials } from './enrolment.ts'
 import { LineLog } from './hosting/line-log.ts'
 import type { Mesh } from './hosting/mesh.ts'
+import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
 import { checkTcp } from './hosting/tcp-probe.ts'
-import { WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
+import { PROXY_HEAP_MIB_MAX, SPANS_POST_TIMEOUT_MS, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
 import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
 import { describePortOwner } from './port-owner.ts'
@@ -60,6 +81,12 @@ export interface AgentComponents {
 
 export type AgentPorts = Readonly<Record<'hbone' | 'underlay' | 'admin' | 'metrics' | 'ready', number>>
 
+/** To a collector outside of the lab; what it answers is its own affair. */
+async function postSpans(endpoint: string, body: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  await fetch(endpoint, { method: 'POST', headers, body, signal: AbortSignal.timeout(SPANS_POST_TIMEOUT_MS) })
+}
+
 /** Composition root: constructs every part of a node, connects them, and ends them in the right order. */
 export class Agent {
   readonly #config: AgentConfig
@@ -71,12 +98,15 @@ export class Agent {
   readonly #log: Logger
   readonly #metrics = new MetricsRegistry()
   readonly #agentMetrics: AgentMetrics
+  readonly #dnsMetrics: DnsMetrics
+  readonly #revocations = new Revocations()
   readonly #locals = new LocalWorkloads()
   readonly #linkFaults: LinkFaults
   readonly #faultFeed: LinkFaultFeed
   readonly #svids: SvidSource
   readonly #ztunnel: Ztunnel
   readonly #simulated: SimulatedWorkloads
+  readonly #proxies: ProxyThreads
   readonly #host: WorkloadHost
   readonly #loads: LoadHost
   readonly #readiness: Readiness
@@ -99,7 +129,9 @@ export class Agent {
     })
     this.#log = this.#logging.logger('agent')
     this.#readiness = new Readiness({ pendingTypes: () => this.#client?.pendingTypes ?? [] })
-    this.#agentMetrics = new AgentMetrics(this.#metrics, () => this.#host.workloads.length)
+    this.#agentMetrics = new AgentMetrics(this.#metrics, () => this.#host.workloads)
+    this.#dnsMetrics = new DnsMetrics(this.#metrics)
+    this.#agentMetrics.countRevocations(this.#revocations)
     this.#linkFaults = new LinkFaults({ clock })
     this.#faultFeed = new LinkFaultFeed(this.#linkFaults)
     this.#svids = new SvidSource({
@@ -107,12 +139,14 @@ export class Agent {
       init: { ttlSeconds: config.certificateTtlSeconds },
     })
     this.#ztunnel = this.#createZtunnel()
+    this.#followRevocations()
     const spawn = () =>
       startWorkerThread('workloads', { resourceLimits: { maxOldGenerationSizeMb: WORKLOADS_HEAP_MIB_MAX } })
     this.#simulated = new SimulatedWorkloads(
       { clock, random: random.fork('workloads'), spawn },
       { host: config.workloadHost },
     )
+    this.#proxies = this.#createProxies()
     this.#host = this.#createHost()
     this.#loads = new LoadHost({
       clock,
@@ -195,6 +229,9 @@ export class Agent {
         apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
+          review: async (query) =>
+            query.at === 'waypoint' ? this.#proxies.review(query) : this.#ztunnel.review(query),
+          replay: async (query) => this.#ztunnel.replay(query),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
         onState: (state) => this.#linkState(state.connected ? undefined : state.reason),
@@ -236,7 +273,10 @@ export class Agent {
     const resources = upserts.map(({ resource }) => resource)
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
+    // Threads of proxies are told even of what only they are interested in, and of what the ztunnel knows as well.
+    const refused = this.#proxies.apply(typeUrl, upserts, removed)
     if (typeUrl === LINK_FAULT_TYPE) return this.#faultFeed.apply(upserts, removed)
+    if (!ProxyStateHolder.holds(typeUrl)) return refused
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
   }
 
@@ -245,6 +285,8 @@ export class Agent {
     this.#connected = lost === undefined
     if (!lost) {
       this.#log.info('connected to the control plane')
+      this.#svids.retryFailed()
+      this.#proxies.signerBack()
       return
     }
     this.#agentMetrics.linkLost(wasConnected)
@@ -284,8 +326,10 @@ export class Agent {
       clock,
       svids: new LocalSvids({ locals, svids }),
       links: this.#linkFaults,
+      revocations: this.#revocations,
       log: this.#logging.logger('tunnel'),
     })
+    const spans = this.#createSpans()
     return new Ztunnel({
       node,
       components: {
@@ -298,9 +342,40 @@ export class Agent {
         log: this.#logging.logger('ztunnel'),
         metrics: this.#metrics,
         accessLog: new AccessLog(this.#logging.logger(ACCESS_LOG_TARGET)),
+        spans,
       },
       init: { host, captureHost: workloadHost, hbonePort, underlayPort, drainDeadlineMs },
     })
+  }
+
+  #createSpans(): ConnectionSpans | undefined {
+    const { traceEndpoint, traceSamplingPercent } = this.#config
+    const { clock, random } = this.#components
+    if (traceEndpoint === undefined) return undefined
+    const exporter = this.#scope.own(new OtlpSpanExporter({ clock, post: postSpans }, traceEndpoint))
+    return new ConnectionSpans({ exporter, random: random.fork('spans') }, traceSamplingPercent)
+  }
+
+  #followRevocations(): void {
+    const { crlPath } = this.#config
+    const { clock } = this.#components
+    if (crlPath === undefined) return
+    const components = { clock, svids: this.#svids, revocations: this.#revocations, log: this.#logging.logger('crl') }
+    this.#scope.own(new CrlFile(crlPath, components))
+  }
+
+  #createProxies(): ProxyThreads {
+    const { clock, random } = this.#components
+    const { node, host, workloadHost: adminHost, certificateTtlSeconds, drainDeadlineMs } = this.#config
+    return new ProxyThreads(
+      {
+        clock,
+        random: random.fork('proxies'),
+        spawn: () => startWorkerThread('proxy', { resourceLimits: { maxOldGenerationSizeMb: PROXY_HEAP_MIB_MAX } }),
+        sign: (csrPem, ttlSeconds) => this.#sign(csrPem, ttlSeconds),
+      },
+      { node, host, adminHost, certificateTtlSeconds, drainDeadlineMs },
+    )
   }
 
   #createHost(): WorkloadHost {
@@ -312,6 +387,7 @@ export class Agent {
         random: random.fork('host'),
         mesh: this.#countedMesh(),
         simulated: this.#simulated,
+        proxies: this.#proxies,
         check: checkTcp(clock),
         environment,
         certificateOf: (identity) => this.#certificateOf(identity),
@@ -326,16 +402,36 @@ export class Agent {
   }
 
   #countedMesh(): Mesh {
+    const dnsServers = new Map<string, DnsServer>()
     return {
-      addWorkload: (workload) => {
+      addWorkload: async (workload) => {
         this.#agentMetrics.started.inc()
-        return this.#ztunnel.addWorkload(workload)
+        const { capture } = await this.#ztunnel.addWorkload(workload)
+        const dns = await this.#dnsServer(workload.uid)
+        dnsServers.set(workload.uid, dns)
+        return { capture, dns: dns.address }
       },
-      removeWorkload: (uid) => {
+      removeWorkload: async (uid) => {
         this.#agentMetrics.stopped.inc()
-        return this.#ztunnel.removeWorkload(uid)
+        await this.#ztunnel.removeWorkload(uid)
+        await dnsServers.get(uid)?.[Symbol.asyncDispose]()
+        dnsServers.delete(uid)
       },
     }
+  }
+
+  #dnsServer(uid: string): Promise<DnsServer> {
+    const { clock } = this.#components
+    assert(this.#welcome, 'workloads are assigned after the welcome')
+    return DnsServer.listen(
+      {
+        clock,
+        upstream: new SystemDnsUpstream({ clock }),
+        metrics: this.#dnsMetrics,
+        state: () => this.#ztunnel.state.current,
+      },
+      { uid, host: this.#config.workloadHost, clusterDomain: this.#welcome.clusterDomain },
+    )
   }
 
   #trust(): { readonly trustDomain: string } {

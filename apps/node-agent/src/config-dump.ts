@@ -134,7 +134,7 @@ function dumpConnection({ source, destination, direction, protocol }: Connection
   const tunnelled = direction === 'outbound' && destination.hboneAddress !== ''
   return {
     src: source.address,
-    originalDst: direction === 'outbound' ? destination.address : null,
+    originalDst: direction === 'outbound' ? destination.address : destination.service || null,
     actualDst: tunnelled ? destination.hboneAddress : destination.address,
     protocol,
   }

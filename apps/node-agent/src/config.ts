@@ -15,6 +15,12 @@ export interface AgentConfig {
   readonly host: string
   /** Where workloads, their capture and the admin servers listen. Loopback, unless somebody knows better. */
   readonly workloadHost: string
+  /** Revocation lists to follow, as ztunnel's CRL_PATH. */
+  readonly crlPath: string | undefined
+  /** Where spans of connections are sent to; absent: none are made. */
+  readonly traceEndpoint: string | undefined
+  /** Of the connections that begin on this node. */
+  readonly traceSamplingPercent: number
   readonly hbonePort: number
   readonly underlayPort: number
   readonly adminPort: number
@@ -43,6 +49,8 @@ interface Setting<T> {
 type Settings = { readonly [K in keyof AgentConfig]: Setting<Exclude<AgentConfig[K], undefined>> }
 
 const text = (value: string) => (value === '' ? undefined : value)
+const httpUrl = (value: string) => (URL.canParse(value) && new URL(value).protocol === 'http:' ? value : undefined)
+const percent = (value: string) => (/^\d+(\.\d+)?$/.test(value) && Number(value) <= 100 ? Number(value) : undefined)
 const port = (value: string) => (/^\d{1,5}$/.test(value) && Number(value) < 65536 ? Number(value) : undefined)
 const nodeName = (value: string) => (/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/.test(value) ? value : undefined)
 const seconds = (value: string) => {
@@ -80,6 +88,27 @@ export const SETTINGS: Settings = {
     default: '127.0.0.1',
     help: 'address where workloads and their capture listen',
     parse: text,
+  },
+  crlPath: {
+    flag: 'crl-path',
+    environment: 'CRL_PATH',
+    optional: true,
+    help: 'file with revocation lists (PEM) of the mesh’s authority; followed while the agent runs',
+    parse: text,
+  },
+  traceEndpoint: {
+    flag: 'trace-endpoint',
+    environment: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    optional: true,
+    help: 'OTLP/HTTP collector (http://host:4318/v1/traces) that gets spans of connections',
+    parse: httpUrl,
+  },
+  traceSamplingPercent: {
+    flag: 'trace-sampling',
+    environment: 'AMBIENT_TRACE_SAMPLING',
+    default: '100',
+    help: 'percent of the connections that get spans, where there is a collector',
+    parse: percent,
   },
   hbonePort: {
     flag: 'hbone-port',

@@ -33,6 +33,9 @@ export const EVENTS_PENDING_MAX = 500
 /** Threads of workloads: an app that hoards memory ends its worker, never the node. */
 export const WORKLOADS_HEAP_MIB_MAX = 256
 
+/** Threads of L7 proxies: buffers are bounded per request, so that this is some ten thousand of them at once. */
+export const PROXY_HEAP_MIB_MAX = 512
+
 /** Of an HTTP request that a simulated workload reads or a response that it takes in. */
 export const APP_BODY_BYTES_MAX = 8 * MiB
 
@@ -62,3 +65,9 @@ export const LOAD_REQUEST_TIMEOUT_MS = 30_000
 
 /** Admin requests carry no bodies that matter. */
 export const ADMIN_HEADER_BYTES_MAX = 16 * KiB
+
+/** How often the file with revocation lists is looked at: a revoked peer is cut within this time. */
+export const CRL_POLL_MS = 1_000
+
+/** How long a collector of spans may take. */
+export const SPANS_POST_TIMEOUT_MS = 10_000

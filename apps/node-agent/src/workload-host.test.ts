@@ -1,8 +1,10 @@
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { SeededRandom, systemClock, VirtualClock } from '@ambient-lab/std'
+import { TestCertificates } from '@ambient-lab/testing'
 import type { AssignedContainer, Assignment, EventReport, WorkloadReport } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
 import { checkTcp } from './hosting/tcp-probe.ts'
 import { LoopbackMesh } from './test-kit/loopback-mesh.ts'
@@ -19,18 +21,30 @@ const reports = new Map<string, WorkloadReport>()
 const events: EventReport[] = []
 const identities: string[] = []
 const workers: ReturnType<typeof startWorkerThread>[] = []
+const certificates = new TestCertificates()
+let proxies: ProxyThreads
 
 beforeEach(() => {
   reports.clear()
   events.length = 0
   identities.length = 0
   mesh = new LoopbackMesh()
-  const spawn = () => {
-    const worker = startWorkerThread('workloads')
+  const spawnNamed = (name: string) => () => {
+    const worker = startWorkerThread(name)
     workers.push(worker)
     return worker
   }
+  const spawn = spawnNamed('workloads')
   const random = new SeededRandom(1)
+  proxies = new ProxyThreads(
+    {
+      clock: systemClock,
+      random,
+      spawn: spawnNamed('proxy'),
+      sign: async (csr, ttl) => certificates.authority.signWorkload(csr, ttl),
+    },
+    { node: 'n1', host: '127.0.0.1', adminHost: '127.0.0.1', certificateTtlSeconds: 3600, drainDeadlineMs: 1000 },
+  )
   simulated = new SimulatedWorkloads({ clock: systemClock, random, spawn }, { host: '127.0.0.1' })
   host = new WorkloadHost(
     {
@@ -38,6 +52,7 @@ beforeEach(() => {
       random,
       mesh,
       simulated,
+      proxies,
       check: checkTcp(systemClock),
       environment: process.env,
       certificateOf: () => ({ state: 'Available', notAfterMs: 1, reason: '' }),
@@ -244,4 +259,29 @@ test('a crash loop of the thread waits longer each time', async () => {
   expect(spawned).toBe(2)
   await clock.advance(700)
   expect(spawned).toBe(3)
+})
+
+test('a replica of an L7 proxy runs in a thread of its own, which comes back when it dies and drains when it is stopped', async () => {
+  const replica = (name: string) =>
+    assignment(name, [container('istio/proxyv2')], { captured: false, proxy: 'default/waypoint' })
+  const failing = { name: 'x', version: '1', resource: { name: 'x' } }
+  expect(proxies.apply('type.googleapis.com/ambient.lab.Cluster', [failing], [])).toEqual([
+    { name: 'x', reason: 'resource.endpoints.kind is unknown' },
+  ])
+  host.apply([replica('w1'), replica('w2')], [])
+  await ready('w1')
+  await ready('w2')
+  expect(workers).toHaveLength(2)
+  const { ports } = reports.get('w1')!
+  const page = (port: string, path: string) => fetch(`http://127.0.0.1:${ports[port]!.port}${path}`)
+  expect((await page('15021', '/healthz/ready')).status).toBe(200)
+  expect(await (await page('15000', '/config_dump')).json()).toMatchObject({ filterChains: [], clusters: [] })
+  expect(await checkTcp(systemClock)(ports['15008']!)).toBeUndefined()
+  await workers[0]!.terminate()
+  await until(() => expect(reports.get('w1')).toMatchObject({ ready: false, reason: 'CrashLoopBackOff', restarts: 1 }))
+  expect(reports.get('w2')).toMatchObject({ ready: true, restarts: 0 })
+  await ready('w1')
+  const again = reports.get('w1')!.ports['15008']!
+  host.apply([], ['w1', 'w2'])
+  await until(async () => expect(await checkTcp(systemClock)(again)).toContain('refused'))
 })

@@ -17,10 +17,25 @@ export interface JsonSchema {
   readonly maxLength?: number
   readonly minItems?: number
   readonly maxItems?: number
+  readonly minProperties?: number
+  readonly maxProperties?: number
   readonly default?: unknown
   readonly nullable?: boolean
   readonly 'x-kubernetes-int-or-string'?: boolean
   readonly 'x-kubernetes-preserve-unknown-fields'?: boolean
+  /** `set`: no item twice; `map`: no two items alike in all of `x-kubernetes-list-map-keys`. */
+  readonly 'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map'
+  readonly 'x-kubernetes-list-map-keys'?: readonly string[]
+  /** Rules across the fields of this value; published with their messages only. */
+  readonly 'x-kubernetes-validations'?: readonly SchemaRule[]
+}
+
+/** What CustomResourceDefinitions say in CEL. It is asked only about a value whose own fields are well formed. */
+export interface SchemaRule {
+  /** What is wrong when it does not hold. */
+  readonly message: string
+  /** Pure. Gets the value without its nulls, with or without its defaults. */
+  holds(value: unknown): boolean
 }
 
 /** One column of `get`, for our command and for kubectl alike (server-side Table). */

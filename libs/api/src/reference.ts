@@ -2,11 +2,16 @@ import type { ObjectMeta, OwnerReference, Resource } from './resource.ts'
 
 /** What a policy or route attaches to, as the Gateway API names it. */
 export interface PolicyTargetReference {
-  /** Empty or absent for the core group. */
+  /** Empty or absent for the core group, which Istio's policies may also call `core`. */
   readonly group?: string
   readonly kind: string
   readonly name: string
   readonly namespace?: string
+}
+
+/** Istio's policies may write the group without a name as `core`. */
+export function isCoreGroup(group: string): boolean {
+  return group === '' || group === 'core'
 }
 
 export interface NamespacedName {

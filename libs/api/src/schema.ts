@@ -1,4 +1,4 @@
-import type { JsonSchema } from './kind.ts'
+import type { JsonSchema, SchemaRule } from './kind.ts'
 
 type Properties = Readonly<Record<string, JsonSchema>>
 
@@ -8,6 +8,7 @@ interface ObjectOptions {
   readonly open?: boolean
   readonly description?: string
   readonly default?: unknown
+  readonly minProperties?: number
 }
 
 export function object(properties: Properties, options: ObjectOptions = {}): JsonSchema {
@@ -37,6 +38,26 @@ export function integer(more: Partial<JsonSchema> = {}): JsonSchema {
 
 export function boolean(more: Partial<JsonSchema> = {}): JsonSchema {
   return { type: 'boolean', ...more }
+}
+
+export function number(more: Partial<JsonSchema> = {}): JsonSchema {
+  return { type: 'number', ...more }
+}
+
+/** The schema, and sentences that are said unless what stands beside them holds; `T` is what the schema lets pass. */
+export function withRules<T>(schema: JsonSchema, rules: Readonly<Record<string, (value: T) => boolean>>): JsonSchema {
+  const added = Object.entries(rules).map(
+    ([message, holds]): SchemaRule => ({ message, holds: holds as (value: unknown) => boolean }),
+  )
+  return { ...schema, 'x-kubernetes-validations': [...(schema['x-kubernetes-validations'] ?? []), ...added] }
+}
+
+/** An object in which no more than one of the fields is set. */
+export function atMostOneOf(schema: JsonSchema, ...fields: readonly string[]): JsonSchema {
+  return withRules<Readonly<Record<string, unknown>>>(schema, {
+    [`only one of ${fields.join(', ')} can be set`]: (value) =>
+      fields.filter((field) => value[field] !== undefined).length <= 1,
+  })
 }
 
 /** Anything at all below this point: fields that a later reader of the kind will tighten. */
@@ -75,11 +96,3 @@ export const LABEL_SELECTOR: JsonSchema = object({
     ),
   ),
 })
-
-/** Istio's selectors know equality only. */
-export const WORKLOAD_SELECTOR: JsonSchema = object({ matchLabels: STRING_MAP })
-
-export const TARGET_REF: JsonSchema = object(
-  { group: string(), kind: string({ minLength: 1 }), name: string({ minLength: 1 }), namespace: string() },
-  { required: ['kind', 'name'] },
-)

@@ -174,8 +174,8 @@ describe.each(KINDS.map((definition) => [`${definition.plural}.${definition.grou
     })
 
     test('is named as Kubernetes names kinds', () => {
-      expect(definition.plural).toMatch(/^[a-z]+$/)
-      expect(definition.kind).toMatch(/^[A-Z][A-Za-z]+$/)
+      expect(definition.plural).toMatch(/^[a-z][a-z0-9]*$/)
+      expect(definition.kind).toMatch(/^[A-Z][A-Za-z0-9]+$/)
       expect(
         [definition.version, ...(definition.otherVersions ?? [])].every((v) => /^v\d+((alpha|beta)\d+)?$/.test(v)),
       ).toBe(true)

@@ -239,3 +239,22 @@ function fault(spec: object): object {
 function load(spec: object): object {
   return { from: 'deploy/curl', url: 'http://productpage:9080/', rate: '20/s', ...spec }
 }
+
+describe('an L4TrafficPolicy', () => {
+  const targetRefs = [{ kind: 'Service', name: 'web' }]
+  test.each<[string, object, RegExp | undefined]>([
+    ['everything', { maxConnections: 1, connectTimeout: '2s', connectRetries: 0, outlierDetection: {} }, undefined],
+    ['a rate', { rateLimit: { local: { connections: 1 }, global: { connections: 10, per: '1m' } } }, undefined],
+    ['no target', { targetRefs: [] }, /spec\.targetRefs/],
+    ['a target of another kind', { targetRefs: [{ kind: 'Pod', name: 'web' }] }, /spec\.targetRefs\[0\]\.kind/],
+    ['a duration without a unit', { idleTimeout: '5' }, /spec\.idleTimeout.*a unit is missing: 5s or 5ms/],
+    ['no duration', { rateLimit: { local: { connections: 1, per: 'soon' } } }, /spec\.rateLimit\.local\.per/],
+    ['a rate of nothing', { rateLimit: { global: { connections: 0 } } }, /spec\.rateLimit\.global\.connections/],
+    ['retries without end', { connectRetries: 11 }, /spec\.connectRetries/],
+    ['more than all', { outlierDetection: { maxEjectionPercent: 101 } }, /maxEjectionPercent/],
+  ])('with %s', (_, fields, finding) => {
+    const errors = errorsOf('l4trafficpolicy', { spec: { targetRefs, ...fields } })
+    if (finding) expect(errors.join('\n')).toMatch(finding)
+    else expect(errors).toEqual([])
+  })
+})

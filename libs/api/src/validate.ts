@@ -28,10 +28,11 @@ export function validateResource(definition: KindDefinition, object: Resource): 
   if (isDeeperThan(NESTING_MAX, object)) {
     return { errors: [{ path: '', message: `Too deep: nested deeper than ${NESTING_MAX}` }], unknownFields: [] }
   }
-  const { apiVersion: _, kind: __, metadata, ...rest } = object
-  const findings: Findings = { errors: [...validateMetadata(definition, metadata)], unknownFields: [] }
+  const bare = withoutNulls(object)
+  const { apiVersion: _, kind: __, metadata: ___, ...rest } = bare
+  const findings: Findings = { errors: [...validateMetadata(definition, object.metadata)], unknownFields: [] }
   check(definition.schema, rest, '', findings)
-  if (findings.errors.length === 0) findings.errors.push(...(definition.validate?.(withoutNulls(object)) ?? []))
+  if (findings.errors.length === 0) findings.errors.push(...(definition.validate?.(bare) ?? []))
   return {
     errors: findings.errors.slice(0, FINDINGS_MAX),
     unknownFields: findings.unknownFields.slice(0, FINDINGS_MAX),
@@ -44,7 +45,7 @@ function isDeeperThan(levels: number, value: unknown): boolean {
   return levels === 0 || Object.values(value).some((field) => isDeeperThan(levels - 1, field))
 }
 
-/** So that a kind's rules need not know that `null` means absent. */
+/** So that rules need not know that `null` means absent. */
 function withoutNulls<T>(value: T): T {
   if (Array.isArray(value)) return value.map(withoutNulls) as T
   if (!isObject(value)) return value
@@ -71,13 +72,27 @@ function check(schema: JsonSchema, value: unknown, path: string, findings: Findi
     findings.errors.push({ path, message: unsupported(value, schema.enum) })
     return
   }
+  const before = findings.errors.length
   if (typeof value === 'string') checkString(schema, value, path, findings)
   else if (typeof value === 'number') checkNumber(schema, value, path, findings)
   else if (Array.isArray(value)) checkArray(schema, value, path, findings)
   else if (isObject(value)) checkObject(schema, value, path, findings)
+  if (findings.errors.length > before) return
+  for (const { message, holds } of schema['x-kubernetes-validations'] ?? []) {
+    if (!holds(value)) findings.errors.push({ path, message: `Invalid value: ${message}` })
+  }
 }
 
 function checkObject(schema: JsonSchema, value: Record<string, unknown>, path: string, findings: Findings): void {
+  const { minProperties = 0, maxProperties = Number.POSITIVE_INFINITY } = schema
+  const size = Object.keys(value).length
+  if (size < minProperties) {
+    findings.errors.push({ path, message: `Invalid value: ${size}: must have at least ${minProperties} properties` })
+  }
+  if (size > maxProperties) {
+    findings.errors.push({ path, message: `Too many: ${size}: must have at most ${maxProperties} items` })
+    return
+  }
   for (const name of schema.required ?? []) {
     if (value[name] === undefined || value[name] === null) {
       findings.errors.push({ path: childPath(path, name), message: 'Required value' })
@@ -108,6 +123,21 @@ function checkArray(schema: JsonSchema, values: readonly unknown[], path: string
     return
   }
   if (items) values.forEach((value, index) => void check(items, value, `${path}[${index}]`, findings))
+  checkUnique(schema, values, path, findings)
+}
+
+function checkUnique(schema: JsonSchema, values: readonly unknown[], path: string, findings: Findings): void {
+  const type = schema['x-kubernetes-list-type']
+  if (type !== 'set' && type !== 'map') return
+  const keys = schema['x-kubernetes-list-map-keys'] ?? []
+  const seen = new Set<string>()
+  values.forEach((value, index) => {
+    const key = isObject(value) && type === 'map' ? Object.fromEntries(keys.map((name) => [name, value[name]])) : value
+    const identity = JSON.stringify(key)
+    if (seen.has(identity))
+      findings.errors.push({ path: `${path}[${index}]`, message: `Duplicate value: ${show(key)}` })
+    seen.add(identity)
+  })
 }
 
 function checkString(schema: JsonSchema, value: string, path: string, findings: Findings): void {

@@ -9,7 +9,11 @@ import {
   DiscoveryClient,
   type DiscoveryClientHandlers,
   type MemoryLinkPair,
+  type ReplayAnswer,
+  type ReplayQuery,
   type ResourceTypes,
+  type ReviewAnswer,
+  type ReviewQuery,
   type TypeUrl,
   type WorkloadReport,
 } from '@ambient-lab/xds'
@@ -112,6 +116,7 @@ export interface BenchAgentInit {
   /** What it reports of a pod; undefined: nothing. */
   readonly reportOf: (assignment: Assignment) => WorkloadReport | undefined
   readonly version: string
+  readonly pid: number
   /** As its certificate says, if it lies in its hello. */
   readonly certificateName: string
 }
@@ -125,13 +130,17 @@ export class BenchAgent {
   readonly links: MemoryLinkPair[] = []
   /** The control plane that answers its connects; undefined: none does. */
   target: ControlPlane | undefined
+  readonly reviews: ReviewQuery[] = []
+  review: (query: ReviewQuery) => ReviewAnswer = () => ({ checkpoints: [] })
+  readonly replays: ReplayQuery[] = []
+  replay: (query: ReplayQuery) => ReplayAnswer = () => ({ decisions: 0, flips: [], refused: [] })
 
   constructor(name: string, bench: ControlPlaneBench, init: Partial<BenchAgentInit>) {
-    const { reportOf = runningReport, version = VERSION, certificateName = name } = init
+    const { reportOf = runningReport, version = VERSION, pid = 1, certificateName = name } = init
     this.target = bench.controlPlane
     const handlers: DiscoveryClientHandlers = {
       hello: () => ({
-        ...{ node: name, version, pid: 1, startedAtMs: 0, machine: 'here' },
+        ...{ node: name, version, pid, startedAtMs: 0, machine: 'here' },
         ...{ hbone: { host: '127.0.0.1', port: 15008 }, underlay: { host: '127.0.0.1', port: 15001 } },
         ports: { admin: 15000, metrics: 15020, ready: 15021 },
       }),
@@ -151,6 +160,14 @@ export class BenchAgent {
       calls: {
         traffic: async () => ({ atMs: 0, connections: [], edges: [], lost: 2 }),
         log: async ({ uid }) => ({ lines: [`log of ${uid}`] }),
+        review: async (query) => {
+          this.reviews.push(query)
+          return this.review(query)
+        },
+        replay: async (query) => {
+          this.replays.push(query)
+          return this.replay(query)
+        },
       },
       onRefused: (reason) => this.refusals.push(reason),
     }

@@ -1,21 +1,32 @@
-import { isConditionTrue } from '@ambient-lab/api'
+import { type Gateway, getCondition, isConditionTrue, type L4TrafficPolicy, type Service } from '@ambient-lab/api'
 import { createCsr, generateKeyPair } from '@ambient-lab/pki'
 import { VirtualClock } from '@ambient-lab/std'
 import { temporaryFolder } from '@ambient-lab/testing'
-import { ADDRESS_TYPE, ASSIGNMENT_TYPE, NODE_TYPE } from '@ambient-lab/xds'
+import {
+  ADDRESS_TYPE,
+  ASSIGNMENT_TYPE,
+  type Assignment,
+  type Service as MeshService,
+  NODE_TYPE,
+} from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
-import { ControlPlaneBench, deployment, service } from './control-plane.conformance.ts'
+import { ControlPlaneBench, deployment, runningReport, service } from './control-plane.conformance.ts'
+import { MemoryStore } from './store/memory-store.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import {
   DEPLOYMENTS,
   ENDPOINT_SLICES,
   EVENTS,
+  GATEWAYS,
+  L4_TRAFFIC_POLICIES,
   NAMESPACES,
   NODES,
   PODS,
   REPLICA_SETS,
   SERVICE_ACCOUNTS,
+  SERVICE_ENTRIES,
   SERVICES,
+  type ServiceEntry,
 } from './stored-kinds.ts'
 
 describe('a new lab', () => {
@@ -176,6 +187,154 @@ describe('services', () => {
   })
 })
 
+describe('ServiceEntries', () => {
+  const entry = (name: string, spec: ServiceEntry['spec'] & object): ServiceEntry => ({
+    ...{ apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', metadata: { name, namespace: 'default' } },
+    spec: { ports: [{ number: 80, name: 'http' }], ...spec },
+  })
+  const hosts = (bench: ControlPlaneBench, name: string) =>
+    bench.get(SERVICE_ENTRIES, `default/${name}`).status?.addresses?.map(({ host }) => host)
+
+  it('that bring no address get one of each family for each host, which goes with the host', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.create(SERVICE_ENTRIES, entry('se', { hosts: ['a.test', '*.b.test', 'c.test'], resolution: 'DNS' }))
+    expect(hosts(bench, 'se')).toEqual(['a.test', 'a.test', 'c.test', 'c.test'])
+    const { addresses } = bench.get(SERVICE_ENTRIES, 'default/se').status!
+    expect(addresses!.map(({ value }) => value.replace(/[0-9a-f]+(\.\d+)?$/, '*'))).toEqual([
+      ...['240.240.*', '2001:2::*', '240.240.*', '2001:2::*'],
+    ])
+    await bench.controlPlane.cluster.update(SERVICE_ENTRIES, 'default/se', (current) => ({
+      ...current,
+      spec: { ...current.spec, hosts: ['c.test'] },
+    }))
+    await bench.settle()
+    expect(hosts(bench, 'se')).toEqual(['c.test', 'c.test'])
+  })
+
+  it.each<[string, ServiceEntry['spec'] & object]>([
+    ['with an address of its own', { hosts: ['a.test'], resolution: 'STATIC', addresses: ['1.2.3.4'] }],
+    ['that resolves nothing', { hosts: ['a.test'], resolution: 'NONE' }],
+    ['for a wildcard', { hosts: ['*.a.test'], resolution: 'DNS' }],
+  ])('get none: one %s', async (_, spec) => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.create(SERVICE_ENTRIES, entry('se', spec))
+    expect(hosts(bench, 'se')).toBeUndefined()
+  })
+
+  it('of one host never share an address', async () => {
+    await using bench = await ControlPlaneBench.start()
+    for (let index = 0; index < 40; index += 1) {
+      await bench.controlPlane.cluster.create(
+        SERVICE_ENTRIES,
+        entry(`se${index}`, { hosts: ['a.test'], resolution: 'DNS' }),
+      )
+    }
+    await bench.settle()
+    const values = bench.list(SERVICE_ENTRIES).flatMap(({ status }) => status!.addresses!.map(({ value }) => value))
+    expect(new Set(values).size).toBe(80)
+  })
+})
+
+describe('waypoints', () => {
+  const bound = (bench: ControlPlaneBench, key: string) => {
+    const found = getCondition(bench.get(SERVICES, key), 'istio.io/WaypointBound')
+    return found && `${found.status} ${found.reason}: ${found.message}`
+  }
+  const gateway = (name: string, ready: boolean): Gateway => ({
+    ...{ apiVersion: 'gateway.networking.k8s.io/v1', kind: 'Gateway', metadata: { name, namespace: 'default' } },
+    spec: { gatewayClassName: 'istio-waypoint', listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }] },
+    ...(ready && { status: { addresses: [{ type: 'Hostname', value: `${name}.default.svc.cluster.local` }] } }),
+  })
+
+  it('are told of in the status of who asks for one, from not being there to being used to being asked for no more', async () => {
+    await using bench = await ControlPlaneBench.start()
+    const labels = { 'istio.io/use-waypoint': 'wp' }
+    const service = (of: Record<string, string>): Service => ({
+      ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'default', labels: of } },
+      spec: { ports: [{ port: 80 }] },
+    })
+    await bench.create(SERVICES, service(labels))
+    expect(bound(bench, 'default/web')).toBe('False WaypointIsNotReady: waypoint "default/wp" is not ready')
+    await bench.create(GATEWAYS, gateway('wp', false))
+    expect(bound(bench, 'default/web')).toMatch(/WaypointIsNotReady/)
+    const { cluster } = bench.controlPlane
+    await cluster.update(GATEWAYS, 'default/wp', (current) => ({ ...current, status: gateway('wp', true).status! }))
+    await bench.settle()
+    expect(bound(bench, 'default/web')).toBe('True WaypointAccepted: Successfully attached to waypoint default/wp')
+    await cluster.update(SERVICES, 'default/web', (current) => ({
+      ...current,
+      metadata: { ...current.metadata, labels: {} },
+    }))
+    await bench.settle()
+    expect(bound(bench, 'default/web')).toBeUndefined()
+  })
+
+  it('share a service’s connections out to a canary, and keep the primary alone when the canary is no good', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.create(GATEWAYS, gateway('wp', true))
+    await bench.create(GATEWAYS, gateway('next', true))
+    const metadata = (weight: string) => ({
+      ...{ name: 'web', namespace: 'default' },
+      labels: { 'istio.io/use-waypoint': 'wp', 'istio.io/use-waypoint-canary': 'next' },
+      annotations: { 'istio.io/use-waypoint-canary-weight': weight },
+    })
+    const served = () => {
+      const { resource } = bench.controlPlane.resources.get(ADDRESS_TYPE, 'default/web.default.svc.cluster.local')!
+      return (resource as { service: MeshService }).service.weightedWaypoints?.map(({ weight }) => weight)
+    }
+    await bench.create(SERVICES, {
+      ...{ apiVersion: 'v1', kind: 'Service', metadata: metadata('20') },
+      spec: { ports: [{ port: 80 }] },
+    })
+    expect(served()).toEqual([80, 20])
+    await bench.controlPlane.cluster.update(SERVICES, 'default/web', (current) => ({
+      ...current,
+      metadata: { ...current.metadata, ...metadata('many') },
+    }))
+    await bench.settle()
+    expect(served()).toBeUndefined()
+    expect(bound(bench, 'default/web')).toBe(
+      'False CanaryInvalidWeight: canary waypoint "default/next" has an invalid weight; must be an integer in [0,100]',
+    )
+  })
+})
+
+describe('L4TrafficPolicies', () => {
+  const policy = (name: string, target: string, fields: object): L4TrafficPolicy => ({
+    ...{ apiVersion: 'ambient.lab/v1alpha1', kind: 'L4TrafficPolicy', metadata: { name, namespace: 'default' } },
+    spec: { targetRefs: [{ kind: 'Service', name: target }], ...fields },
+  })
+  const accepted = (bench: ControlPlaneBench, name: string) => {
+    const { status, reason, message } = getCondition(bench.get(L4_TRAFFIC_POLICIES, `default/${name}`), 'Accepted')!
+    expect(message).toContain('Istio’s ztunnel has no such policy')
+    return `${status} ${reason}`
+  }
+  const served = (bench: ControlPlaneBench) => {
+    const { resource } = bench.controlPlane.resources.get(ADDRESS_TYPE, 'default/web.default.svc.cluster.local')!
+    return (resource as { service: MeshService }).service.l4Traffic
+  }
+
+  it('reach the callers of their service, the oldest one only, and go again', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.create(L4_TRAFFIC_POLICIES, policy('first', 'web', { connectTimeout: '2s', connectRetries: 1 }))
+    expect(accepted(bench, 'first')).toBe('False TargetNotFound')
+    await bench.create(SERVICES, service('web'))
+    await bench.settle(2000)
+    expect(accepted(bench, 'first')).toBe('True Accepted')
+    expect(served(bench)).toEqual({ policy: 'default/first', connectTimeoutMs: 2000, connectRetries: 1 })
+    await bench.create(L4_TRAFFIC_POLICIES, policy('second', 'web', { maxConnections: 3, outlierDetection: {} }))
+    expect(accepted(bench, 'second')).toBe('False Conflicted')
+    await bench.controlPlane.cluster.remove(L4_TRAFFIC_POLICIES, 'default/first')
+    await bench.settle()
+    expect(accepted(bench, 'second')).toBe('True Accepted')
+    const outlier = { consecutiveFailures: 5, baseEjectionMs: 30_000, ejectionPercentMax: 50 }
+    expect(served(bench)).toEqual({ policy: 'default/second', connectionsMax: 3, outlier })
+    await bench.controlPlane.cluster.remove(L4_TRAFFIC_POLICIES, 'default/second')
+    await bench.settle()
+    expect(served(bench)).toBeUndefined()
+  })
+})
+
 describe('agents', () => {
   it('are told of their own pods, and of every workload', async () => {
     await using bench = await ControlPlaneBench.start()
@@ -226,6 +385,30 @@ describe('agents', () => {
     await bench.settle(1500)
     expect(seen()).toMatchObject({ workload: { status: 'HEALTHY' } })
     expect(isConditionTrue(bench.get(NODES, 'n1'), 'Ready')).toBe(true)
+  })
+
+  it('find their pods not ready when they are another process than before, until they report them', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.join('n1')
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    expect(bench.readyPods('web')).toHaveLength(2)
+    // Nobody saw the first one die: its link still counts as open.
+    const restarted = await bench.join('n1', { pid: 2, reportOf: () => undefined })
+    expect(bench.pods('web').map(({ status }) => status?.conditions)).toEqual(
+      Array.from({ length: 2 }, () =>
+        expect.arrayContaining([
+          expect.objectContaining({
+            ...{ type: 'Ready', status: 'False', reason: 'AgentRestarted' },
+            message: 'the agent of node n1 was restarted',
+          }),
+        ]),
+      ),
+    )
+    for (const assignment of restarted.held.get(ASSIGNMENT_TYPE)!.values()) {
+      restarted.report(runningReport(assignment as Assignment))
+    }
+    await bench.settle()
+    expect(bench.readyPods('web')).toHaveLength(2)
   })
 
   it('show what is wrong with a workload in the words of Kubernetes', async () => {
@@ -312,6 +495,47 @@ describe('agents', () => {
   })
 })
 
+describe('a store that is full', () => {
+  it('makes nothing forgotten that agents told: it is written when there is room', async () => {
+    const store = new MemoryStore()
+    await using bench = await ControlPlaneBench.start({ store })
+    const dying = await bench.join('n1')
+    const restarting = await bench.join('n2', { reportOf: () => undefined })
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    expect(bench.readyPods('web')).toHaveLength(1)
+    store.isFull = true
+    const { revision } = store
+    dying.kill()
+    for (const assignment of restarting.held.get(ASSIGNMENT_TYPE)!.values()) {
+      restarting.report(runningReport(assignment as Assignment))
+    }
+    await bench.settle(3000)
+    expect(store.revision).toBe(revision)
+    expect(bench.controlPlane.idle).toBe(false)
+    expect(bench.warnings).toContainEqual(expect.stringContaining('no space left'))
+    store.isFull = false
+    await bench.settle(6000)
+    expect(bench.controlPlane.idle).toBe(true)
+    expect(bench.readyPods('web').map(({ spec }) => spec?.nodeName)).toEqual(['n2'])
+    expect(bench.get(NODES, 'n1').status?.conditions).toMatchObject([{ type: 'Ready', status: 'False' }])
+  })
+
+  it('leaves a pod whose time has come where it is, until there is room', async () => {
+    const store = new MemoryStore()
+    await using bench = await ControlPlaneBench.start({ store })
+    await bench.join('n1')
+    await bench.create(DEPLOYMENTS, deployment('web', 2))
+    await scale(bench, 1, 50)
+    expect(bench.pods('web')).toHaveLength(2)
+    store.isFull = true
+    await bench.settle(500)
+    expect(bench.pods('web')).toHaveLength(2)
+    store.isFull = false
+    await bench.settle(1500)
+    expect(bench.pods('web')).toHaveLength(1)
+  })
+})
+
 describe('a control plane that was restarted', () => {
   it('finds its objects, and its agents resume with nothing to be told', async () => {
     await using folder = await temporaryFolder()
@@ -342,6 +566,21 @@ describe('a control plane that was restarted', () => {
     await agent.client[Symbol.asyncDispose]()
   })
 
+  it('gives the address of a pod that goes to no pod that comes, however short its memory is', async () => {
+    const clock = new VirtualClock()
+    const first = await ControlPlaneBench.start({ clock })
+    const agent = await first.join('n1')
+    await first.create(DEPLOYMENTS, deployment('web', 1))
+    agent.target = undefined
+    await first.controlPlane[Symbol.asyncDispose]()
+    await using second = await ControlPlaneBench.start({ clock, store: first.store })
+    const [before] = second.pods('web')
+    await second.controlPlane.cluster.remove(PODS, `default/${before!.metadata.name}`)
+    await second.settle()
+    expect([before, ...second.pods('web')].map((pod) => pod!.status?.podIP)).toEqual(['10.244.1.2', '10.244.1.3'])
+    await agent.client[Symbol.asyncDispose]()
+  })
+
   it('gives agents five seconds to come back before their pods count as gone', async () => {
     const clock = new VirtualClock()
     const first = await ControlPlaneBench.start({ clock })
@@ -358,12 +597,12 @@ describe('a control plane that was restarted', () => {
   })
 })
 
-async function scale(bench: ControlPlaneBench, replicas: number): Promise<void> {
+async function scale(bench: ControlPlaneBench, replicas: number, settleMs = 500): Promise<void> {
   await bench.controlPlane.cluster.update(DEPLOYMENTS, 'default/web', (current) => ({
     ...current,
     spec: { ...current.spec!, replicas },
   }))
-  await bench.settle(500)
+  await bench.settle(settleMs)
 }
 
 async function restart(bench: ControlPlaneBench): Promise<void> {

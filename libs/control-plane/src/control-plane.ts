@@ -1,5 +1,5 @@
 import type { CertificateAuthority } from '@ambient-lab/pki'
-import { type Clock, errorMessage, type Random, Scope } from '@ambient-lab/std'
+import { type Clock, type Random, Scope } from '@ambient-lab/std'
 import {
   type AgentMessage,
   type ControlPlaneMessage,
@@ -15,6 +15,10 @@ import { DeploymentController } from './controllers/deployment.ts'
 import { EndpointSliceController } from './controllers/endpoint-slice.ts'
 import { FaultController } from './controllers/fault.ts'
 import { GarbageCollector } from './controllers/garbage-collector.ts'
+import { GatewayController } from './controllers/gateway.ts'
+import { createGatewayClasses, GatewayClassController } from './controllers/gateway-class.ts'
+import { GatewayStatusController } from './controllers/gateway-status.ts'
+import { L4PolicyStatusController } from './controllers/l4-policy-status.ts'
 import { LabStatusController } from './controllers/lab-status.ts'
 import { LoadController } from './controllers/load.ts'
 import { createInitialNamespaces, NamespaceController } from './controllers/namespace.ts'
@@ -22,20 +26,28 @@ import { NodeController } from './controllers/node.ts'
 import { PodLifecycleController } from './controllers/pod-lifecycle.ts'
 import { PolicyStatusController } from './controllers/policy-status.ts'
 import { ReplicaSetController } from './controllers/replica-set.ts'
+import { RouteStatusController } from './controllers/route-status.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
+import { ServiceEntryController } from './controllers/service-entry.ts'
+import { WaypointPolicyStatusController } from './controllers/waypoint-policy-status.ts'
+import { WaypointStatusController } from './controllers/waypoint-status.ts'
 import { DiscoveryService } from './discovery-service.ts'
+import { EntryAddresses } from './entry-addresses.ts'
 import { EventRecorder } from './events.ts'
 import { JoinService } from './join.ts'
 import { type ControlPlaneLog, SILENT_LOG } from './log.ts'
 import { MESH_CONFIG_DEFAULT, type MeshConfig } from './mesh-config.ts'
 import { NodeInventory } from './nodes.ts'
+import { PathReviewService } from './path-review.ts'
 import { deservesGrace } from './pod-termination.ts'
+import { PolicyReplayService } from './policy-replay.ts'
 import { ServiceAddresses } from './service-addresses.ts'
 import { serviceAdmission } from './service-admission.ts'
 import type { Store } from './store/store.ts'
 import { NAMESPACES, PODS } from './stored-kinds.ts'
 import { TrafficService } from './traffic-service.ts'
+import { LiveView } from './translate/live-view.ts'
 import { Translator } from './translate/translator.ts'
 
 export interface ControlPlaneComponents {
@@ -72,6 +84,8 @@ export class ControlPlane implements AsyncDisposable {
   readonly #scope = new Scope('control plane')
   readonly #addresses: ServiceAddresses
   readonly #traffic: TrafficService
+  readonly #reviews: PathReviewService
+  readonly #replays: PolicyReplayService
   readonly #runner: ControllerRunner
 
   constructor(components: ControlPlaneComponents, init: ControlPlaneInit) {
@@ -94,11 +108,11 @@ export class ControlPlane implements AsyncDisposable {
     this.discovery = this.#scope.own(
       new DiscoveryService(
         {
-          ...{ cluster, resources: this.resources, inventory, ca: this.ca, events, log },
+          ...{ cluster, random, resources: this.resources, inventory, ca: this.ca, events, log },
           handlers: {
             onLoadProgress: (node, progress) => loads.progress(node, progress),
-            onAcknowledge: (typeUrl) => {
-              if (typeUrl === LINK_FAULT_TYPE) faults.acknowledged().catch((error) => onError(errorMessage(error)))
+            onAcknowledge: async (typeUrl) => {
+              if (typeUrl === LINK_FAULT_TYPE) await faults.acknowledged()
             },
           },
         },
@@ -107,13 +121,16 @@ export class ControlPlane implements AsyncDisposable {
     )
     const apiUrl = init.apiUrl ?? (() => '')
     this.join = new JoinService({ cluster, ca: this.ca, mesh, apiUrl }, init)
-    this.#traffic = new TrafficService({ sessions: () => this.discovery.sessions, mesh })
+    const sessions = () => this.discovery.sessions
+    this.#traffic = new TrafficService({ sessions, mesh })
+    this.#reviews = new PathReviewService({ cluster, mesh, sessions })
+    this.#replays = new PolicyReplayService({ cluster, mesh, resources: this.resources, sessions })
   }
 
   /** Writes what every lab has, and begins to work. */
   async start(): Promise<void> {
     this.#runner.start()
-    await createInitialNamespaces(this.cluster)
+    await Promise.all([createInitialNamespaces(this.cluster), createGatewayClasses(this.cluster)])
   }
 
   /** Serves an agent. @param node as its certificate names it */
@@ -121,16 +138,20 @@ export class ControlPlane implements AsyncDisposable {
     this.discovery.accept(link, node)
   }
 
-  /** No controller has anything to do: a simulation may look. */
+  /** Nothing is to be done or written: a simulation may look. */
   get idle(): boolean {
-    return this.#runner.idle
+    return this.#runner.idle && this.discovery.idle
   }
 
   /** What this control plane plugs into an API server; whoever listens adds the upgrade to /discovery. */
   apiHooks(): ApiServerHooks {
     return {
       virtual: { 'ambient.lab/connections': this.#traffic.connections, 'ambient.lab/edges': this.#traffic.edges },
-      createOnly: { 'ambient.lab/jointokens': this.join.createToken },
+      createOnly: {
+        'ambient.lab/jointokens': this.join.createToken,
+        'ambient.lab/pathreviews': this.#reviews.create,
+        'ambient.lab/policyreplays': this.#replays.create,
+      },
       subresources: { '/pods/log': this.#traffic.podLog },
       plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },
       admission: [serviceAdmission(this.#addresses)],
@@ -150,10 +171,12 @@ export class ControlPlane implements AsyncDisposable {
     given: readonly Controller[],
     mesh: MeshConfig,
   ): Controller[] {
+    const view = this.#scope.own(new LiveView(components.cluster, mesh))
     return [
       new NodeController(components),
       new NamespaceController(components),
       new ServiceController({ ...components, addresses: this.#addresses }),
+      new ServiceEntryController({ ...components, addresses: this.#scope.own(new EntryAddresses(components.cluster)) }),
       new DeploymentController(components),
       new ReplicaSetController(components),
       new SchedulingController(components),
@@ -161,6 +184,13 @@ export class ControlPlane implements AsyncDisposable {
       new EndpointSliceController(components),
       new GarbageCollector(components),
       new PolicyStatusController(components, mesh),
+      new L4PolicyStatusController(components),
+      new WaypointStatusController(components, mesh),
+      new GatewayClassController(components),
+      new GatewayController(components, mesh),
+      new GatewayStatusController({ ...components, view }),
+      new RouteStatusController({ ...components, view }),
+      new WaypointPolicyStatusController({ ...components, view }),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]

@@ -1,5 +1,5 @@
 import { type Node, objectKey, setCondition, timestamp } from '@ambient-lab/api'
-import { CodedError, errorMessage } from '@ambient-lab/std'
+import type { CodedError, Random } from '@ambient-lab/std'
 import {
   type AgentMessage,
   type ControlPlaneMessage,
@@ -18,15 +18,17 @@ import {
 import type { CaService } from './ca-service.ts'
 import type { Cluster } from './cluster.ts'
 import type { EventRecorder } from './events.ts'
+import { LatestWrites } from './latest-writes.ts'
 import type { ControlPlaneLog } from './log.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import type { NodeInventory } from './nodes.ts'
-import { withoutNode, withReport } from './pod-status.ts'
+import { withoutAgent, withReport } from './pod-status.ts'
 import { NODES, PODS } from './stored-kinds.ts'
 import { compatible } from './version.ts'
 
 export interface DiscoveryServiceComponents {
   readonly cluster: Cluster
+  readonly random: Random
   readonly resources: VersionedResources
   readonly inventory: NodeInventory
   readonly ca: CaService
@@ -37,7 +39,8 @@ export interface DiscoveryServiceComponents {
 
 export interface DiscoveryServiceHandlers {
   onLoadProgress(node: string, progress: LoadProgress): Promise<void>
-  onAcknowledge(typeUrl: TypeUrl): void
+  /** Writes what follows from it; called again while the store refuses. */
+  onAcknowledge(typeUrl: TypeUrl): Promise<void>
 }
 
 export interface DiscoveryServiceInit {
@@ -58,6 +61,10 @@ export class DiscoveryService implements AsyncDisposable {
   readonly #components: DiscoveryServiceComponents
   readonly #init: DiscoveryServiceInit
   readonly #sessions = new Map<string, DiscoverySession>()
+  /** Links whose agent has not said hello yet. */
+  readonly #strangers = new Set<DiscoverySession>()
+  /** A full disk must not end the process, nor what is known be lost: it is written when there is room. */
+  readonly #writes: LatestWrites
   readonly #stopWatch: () => void
   readonly #cancelGrace: () => void
   #stopped = false
@@ -65,7 +72,11 @@ export class DiscoveryService implements AsyncDisposable {
   constructor(components: DiscoveryServiceComponents, init: DiscoveryServiceInit) {
     this.#components = components
     this.#init = init
-    const { cluster } = components
+    const { cluster, random, log } = components
+    this.#writes = new LatestWrites('agents', {
+      ...{ clock: cluster.clock, random: random.fork('agents') },
+      onError: (reason) => log.warn('state of nodes not written, will try again', { reason }),
+    })
     this.#stopWatch = cluster.store.watch({ type: NODES, after: cluster.store.revision }, ({ operation, object }) => {
       if (operation !== 'deleted') return
       const { name } = object.metadata
@@ -78,6 +89,11 @@ export class DiscoveryService implements AsyncDisposable {
   /** Of every node whose agent is connected and was admitted. */
   get sessions(): ReadonlyMap<string, DiscoverySession> {
     return this.#sessions
+  }
+
+  /** Everything that the agents told is written. */
+  get idle(): boolean {
+    return this.#writes.idle
   }
 
   /** Serves an agent. @param node as its certificate names it */
@@ -95,16 +111,19 @@ export class DiscoveryService implements AsyncDisposable {
       handlers: {
         onHello: (hello) => this.#admit(session, node, hello),
         onSign: async (request) => ({ type: 'signed', id: request.id, ...this.#components.ca.sign(node, request) }),
-        onReport: (report) => this.#report(node, report),
+        onReport: (report) => this.#report(session, node, report),
         onReject: ({ typeUrl, errors }) => {
           for (const { name, reason } of errors) {
             this.#components.log.warn('resource refused', { node, type: typeUrl, name, reason })
           }
         },
-        onAcknowledge: (typeUrl) => this.#components.handlers.onAcknowledge(typeUrl),
+        onAcknowledge: (typeUrl) => {
+          this.#writes.put(`acknowledged ${typeUrl}`, () => this.#components.handlers.onAcknowledge(typeUrl))
+        },
         onClose: (reason) => this.#closed(session, node, reason),
       },
     })
+    this.#strangers.add(session)
   }
 
   /** Nodes whose agents hold the current form of a resource. Sorted. */
@@ -122,14 +141,16 @@ export class DiscoveryService implements AsyncDisposable {
     this.#stopped = true
     this.#stopWatch()
     this.#cancelGrace()
-    for (const session of this.#sessions.values()) {
+    for (const session of [...this.#strangers, ...this.#sessions.values()]) {
       session.close(discoveryError('SHUTTING_DOWN', 'the control plane stops'))
     }
     this.#sessions.clear()
+    await this.#writes[Symbol.asyncDispose]()
   }
 
   #admit(session: DiscoverySession, node: string, hello: Hello): Welcome {
     const { mesh, version } = this.#init
+    this.#strangers.delete(session)
     if (hello.node !== node) {
       throw discoveryError('NODE_MISMATCH', `the certificate is that of node ${node}, not of ${hello.node}`)
     }
@@ -140,18 +161,34 @@ export class DiscoveryService implements AsyncDisposable {
     const replaced = this.#sessions.get(node)
     this.#sessions.set(node, session)
     replaced?.close(discoveryError('REPLACED', `another agent joined as node ${node}`))
-    this.#save(
-      node,
-      this.#components.cluster.update(NODES, node, (current) => this.#joined(current, hello)),
-    )
+    this.#saveNode(node, () => this.#join(node, hello))
     this.#components.log.info('agent joined', { node, pid: hello.pid })
     const { trustDomain, clusterId, clusterDomain, network } = mesh
     return { type: 'welcome', version, trustDomain, clusterId, clusterDomain, network }
   }
 
+  /**
+   * The node, and its pods when it is another process than the one that told of them: what that process ran is gone,
+   * even if nobody saw it die.
+   */
+  #join(node: string, hello: Hello): Promise<unknown>[] {
+    const { cluster, inventory } = this.#components
+    const before = cluster.get(NODES, node)?.status?.agent
+    const now = agentStatus(hello)
+    const isRestart = before && (before.pid !== now.pid || before.startedAt !== now.startedAt)
+    const pods = isRestart ? inventory.podsOn(node) : []
+    return [
+      cluster.update(NODES, node, (current) => this.#joined(current, hello)),
+      ...[...pods].map((pod) =>
+        cluster.update(PODS, objectKey(pod.metadata), (current) =>
+          current.spec?.nodeName === node ? withoutAgent(current, 'AgentRestarted', cluster.clock) : current,
+        ),
+      ),
+    ]
+  }
+
   #joined(node: Node, hello: Hello): Node {
-    const { type: _, node: __, startedAtMs, ...agent } = hello
-    const status = { ...agent, startedAt: timestamp(startedAtMs) }
+    const status = agentStatus(hello)
     const ready = { type: 'Ready', status: 'True', reason: 'AgentReady', message: 'the agent is connected' } as const
     const conditions = setCondition(node.status?.conditions ?? [], ready, this.#components.cluster.clock)
     const same = JSON.stringify(status) === JSON.stringify(node.status?.agent)
@@ -160,21 +197,23 @@ export class DiscoveryService implements AsyncDisposable {
   }
 
   #closed(session: DiscoverySession, node: string, reason: CodedError): void {
+    this.#strangers.delete(session)
     if (this.#stopped || this.#sessions.get(node) !== session) return
     this.#sessions.delete(node)
     this.#components.log.warn('agent gone', { node, code: reason.code, reason: reason.message })
-    this.#markGone(node)
+    this.#saveNode(node, () => this.#markGone(node))
   }
 
   /** After a start: whoever was there before and did not come back. */
   #dropMissing(): void {
     for (const { metadata } of this.#components.cluster.list(NODES)) {
-      if (!this.#sessions.has(metadata.name)) this.#markGone(metadata.name)
+      const { name } = metadata
+      if (!this.#sessions.has(name)) this.#saveNode(name, () => this.#markGone(name))
     }
   }
 
   /** The node and its pods in one transaction, and at once: who dials them waits for nothing. */
-  #markGone(node: string): void {
+  #markGone(node: string): Promise<unknown>[] {
     const { cluster, inventory } = this.#components
     const gone = { type: 'Ready', status: 'False', reason: 'AgentGone', message: 'the agent is not connected' } as const
     const updated = cluster.update(NODES, node, (current) => {
@@ -188,24 +227,30 @@ export class DiscoveryService implements AsyncDisposable {
       cluster.update(PODS, objectKey(pod.metadata), (current) => {
         // Its agent may have come back, and the pod moved, by the time this is carried out.
         return current.spec?.nodeName === node && !this.#sessions.has(node)
-          ? withoutNode(current, cluster.clock)
+          ? withoutAgent(current, 'AgentGone', cluster.clock)
           : current
       }),
     )
-    this.#save(node, updated, ...pods)
+    return [updated, ...pods]
   }
 
-  #report(node: string, { workloads = [], events = [], loads = [] }: Report): void {
-    this.#save(node, ...workloads.map((workload) => this.#reportWorkload(node, workload)))
+  #report(session: DiscoverySession, node: string, { workloads = [], events = [], loads = [] }: Report): void {
+    for (const workload of workloads) {
+      this.#writes.put(`pod ${workload.uid}`, () => this.#writeWorkload(session, node, workload))
+    }
     for (const event of events) this.#reportEvent(node, event)
-    this.#save(node, ...loads.map((progress) => this.#components.handlers.onLoadProgress(node, progress)))
+    for (const progress of loads) {
+      const { onLoadProgress } = this.#components.handlers
+      this.#writes.put(`load ${progress.namespace}/${progress.name}`, () => onLoadProgress(node, progress))
+    }
   }
 
-  async #reportWorkload(node: string, report: WorkloadReport): Promise<void> {
+  async #writeWorkload(session: DiscoverySession, node: string, report: WorkloadReport): Promise<void> {
     const { cluster } = this.#components
     const key = podKeyOf(report.uid)
-    if (key === undefined) return
-    const host = this.#sessions.get(node)?.hello?.hbone.host ?? ''
+    // Of an agent that has gone meanwhile nobody knows; one that is back has told again.
+    if (key === undefined || this.#sessions.get(node) !== session) return
+    const host = session.hello?.hbone.host ?? ''
     await cluster.update(PODS, key, (pod) =>
       // A late report of a pod that is elsewhere now says nothing about it.
       pod.spec?.nodeName === node ? withReport(pod, report, host, cluster.clock) : pod,
@@ -220,15 +265,15 @@ export class DiscoveryService implements AsyncDisposable {
     events.record(object, { component: 'node-agent', host: node }, { type: severity, reason, message })
   }
 
-  /** A full disk must not end the process: the agent goes on, and its next report is written when there is room. */
-  #save(node: string, ...writes: readonly Promise<unknown>[]): void {
-    for (const write of writes) {
-      write.catch((error: unknown) => {
-        if (!CodedError.is(error)) throw error
-        this.#components.log.warn('state of a node not written', { node, reason: errorMessage(error) })
-      })
-    }
+  /** In one transaction with what its agent tells of its pods, and before that: "node" sorts before "pod". */
+  #saveNode(node: string, write: () => readonly Promise<unknown>[]): void {
+    this.#writes.put(`node ${node}`, () => Promise.all(write()))
   }
+}
+
+/** What the node's status says about its agent. */
+function agentStatus({ type: _, node: __, startedAtMs, ...agent }: Hello) {
+  return { ...agent, startedAt: timestamp(startedAtMs) }
 }
 
 /** `<cluster>//Pod/<namespace>/<name>` → `namespace/name` */

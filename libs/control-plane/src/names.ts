@@ -13,11 +13,20 @@ export function generateName(base: string, random: Random): string {
   return `${base.slice(0, BASE_LENGTH_MAX)}${suffix}`
 }
 
+/** Of templates that live: every look at a deployment asks again. */
+const hashes = new WeakMap<PodTemplate, string>()
+
 /**
  * The hash in a ReplicaSet's name, as Kubernetes writes one: FNV-1a of the template, its decimal digits in the safe
  * alphabet. The template's own JSON is hashed where Kubernetes hashes Go's print of it, so that the values differ.
  */
 export function templateHash(template: PodTemplate): string {
+  const hash = hashes.get(template) ?? hashOf(template)
+  hashes.set(template, hash)
+  return hash
+}
+
+function hashOf(template: PodTemplate): string {
   let hash = 0x811c9dc5
   for (const byte of Buffer.from(JSON.stringify(template, sortedKeys))) hash = Math.imul(hash ^ byte, 0x01000193)
   return [...String(hash >>> 0)].map((digit) => SAFE[digit.charCodeAt(0) % SAFE.length]).join('')

@@ -26,7 +26,10 @@ export class NodeInventory implements Disposable {
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
-    for (const pod of cluster.list(PODS)) this.#add(pod)
+    for (const pod of cluster.list(PODS)) {
+      this.#add(pod)
+      if (pod.status?.podIP) this.#passOver(pod.status.podIP)
+    }
     this.#stop = cluster.watch((event) => this.#changed(event))
   }
 
@@ -87,10 +90,17 @@ export class NodeInventory implements Disposable {
       const host = FIRST_HOST + ((start - FIRST_HOST + offset) % span)
       const address = `${prefix}.${host}`
       if (this.#addresses.has(address)) continue
-      this.#nextHost.set(prefix, host === LAST_HOST ? FIRST_HOST : host + 1)
+      this.#nextHost.set(prefix, hostAfter(host))
       return address
     }
     return undefined
+  }
+
+  /** Where the search went on before this control plane is not stored; behind the highest in use is the best guess. */
+  #passOver(address: string): void {
+    const dot = address.lastIndexOf('.')
+    const [prefix, host] = [address.slice(0, dot), Number(address.slice(dot + 1))]
+    if (host >= (this.#nextHost.get(prefix) ?? FIRST_HOST)) this.#nextHost.set(prefix, hostAfter(host))
   }
 
   #changed({ type, operation, object, previous }: StoreEvent): void {
@@ -133,6 +143,10 @@ export class NodeInventory implements Disposable {
     }
     return undefined
   }
+}
+
+function hostAfter(host: number): number {
+  return host === LAST_HOST ? FIRST_HOST : host + 1
 }
 
 /** Not yet finished for good. */

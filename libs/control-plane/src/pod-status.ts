@@ -19,14 +19,13 @@ export function withReport(pod: Pod, report: WorkloadReport, host: string, clock
   return { ...pod, metadata: { ...pod.metadata, ...(annotations && { annotations }) }, status }
 }
 
-/** The pod when its node's agent went away: nobody knows, so nobody shall be sent there. */
-export function withoutNode(pod: Pod, clock: Pick<Clock, 'now'>): Pod {
-  const message = `the agent of node ${pod.spec?.nodeName} is gone`
-  const conditions = readyConditions(
-    pod.status?.conditions ?? [],
-    { ready: false, reason: 'AgentGone', message },
-    clock,
-  )
+/** Why nothing is known of a pod: its node's agent is not there, or is another process that has not told of it yet. */
+const SILENCES = { AgentGone: 'is gone', AgentRestarted: 'was restarted' } as const
+
+/** The pod of whose state no agent tells: nobody knows, so nobody shall be sent there. */
+export function withoutAgent(pod: Pod, reason: keyof typeof SILENCES, clock: Pick<Clock, 'now'>): Pod {
+  const message = `the agent of node ${pod.spec?.nodeName} ${SILENCES[reason]}`
+  const conditions = readyConditions(pod.status?.conditions ?? [], { ready: false, reason, message }, clock)
   if (conditions === pod.status?.conditions) return pod
   const containerStatuses = pod.status?.containerStatuses?.map((status) => ({ ...status, ready: false }))
   return { ...pod, status: { ...pod.status, conditions, ...(containerStatuses && { containerStatuses }) } }
@@ -57,6 +56,7 @@ function reportedStatus(pod: Pod, report: WorkloadReport, host: string, clock: P
     ...(finished && report.message && { message: report.message }),
     ambientLab: {
       ...(report.capture && { capture: report.capture }),
+      ...(report.dns && { dns: report.dns }),
       ports: report.ports,
       ...(report.pid !== undefined && { pid: report.pid }),
       ...(report.certificate && {

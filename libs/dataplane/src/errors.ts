@@ -9,6 +9,8 @@ export const DATAPLANE_ERRORS = {
   NO_HEALTHY_UPSTREAM: 'the service has no endpoint that may be used',
   UNKNOWN_WAYPOINT: 'the service or workload has a waypoint that cannot be found',
   NO_ROUTE: 'the workload is on a network that cannot be reached from here',
+  CONNECTION_LIMIT: 'as many connections to the service are open as its L4TrafficPolicy allows',
+  CONNECTION_RATE_LIMITED: 'more connections to the service began than its L4TrafficPolicy allows',
   // Verdicts of the destination, and how the source hears of them.
   POLICY_DENIED: 'an authorization policy does not allow the connection',
   AUTHORITY_INVALID: 'a CONNECT names no destination that can be read',
@@ -24,6 +26,7 @@ export const DATAPLANE_ERRORS = {
   CONNECT_FAILED: 'a connection could not be made',
   CONNECT_REFUSED: 'nothing listens there',
   CONNECT_TIMEOUT: 'nobody answered in time',
+  CONNECT_RETRIES_EXHAUSTED: 'as many endpoints failed as an L4TrafficPolicy lets be tried',
   NODE_UNREACHABLE: 'the node of the destination has no agent',
   TLS_FAILED: 'the TLS handshake failed',
   IDENTITY_MISMATCH: 'the peer is not whom we dialled',
@@ -32,6 +35,8 @@ export const DATAPLANE_ERRORS = {
   // Ended while bytes moved.
   CERTIFICATE_REVOKED: 'the certificate of the peer was revoked',
   POLICY_CHANGED: 'a policy that came later does not allow the connection',
+  IDLE_TIMEOUT: 'no byte moved for as long as an L4TrafficPolicy allows',
+  DURATION_EXCEEDED: 'the connection lasted as long as an L4TrafficPolicy allows',
   DRAINED: 'the proxy or its workload went away',
   DRAIN_TIMEOUT: 'the connection was still open when the time to drain was over',
   DOWNSTREAM_DISCONNECTED: 'the client went away before it took every byte',

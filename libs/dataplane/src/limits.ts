@@ -43,6 +43,9 @@ export const AUTHORITY_LENGTH_MAX = HOST_NAME_LENGTH_MAX + 6
 /** Connections that ended and can still be listed; at a busy node some minutes' worth, about 1 KiB each. */
 export const ENDED_CONNECTIONS_KEPT = 1_024
 
+/** Answers of policy that can be asked again; a busy minute's worth, some 300 bytes each. */
+export const DECISIONS_KEPT = 8_192
+
 /** Edges counted for the topology; beyond it the rest is counted as one. */
 export const EDGES_MAX = 10_000
 
@@ -54,6 +57,24 @@ export const RESOURCE_LIST_MAX = 65_536
 
 /** Any text field of a resource. SPIFFE ids may have 2048 bytes. */
 export const RESOURCE_TEXT_MAX = 2_048
+
+/** ztunnel's DNS proxy. */
+export const DNS_TTL_SECONDS = 30
+
+/** RFC 1035 §4.2.2: a length of two bytes. */
+export const DNS_MESSAGE_BYTES_MAX = 65_535
+
+/** Until a resolver of the machine is given up; what resolv.conf's `timeout` is by default. */
+export const DNS_UPSTREAM_TIMEOUT_MS = 5_000
+
+/** Questions of one workload that are being passed on; beyond it SERVFAIL. */
+export const DNS_QUESTIONS_PENDING_MAX = 256
+
+/** Of one workload; RFC 7766 §6.2.2 asks for few. */
+export const DNS_TCP_CONNECTIONS_MAX = 64
+
+/** RFC 7766 §6.2.3: in the order of seconds. */
+export const DNS_TCP_IDLE_MS = 10_000
 
 /** Lookups of names outside the mesh. */
 export const NAME_LOOKUP_TIMEOUT_MS = 5_000

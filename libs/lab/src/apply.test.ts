@@ -1,6 +1,6 @@
 import { findKind, type Resource } from '@ambient-lab/api'
 import { TestCertificates } from '@ambient-lab/testing'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type ApplyItem, applyAll } from './apply.ts'
 import { ApiClient } from './client/api-client.ts'
 import { FakeApi } from './test-kit/fake-api.ts'
@@ -51,6 +51,26 @@ const outcomes = async (items: ApplyItem[], options = {}) =>
 test('each object is created, changed or unchanged, in the order given', async () => {
   expect(await outcomes([config('a', { x: '1' }), config('b', { x: '1' })])).toEqual(['a created', 'b created'])
   expect(await outcomes([config('b', { x: '2' }), config('a', { x: '1' })])).toEqual(['b changed', 'a unchanged'])
+})
+
+test('a dry run says what would happen and stores nothing', async () => {
+  await applyAll(client, [config('a', { x: '1' }), config('b', { x: '1' })])
+  const before = stored()
+  const items = [config('a', { x: '2' }), config('b', { x: '1' }), config('c', {})]
+  expect(await outcomes(items, { dryRun: true })).toEqual(['a changed', 'b unchanged', 'c created'])
+  expect(stored()).toEqual(before)
+})
+
+test('an object whose status moves on meanwhile is unchanged', async () => {
+  const map = config('a', { x: '1' })
+  await applyAll(client, [map])
+  const [[path, object]] = [...api.objects] as [[string, Resource]]
+  const applyPatch = client.applyPatch.bind(client)
+  vi.spyOn(client, 'applyPatch').mockImplementation((...args) => {
+    api.put(path, { ...object, status: { sent: 1 } })
+    return applyPatch(...args)
+  })
+  expect(await outcomes([map])).toEqual(['a unchanged'])
 })
 
 test('namespaces are written before what is in them', async () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   describeReference,
   type GroupVersionResource,
@@ -87,9 +88,17 @@ async function applyOne(client: ApiClient, item: ApplyItem, options: ApplyOption
   done.push({ item, object, previous, outcome: outcomeOf(previous, object, created) })
 }
 
+/** By content and not by resourceVersion, which a dry run leaves as it is. A status is others' to write, at any time. */
 function outcomeOf(previous: Resource | undefined, object: Resource, created: boolean): ApplyOutcome {
-  if (created) return 'created'
-  return previous?.metadata.resourceVersion === object.metadata.resourceVersion ? 'unchanged' : 'changed'
+  if (created || !previous) return 'created'
+  const { status: _, ...before } = withoutBookkeeping(previous)
+  const { status: __, ...after } = withoutBookkeeping(object)
+  return isDeepStrictEqual(before, after) ? 'unchanged' : 'changed'
+}
+
+function withoutBookkeeping(object: Resource): Resource {
+  const { resourceVersion: _, managedFields: __, ...metadata } = object.metadata
+  return { ...object, metadata }
 }
 
 /** In reverse, so that what was needed is removed last. @returns the objects that could not be put back */
@@ -110,8 +119,7 @@ async function undoOne(client: ApiClient, { item, object, previous, outcome }: W
   const { name, namespace } = object.metadata
   if (outcome === 'created') return client.delete(type, { name, namespace })
   if (outcome === 'unchanged' || !previous) return
-  const { resourceVersion: _, managedFields: __, ...metadata } = previous.metadata
-  await client.replace(type, { ...previous, metadata })
+  await client.replace(type, withoutBookkeeping(previous))
 }
 
 /** The type in the version in which the object is written. */

@@ -23,6 +23,9 @@ export const LAB_ERRORS = {
   METHOD_NOT_ALLOWED: 'the resource cannot do that',
   UNAUTHORIZED: 'no credentials, or unknown ones',
   FORBIDDEN: 'the credentials do not allow it',
+  DISK_FULL: 'no space left for the lab’s lock',
+  STORAGE_FAILED: 'the control plane cannot write its store',
+  LOCK_FAILED: 'the lab’s lock cannot be written',
   GONE: 'the requested revision is no longer remembered',
   API_ERROR: 'any other refusal of the API',
 } as const

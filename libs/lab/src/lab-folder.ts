@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { join, sep } from 'node:path'
-import { CodedError, isAlive, type ProcessRecord, readProcessRecords } from '@ambient-lab/std'
+import { CodedError, errorCode, errorMessage, isAlive, type ProcessRecord, readProcessRecords } from '@ambient-lab/std'
 import { SOCKET_PATH_BYTES_MAX } from './limits.ts'
 
 const LAB_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
@@ -82,8 +82,15 @@ export class LabFolder {
   }
 
   create(): void {
-    mkdirSync(this.logs, { recursive: true, mode: 0o700 })
-    mkdirSync(this.processes, { recursive: true, mode: 0o700 })
+    try {
+      mkdirSync(this.logs, { recursive: true, mode: 0o700 })
+      mkdirSync(this.processes, { recursive: true, mode: 0o700 })
+    } catch (error) {
+      throw new CodedError(errorCode(error) ?? 'EIO', `${this.path} cannot be made: ${errorMessage(error)}`, {
+        cause: error,
+        next: 'AMBIENT_HOME names another folder for labs',
+      })
+    }
   }
 
   /** undefined before the first control plane listened. */

@@ -20,6 +20,8 @@ export interface UpInit {
   readonly supervisor: readonly string[]
   readonly clock: Clock
   readonly client?: ApiClientInit
+  /** Ends the waiting; a supervisor that serves already goes on. */
+  readonly signal?: AbortSignal
 }
 
 export interface UpResult {
@@ -33,18 +35,19 @@ export interface UpResult {
  * Makes sure that the lab's control plane and the named nodes run, and answers a client of its API as soon as that
  * serves; agents may still be joining. Safe to call twice, also at the same time: the supervisor's lock decides who
  * starts, the other asks the winner.
- * @throws SupervisorError why a program did not start; CodedError TIMEOUT, LAB_LOCKED
+ * @throws SupervisorError why a program did not start; CodedError TIMEOUT, LAB_LOCKED; the signal's reason
  */
 export async function up(init: UpInit): Promise<UpResult> {
-  const { folder, nodes, clock } = init
+  const { folder, nodes, clock, signal } = init
   folder.create()
   const untilMs = clock.monotonic() + LOCK_LIMIT_MS
   let started = false
   for (;;) {
     try {
-      const processes = await askSupervisor(folder.socket, { op: 'start', nodes })
+      const processes = await askSupervisor(folder.socket, { op: 'start', nodes }, signal)
       return { client: ApiClient.fromKubeconfig(folder.kubeconfig, init.client), processes, started }
     } catch (error) {
+      signal?.throwIfAborted()
       if (!CodedError.is(error, 'UNAVAILABLE') && !CodedError.is(error, 'SHUTTING_DOWN')) {
         // What was started for a control plane that does not come has nothing to do; its log stays to be read.
         if (started) await down(folder, { clock, keepState: true })
@@ -52,7 +55,7 @@ export async function up(init: UpInit): Promise<UpResult> {
       }
       if (clock.monotonic() >= untilMs) throw lockedOr(folder, error)
     }
-    if (Lock.holder(folder.lock)) await sleep(clock, EXIT_POLL_MS)
+    if (Lock.holder(folder.lock)) await sleep(clock, EXIT_POLL_MS, signal)
     else started = (await startSupervisor(init)) || started
   }
 }
@@ -72,9 +75,9 @@ function lockedOr(folder: LabFolder, error: CodedError): CodedError {
 /**
  * Spawns a detached supervisor and waits until it listens.
  * @returns false when another one was faster
- * @throws CodedError START_FAILED, TIMEOUT
+ * @throws CodedError START_FAILED, TIMEOUT; the signal's reason
  */
-function startSupervisor({ folder, supervisor, clock }: UpInit): Promise<boolean> {
+function startSupervisor({ folder, supervisor, clock, signal }: UpInit): Promise<boolean> {
   folder.create()
   const logFile = folder.log('supervisor', 'main')
   const log = openSync(logFile, 'a', 0o600)
@@ -84,13 +87,20 @@ function startSupervisor({ folder, supervisor, clock }: UpInit): Promise<boolean
   return new Promise<boolean>((resolve, reject) => {
     const late = new CodedError('TIMEOUT', 'the supervisor did not start in time', { next: `read ${logFile}` })
     const cancel = clock.schedule(START_LIMIT_MS, () => reject(late))
+    const onAbort = () =>
+      settle(() => {
+        child.kill() // it does not serve yet: nobody else can know of it
+        reject(signal?.reason)
+      })
     const settle = (act: () => void) => {
       cancel()
+      signal?.removeEventListener('abort', onAbort)
       child.removeAllListeners() // its end, hours later, is nobody's news here
       child.stdout!.destroy()
       child.unref()
       act()
     }
+    signal?.addEventListener('abort', onAbort, { once: true })
     child.once('error', (error) => settle(() => reject(supervisorFailed(logFile, String(error)))))
     child.stdout!.once('data', () => settle(() => resolve(true)))
     child.once('exit', (exitCode) =>
@@ -119,13 +129,23 @@ export async function down(folder: LabFolder, options: { clock: Clock; keepState
   const { clock, keepState = false } = options
   const before = folder.readProcesses().filter(isAlive)
   await shutdownThroughSupervisor(folder, clock)
-  using _lock = await Lock.acquire(folder.lock, { what: 'ambient down', limitMs: LOCK_LIMIT_MS, clock })
+  using _lock = await lockWherePossible(folder, clock)
   const swept = await stopAll(folder, clock)
   const sweptPids = new Set(swept.map(({ pid }) => pid))
   const stopped = [...before.filter(({ pid }) => !sweptPids.has(pid)).map(terminated), ...swept]
   await assertNothingLeft(stopped)
   if (!keepState) folder.remove()
   return { stopped }
+}
+
+/** Where the disk is full nobody else gets the lock either, and what is in the way can still be taken down. */
+async function lockWherePossible(folder: LabFolder, clock: Clock): Promise<Lock | undefined> {
+  try {
+    return await Lock.acquire(folder.lock, { what: 'ambient down', limitMs: LOCK_LIMIT_MS, clock })
+  } catch (error) {
+    if (CodedError.is(error, 'DISK_FULL')) return undefined
+    throw error
+  }
 }
 
 function terminated(record: ProcessRecord): StoppedProcess {

@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Clock, CodedError, errorCode, isAlive, kernelStartTime, sleep } from '@ambient-lab/std'
+import { type Clock, CodedError, errorCode, errorMessage, isAlive, kernelStartTime, sleep } from '@ambient-lab/std'
 import { TAKEOVER_STALE_MS } from './limits.ts'
 
 /** Who holds a lock: enough to tell a live owner from a reused pid, and to name it to people. */
@@ -30,7 +30,7 @@ export class Lock implements Disposable {
 
   /**
    * @param options.limitMs how long to wait for a live owner; 0 does not wait
-   * @throws CodedError LAB_LOCKED naming the owner
+   * @throws CodedError LAB_LOCKED naming the owner; DISK_FULL, LOCK_FAILED
    */
   static async acquire(path: string, options: { what: string; limitMs: number; clock: Clock }): Promise<Lock> {
     const { clock, what, limitMs } = options
@@ -74,17 +74,25 @@ function lockedError(holder: LockOwner): CodedError {
   })
 }
 
+function lockFailed(error: unknown, path: string): CodedError {
+  const full = ['ENOSPC', 'EDQUOT'].includes(errorCode(error) ?? '')
+  return new CodedError(full ? 'DISK_FULL' : 'LOCK_FAILED', `cannot write ${path}: ${errorMessage(error)}`, {
+    cause: error,
+    ...(full ? { next: 'free some disk space' } : {}),
+  })
+}
+
 /** The link appears with its content, or not at all: nobody reads half an owner. */
 function tryLink(path: string, owner: LockOwner): boolean {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const own = `${path}.${owner.pid}`
-  writeFileSync(own, `${JSON.stringify(owner)}\n`, { mode: 0o600 })
   try {
+    writeFileSync(own, `${JSON.stringify(owner)}\n`, { mode: 0o600 })
     linkSync(own, path)
     return true
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false
-    throw error
+    throw lockFailed(error, path)
   } finally {
     rmSync(own, { force: true })
   }

@@ -11,6 +11,7 @@ import {
   SVID_TTL_SECONDS_MAX,
 } from './limits.ts'
 import { encodePem } from './pem.ts'
+import { signRevocationList } from './revocation-list.ts'
 import { formatSpiffeId, parseSpiffeId, type SpiffeId } from './spiffe-id.ts'
 import { TrustBundle } from './trust-bundle.ts'
 import { TRUST_DOMAIN_DEFAULT } from './trust-domain.ts'
@@ -213,6 +214,13 @@ export class CertificateAuthority {
       extendedKeyUsage: ['serverAuth'],
       ttlSeconds,
     })
+  }
+
+  /** PEM of a list that takes workload certificates back. @param serialNumbers upper case hex */
+  revocationList(serialNumbers: readonly string[], ttlSeconds: number = SVID_TTL_SECONDS_MAX): string {
+    const thisUpdateMs = this.#clock.now()
+    const validity = { thisUpdateMs, nextUpdateMs: thisUpdateMs + ttlSeconds * 1000 }
+    return signRevocationList(serialNumbers, validity, this.#signer)
   }
 
   #issue(init: Omit<LeafInit, 'publicKey'>): IssuedWithKey {

@@ -114,6 +114,10 @@ export function isTrue(value: Asn1 | undefined): value is Asn1 {
   return isUniversal(value, Type.BOOLEAN) && content(value, 'BOOLEAN')[0] !== 0
 }
 
+export function isSequence(value: Asn1): boolean {
+  return isUniversal(value, Type.SEQUENCE)
+}
+
 /** The number of a context tag, or undefined when the value has none. */
 export function contextTag(value: Asn1): number | undefined {
   return value.tagClass === Class.CONTEXT_SPECIFIC ? value.type : undefined

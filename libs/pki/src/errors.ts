@@ -21,6 +21,8 @@ export const PKI_ERRORS = {
   PEER_NO_IDENTITY: 'the peer has no URI SAN, several, or one that is no identity of ours',
   PEER_WRONG_TRUST_DOMAIN: 'the peer belongs to another trust domain',
   PEER_UNEXPECTED_SAN: 'the peer is not whom we dialled',
+  CRL_MALFORMED: 'a revocation list cannot be read, or nobody whom we know has signed it',
+  CERTIFICATE_REVOKED: 'a revocation list names the certificate of the peer',
 } as const
 
 export type PkiErrorCode = keyof typeof PKI_ERRORS

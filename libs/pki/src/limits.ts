@@ -43,3 +43,36 @@ export const SVID_CLOCK_CHECK_MS = 60_000
 
 /** Least time between two rotations of one identity, whatever the dates in the certificate say. */
 export const SVID_ROTATION_MS_MIN = 1000
+
+/** One token: what fits into the header lines that a proxy takes. */
+export const JWT_TEXT_MAX = 64 * KiB
+
+/** One JWKS document; those of large identity providers have 2 to 20 KiB. */
+export const JWK_SET_BYTES_MAX = 256 * KiB
+
+/** Keys of one set that are looked at: a token without a key id is tried with each. */
+export const JWK_SET_KEYS_MAX = 64
+
+/** RFC 7518 §3.3. */
+export const RSA_KEY_BITS_MIN = 2048
+
+/** How far an issuer's clock may be off: Envoy's default. */
+export const JWT_CLOCK_SKEW_SECONDS = 60
+
+/** How long fetched keys are good for: what istiod configures at Envoy. */
+export const JWK_SET_REFRESH_MS = 5 * 60_000
+
+/** One fetch of keys, discovery included: Istio's default. */
+export const JWK_SET_FETCH_TIMEOUT_MS = 5000
+
+/** After a failed fetch the next one waits this long, so that requests do not queue up behind a dead server. */
+export const JWK_SET_RETRY_MS = 1000
+
+/** How long keys whose refresh fails are still used; without them every request would fail with the issuer's server. */
+export const JWK_SET_STALE_MS_MAX = 60 * 60_000
+
+/** Tokens that were verified and are not verified again, of one place. */
+export const VERIFIED_TOKENS_MAX = 1000
+
+/** Issuers whose keys one proxy keeps; the ones that were asked for last. */
+export const JWK_SET_SOURCES_MAX = 256

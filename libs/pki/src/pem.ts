@@ -1,7 +1,7 @@
 import { pkiError } from './errors.ts'
 import { CERTIFICATES_PEM_BYTES_MAX } from './limits.ts'
 
-export type PemLabel = 'CERTIFICATE' | 'CERTIFICATE REQUEST'
+export type PemLabel = 'CERTIFICATE' | 'CERTIFICATE REQUEST' | 'X509 CRL'
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END \1-----/g
 

@@ -238,6 +238,24 @@ describe('failing', () => {
     expect(kinds).toEqual(['available', 'unavailable'])
   })
 
+  test('is over at once when the signer can be reached again: who wants a certificate waits for the new fetch', async () => {
+    const { source, clock, calls, breakSigner, mendSigner } = setUp({ ttlSeconds: 3600 })
+    await source.fetch(reviews)
+    breakSigner()
+    const ratings = id('ratings')
+    await expect(source.fetch(ratings)).rejects.toThrow(code('CERTIFICATE_UNAVAILABLE'))
+    await clock.advance(HOUR_MS)
+    expect([reviews, ratings].map((one) => source.state(one)?.phase)).toEqual(['Unavailable', 'Unavailable'])
+    mendSigner()
+    const tried = calls.length
+    source.retryFailed()
+    const svids = await Promise.all([source.fetch(reviews), source.fetch(ratings)])
+    expect(svids.map((svid) => svid.id)).toEqual([reviews, ratings])
+    source.retryFailed()
+    await clock.advance(0)
+    expect(calls).toHaveLength(tried + 2)
+  })
+
   test('of one identity does not slow down another', async () => {
     const { source, breakSigner, mendSigner } = setUp()
     breakSigner('no')

@@ -154,6 +154,19 @@ export class SvidSource implements AsyncDisposable {
     if (entry) this.#enqueue(entry, 'background')
   }
 
+  /**
+   * The signer can be reached again: what failed is fetched now instead of after its backoff, and who wants it waits
+   * for that instead of hearing of the old failure.
+   */
+  retryFailed(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.backoff.attempts === 0) continue
+      entry.backoff.reset()
+      entry.failure = undefined
+      this.#enqueue(entry, this.#valid(entry) ? 'background' : 'warmup')
+    }
+  }
+
   /** Returns the way to unsubscribe. */
   onChange(listener: (change: SvidChange) => void): () => void {
     return this.#changes.on(listener)

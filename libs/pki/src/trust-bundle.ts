@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { pkiError } from './errors.ts'
 import { parseTrustDomain } from './trust-domain.ts'
-import { parseCertificates } from './x509.ts'
+import { isIssuedBy, parseCertificates } from './x509.ts'
 
 /** The roots that speak for one trust domain: one in calm times, two while the root is rotated. Immutable. */
 export class TrustBundle {
@@ -39,6 +39,6 @@ export class TrustBundle {
 
   /** The root that signed `certificate`, if one did. */
   issuerOf(certificate: X509Certificate): X509Certificate | undefined {
-    return this.roots.find((root) => certificate.checkIssued(root) && certificate.verify(root.publicKey))
+    return this.roots.find((root) => isIssuedBy(certificate, root))
   }
 }

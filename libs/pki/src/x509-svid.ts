@@ -5,7 +5,7 @@ import { privateKeyToPem } from './keys.ts'
 import { CHAIN_LENGTH_MAX } from './limits.ts'
 import { formatSpiffeId, parseSpiffeId, parseSpiffeUri, type SpiffeId, type SpiffeUri } from './spiffe-id.ts'
 import type { TrustBundle } from './trust-bundle.ts'
-import { KEY_USAGE, parseCertificates, readCertificateFacts } from './x509.ts'
+import { isIssuedBy, KEY_USAGE, parseCertificates, readCertificateFacts } from './x509.ts'
 
 export interface X509SvidInit {
   /** Leaf first, then intermediates. */
@@ -161,7 +161,7 @@ function pathToRoot(chain: readonly X509Certificate[], bundle: TrustBundle): X50
     const last = path.at(-1)!
     const root = bundle.issuerOf(last)
     if (root) return mayStandAbove(root, path) ? [...path, root] : untrusted('path is longer than its root allows')
-    const next = [...unused].find((issuer) => last.checkIssued(issuer) && last.verify(issuer.publicKey))
+    const next = [...unused].find((issuer) => isIssuedBy(last, issuer))
     if (!next) return untrusted('unknown issuer')
     if (!mayStandAbove(next, path)) return untrusted('issuer is no authority for this path')
     unused.delete(next)

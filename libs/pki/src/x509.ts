@@ -189,8 +189,16 @@ export function decodeSubjectAltNames(extensionList: readonly Asn1[]): { uriName
   }
 }
 
-/** @throws CodedError CERTIFICATE_MALFORMED */
+const knownFacts = new WeakMap<X509Certificate, CertificateFacts>()
+
+/** Read once. @throws CodedError CERTIFICATE_MALFORMED */
 export function readCertificateFacts(certificate: X509Certificate): CertificateFacts {
+  const facts = knownFacts.get(certificate) ?? decodeFacts(certificate)
+  knownFacts.set(certificate, facts)
+  return facts
+}
+
+function decodeFacts(certificate: X509Certificate): CertificateFacts {
   const list = extensionsOf(certificate)
   const constraints = readExtension(list, OID.basicConstraints)
   const [authority, pathLength] = constraints ? members(decodeDer(constraints.value), 'basic constraints') : []
@@ -226,6 +234,18 @@ export function parseCertificates(pem: string | readonly string[]): X509Certific
       throw pkiError('CERTIFICATE_MALFORMED', 'malformed certificate', { cause })
     }
   })
+}
+
+/** By certificate, the issuers whose signature was found on it. */
+const signers = new WeakMap<X509Certificate, WeakSet<X509Certificate>>()
+
+/** Whether one certificate names another as its issuer and carries its signature: what was so once stays so. */
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  const known = signers.get(certificate) ?? new WeakSet()
+  if (known.has(issuer)) return true
+  if (!certificate.checkIssued(issuer) || !certificate.verify(issuer.publicKey)) return false
+  signers.set(certificate, known.add(issuer))
+  return true
 }
 
 const FIELD_SUBJECT = 5

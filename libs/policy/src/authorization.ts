@@ -28,13 +28,13 @@ export interface AuthorizationMatch {
 }
 
 /** Matches are ORed; no match at all is true. */
-export interface AuthorizationClause {
-  readonly matches: readonly AuthorizationMatch[]
+export interface AuthorizationClause<M = AuthorizationMatch> {
+  readonly matches: readonly M[]
 }
 
 /** Clauses are ANDed; no clause at all matches everything. */
-export interface AuthorizationRule {
-  readonly clauses: readonly AuthorizationClause[]
+export interface AuthorizationRule<M = AuthorizationMatch> {
+  readonly clauses: readonly AuthorizationClause<M>[]
 }
 
 /** An L4 policy as ztunnel knows it; its resource name is `namespace/name`. */

@@ -1,54 +1,106 @@
-import type { Authorization, AuthorizationClause } from './authorization.ts'
-import type { ConnectionFacts } from './connection-facts.ts'
+import type { Authorization } from './authorization.ts'
 import { invalidPolicy } from './errors.ts'
+import type { Facts } from './facts.ts'
+import type { HttpAuthorization, HttpAuthorizationMatch, RulePart } from './http-authorization.ts'
+import { checkHttpAuthorization } from './http-authorization-checks.ts'
 import { POLICY_MATCHES_MAX, POLICY_RULES_MAX, POLICY_VALUES_MAX } from './limits.ts'
-import { compileMatch, type Predicate } from './matchers.ts'
+import { compileMatch, type EnforcementPoint, type Predicate } from './matchers.ts'
+
+export type PolicySource = Authorization | HttpAuthorization
 
 /** One policy, ready to be asked. Rules are ORed, clauses of a rule ANDed, matches of a clause ORed, predicates ANDed. */
-export interface CompiledPolicy {
+export interface CompiledPolicy<S extends PolicySource = PolicySource> {
   /** `namespace/name`. */
   readonly key: string
-  readonly source: Authorization
-  readonly rules: readonly (readonly CompiledClause[])[]
+  readonly source: S
+  /** In the order in which they are asked. */
+  readonly rules: readonly CompiledRule[]
 }
 
-/** No match at all is true; a match without predicates is false. */
-export type CompiledClause = readonly (readonly Predicate[])[]
+export interface CompiledRule {
+  readonly policy: CompiledPolicy
+  /** Its place in the policy as written, from 0. */
+  readonly index: number
+  readonly clauses: readonly CompiledClause[]
+}
+
+export interface CompiledClause {
+  /** Of the rule as written; undefined in an L4 policy, which does not say. */
+  readonly part: RulePart | undefined
+  /** None at all is true; one without predicates is false. */
+  readonly matches: readonly (readonly Predicate[])[]
+}
 
 /** Watches an evaluation; absent members cost nothing. Given only where somebody asks why. */
 export interface EvaluationRecorder {
-  /** Policies that cannot match this caller need not be shown: evaluation stays as fast as without recorder. */
-  readonly matchesOnly?: boolean
   /** A predicate was asked; the ones behind the first that failed are not. */
   onPredicate?(policy: CompiledPolicy, place: RulePlace, predicate: Predicate, held: boolean): void
   /** A match without any field was met: it is false by definition. */
   onEmptyMatch?(policy: CompiledPolicy, place: RulePlace): void
-  onPolicy?(policy: CompiledPolicy, matched: boolean): void
+  /** @param rule the one that matched; undefined when none did */
+  onPolicy?(policy: CompiledPolicy, rule: CompiledRule | undefined): void
 }
 
-/** Indexes into rules, clauses and matches, from 0. */
+/** Indexes into the rules as written, their clauses and matches, from 0. */
 export interface RulePlace {
   readonly rule: number
+  readonly part: RulePart | undefined
   readonly clause: number
   readonly match: number
 }
 
 /** @throws CodedError INVALID_POLICY */
-export function compilePolicy(source: Authorization): CompiledPolicy {
-  const key = `${source.namespace}/${source.name}`
-  checkSize(key, source)
-  const refuse = (reason: string) => {
-    throw invalidPolicy(key, reason)
-  }
-  const compileClause = (clause: AuthorizationClause) => clause.matches.map((match) => compileMatch(match, refuse))
-  return { key, source, rules: source.rules.map((rule) => rule.clauses.map(compileClause)) }
+export function compilePolicy(source: Authorization): CompiledPolicy<Authorization> {
+  return compile(
+    source,
+    'ztunnel',
+    source.rules.map((rule, index) => ({ ...rule, index })),
+  )
 }
 
-function checkSize(key: string, source: Authorization): void {
-  if (source.rules.length > POLICY_RULES_MAX) throw invalidPolicy(key, `more than ${POLICY_RULES_MAX} rules`)
+/**
+ * @param source as it came over the wire: what is not of the documented shape is refused
+ * @throws CodedError INVALID_POLICY
+ */
+export function compileHttpPolicy(source: HttpAuthorization): CompiledPolicy<HttpAuthorization> {
+  checkHttpAuthorization(source)
+  // Envoy keeps the rules of all policies in one map, by name: the tenth is asked before the second.
+  const inEnvoysOrder = source.rules.toSorted((a, b) => (String(a.index) < String(b.index) ? -1 : 1))
+  return compile(source, 'waypoint', inEnvoysOrder)
+}
+
+interface RuleSource {
+  readonly index: number
+  readonly clauses: readonly { readonly part?: RulePart; readonly matches: readonly HttpAuthorizationMatch[] }[]
+}
+
+function compile<S extends PolicySource>(
+  source: S,
+  point: EnforcementPoint,
+  ruleSources: readonly RuleSource[],
+): CompiledPolicy<S> {
+  const key = `${source.namespace}/${source.name}`
+  checkSize(key, ruleSources)
+  const refuse = (reason: string): never => {
+    throw invalidPolicy(key, reason)
+  }
+  const rules: CompiledRule[] = []
+  const policy: CompiledPolicy<S> = { key, source, rules }
+  for (const { index, clauses } of ruleSources) {
+    const compiled = clauses.map(({ part, matches }) => ({
+      part,
+      matches: matches.map((match) => compileMatch(match, point, refuse)),
+    }))
+    rules.push({ policy, index, clauses: compiled })
+  }
+  return policy
+}
+
+function checkSize(key: string, rules: readonly RuleSource[]): void {
+  if (rules.length > POLICY_RULES_MAX) throw invalidPolicy(key, `more than ${POLICY_RULES_MAX} rules`)
   let matches = 0
   let values = 0
-  for (const rule of source.rules) {
+  for (const rule of rules) {
     matches += rule.clauses.length
     for (const clause of rule.clauses) {
       matches += clause.matches.length
@@ -61,55 +113,59 @@ function checkSize(key: string, source: Authorization): void {
   if (values > POLICY_VALUES_MAX) throw invalidPolicy(key, `more than ${POLICY_VALUES_MAX} values`)
 }
 
-/** Whether any rule of the policy holds for the connection; says nothing about what follows from it. */
-export function policyMatches(policy: CompiledPolicy, facts: ConnectionFacts, recorder?: EvaluationRecorder): boolean {
-  const matched = anyRule(policy, facts, recorder)
+/** The first rule of the policy that holds; says nothing about what follows from it. */
+export function matchingRule(
+  policy: CompiledPolicy,
+  facts: Facts,
+  recorder?: EvaluationRecorder,
+): CompiledRule | undefined {
+  const matched = policy.rules.find((rule) => ruleHolds(rule, facts, recorder))
   recorder?.onPolicy?.(policy, matched)
   return matched
 }
 
-function anyRule(policy: CompiledPolicy, facts: ConnectionFacts, recorder: EvaluationRecorder | undefined): boolean {
-  for (let rule = 0; rule < policy.rules.length; rule += 1) {
-    const clauses = policy.rules[rule]!
-    let clause = 0
-    while (clause < clauses.length && clauseHolds(policy, rule, clause, facts, recorder)) clause += 1
-    if (clause === clauses.length) return true
+/** Whether every clause of the rule holds. */
+export function ruleHolds(rule: CompiledRule, facts: Facts, recorder?: EvaluationRecorder): boolean {
+  const { clauses } = rule
+  for (let clause = 0; clause < clauses.length; clause += 1) {
+    if (!clauseHolds(rule, clause, facts, recorder)) return false
   }
-  return false
+  return true
 }
 
 function clauseHolds(
-  policy: CompiledPolicy,
-  rule: number,
+  rule: CompiledRule,
   clause: number,
-  facts: ConnectionFacts,
+  facts: Facts,
   recorder: EvaluationRecorder | undefined,
 ): boolean {
-  const matches = policy.rules[rule]![clause]!
+  const { part, matches } = rule.clauses[clause]!
   if (matches.length === 0) return true
   for (let match = 0; match < matches.length; match += 1) {
     const predicates = matches[match]!
     if (predicates.length === 0) {
-      recorder?.onEmptyMatch?.(policy, { rule, clause, match })
+      recorder?.onEmptyMatch?.(rule.policy, { rule: rule.index, part, clause, match })
       continue
     }
-    if (allHold(policy, predicates, facts, recorder, rule, clause, match)) return true
+    if (allHold(rule, predicates, facts, recorder, clause, match)) return true
   }
   return false
 }
 
 function allHold(
-  policy: CompiledPolicy,
+  rule: CompiledRule,
   predicates: readonly Predicate[],
-  facts: ConnectionFacts,
+  facts: Facts,
   recorder: EvaluationRecorder | undefined,
-  rule: number,
   clause: number,
   match: number,
 ): boolean {
   for (const predicate of predicates) {
     const held = predicate.test(facts)
-    recorder?.onPredicate?.(policy, { rule, clause, match }, predicate, held)
+    if (recorder?.onPredicate) {
+      const { part } = rule.clauses[clause]!
+      recorder.onPredicate(rule.policy, { rule: rule.index, part, clause, match }, predicate, held)
+    }
     if (!held) return false
   }
   return true

@@ -4,7 +4,7 @@ import type { Authorization, AuthorizationMatch } from './authorization.ts'
 import { compilePolicy } from './compiled-policy.ts'
 import { ConnectionFacts } from './connection-facts.ts'
 import { evaluate } from './evaluate.ts'
-import { explain } from './explain.ts'
+import { explain, formatSteps } from './explain.ts'
 import { PolicySet } from './policy-set.ts'
 
 function policy(name: string, overrides: Partial<Authorization> = {}, ...matches: AuthorizationMatch[]): Authorization {
@@ -76,6 +76,13 @@ describe('evaluate', () => {
     expect(evaluate(facts(), set.applicableTo(reviews)).allowed).toBe(true)
   })
 
+  it('tells which dry run would have denied', () => {
+    const dryRun = policy('dry', { action: 'DENY', dryRun: true }, fromCurl)
+    const { deny } = setOf(dryRun, policy('real', { action: 'DENY' }, fromCurl)).applicableTo(reviews)
+    expect(deny.dryRunMatch(facts())?.policy.key).toBe('default/dry')
+    expect(deny.dryRunMatch(facts({ identity: undefined }))).toBeUndefined()
+  })
+
   it('denies plaintext under STRICT, and only there', () => {
     const strict = policy(
       'istio_converted_static_strict',
@@ -101,12 +108,12 @@ describe('PolicySet', () => {
       policy('not-attached', { scope: 'WORKLOAD_SELECTOR' }),
     )
     const applicable = set.applicableTo({ namespace: 'default', authorizationPolicies: ['default/attached', 'x/gone'] })
-    expect(applicable.allow.map((compiled) => compiled.key)).toEqual([
+    expect(applicable.allow.policies.map((compiled) => compiled.key)).toEqual([
       'istio-system/mesh',
       'default/here',
       'default/attached',
     ])
-    expect(set.applicableTo({ namespace: 'empty', authorizationPolicies: [] }).allow).toHaveLength(1)
+    expect(set.applicableTo({ namespace: 'empty', authorizationPolicies: [] }).allow.policies).toHaveLength(1)
   })
 
   it('keeps the old set untouched, and a policy whose update does not compile', () => {
@@ -134,17 +141,12 @@ describe('explain', () => {
     const set = setOf(policy('allow-web', {}, { principals: [{ suffix: '/sa/web' }], destinationPorts: [9080] }))
     const explanation = explain(facts(), set.applicableTo(reviews))
     expect(explanation.verdict.allowed).toBe(false)
-    expect(explanation.policies).toEqual([
-      {
-        policy: 'default/allow-web',
-        action: 'ALLOW',
-        dryRun: false,
-        matched: false,
-        steps: [
-          'rule 1: destinationPorts 9080: yes, it is 9080',
-          'rule 1: principals */sa/web: no, it is cluster.local/ns/default/sa/curl',
-        ],
-      },
+    expect(explanation.policies).toMatchObject([
+      { policy: 'default/allow-web', action: 'ALLOW', dryRun: false, matched: false, rule: undefined },
+    ])
+    expect(formatSteps(explanation.policies[0]!)).toEqual([
+      'rule 1: destinationPorts 9080: yes, it is 9080',
+      'rule 1: principals */sa/web: no, it is cluster.local/ns/default/sa/curl',
     ])
   })
 
@@ -154,7 +156,7 @@ describe('explain', () => {
       policy('allow-nothing'),
       policy('allow-all', { rules: [{ clauses: [] }] }),
     )
-    const steps = explain(facts(), set.applicableTo(reviews)).policies.map((step) => step.steps[0])
+    const steps = explain(facts(), set.applicableTo(reviews)).policies.map((policy) => formatSteps(policy)[0])
     expect(steps).toEqual([
       'rule 1: nothing left to match at L4, so it never holds',
       'it has no rules, so it matches nothing',

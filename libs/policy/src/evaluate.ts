@@ -1,5 +1,5 @@
-import { type CompiledPolicy, type EvaluationRecorder, policyMatches } from './compiled-policy.ts'
-import type { ConnectionFacts } from './connection-facts.ts'
+import type { CompiledPolicy, EvaluationRecorder } from './compiled-policy.ts'
+import type { Facts } from './facts.ts'
 import type { ApplicablePolicies } from './policy-set.ts'
 
 export type Verdict = Allowed | Denied
@@ -26,18 +26,15 @@ const verdicts = new WeakMap<CompiledPolicy, Verdict>()
 
 /**
  * Decides on one connection: a matching DENY denies; without ALLOW policies it is allowed; else an ALLOW must match.
- * Dry-run policies are asked, for the recorder's sake, and never decide. A recorder is shown every policy, in order,
- * unless it has use for matches only; policies that want another caller are not asked then, which changes no verdict.
+ * Dry runs never decide. A recorder is shown every policy, in order; policies that cannot match are not asked without
+ * one, which changes no verdict.
  */
-export function evaluate(facts: ConnectionFacts, policies: ApplicablePolicies, recorder?: EvaluationRecorder): Verdict {
-  const isShownAll = recorder !== undefined && !recorder.matchesOnly
-  for (const policy of isShownAll ? policies.deny : policies.denyIndex.candidates(facts)) {
-    if (policyMatches(policy, facts, recorder) && !policy.source.dryRun) return verdictOf(policy)
-  }
-  for (const policy of isShownAll ? policies.allow : policies.allowIndex.candidates(facts)) {
-    if (policyMatches(policy, facts, recorder) && !policy.source.dryRun) return verdictOf(policy)
-  }
-  return policies.allowRequired ? NONE_ALLOWED : ALLOWED_WITHOUT_POLICY
+export function evaluate(facts: Facts, { deny, allow }: ApplicablePolicies, recorder?: EvaluationRecorder): Verdict {
+  const denial = deny.match(facts, recorder)
+  if (denial) return verdictOf(denial.policy)
+  const permission = allow.match(facts, recorder)
+  if (permission) return verdictOf(permission.policy)
+  return allow.isEnforced ? NONE_ALLOWED : ALLOWED_WITHOUT_POLICY
 }
 
 function verdictOf(policy: CompiledPolicy): Verdict {

@@ -131,6 +131,21 @@ export function cidrContains(cidr: Cidr, ip: IpAddress): boolean {
   return true
 }
 
+/**
+ * An address as text of `0` and `1` behind its family, so that a range holds exactly the addresses that its own bits
+ * are a prefix of.
+ */
+export function ipBits(ip: IpAddress): string {
+  let bits = ip.family === 4 ? '4' : '6'
+  for (const word of ip.words) bits += word.toString(2).padStart(32, '0')
+  return bits
+}
+
+/** The prefix that `ipBits` of every address in the range has. */
+export function cidrBits(cidr: Cidr): string {
+  return ipBits(cidr).slice(0, 1 + cidr.prefixLength)
+}
+
 export function formatCidr(cidr: Cidr): string {
   return `${formatIp(cidr)}/${cidr.prefixLength}`
 }

@@ -7,8 +7,14 @@ export const POLICY_MATCHES_MAX = 16_384
 /** Values of one policy, all matches together. */
 export const POLICY_VALUES_MAX = 65_536
 
-/** Policies of one action that are simply asked one after the other; an index over fewer costs more than it saves. */
-export const IDENTITY_INDEX_POLICIES_MIN = 3
+/** Rules of one action that are simply asked one after the other; an index over fewer costs more than it saves. */
+export const INDEXED_RULES_MIN = 3
 
-/** Callers of one workload whose policies are remembered; with more the memory starts anew. */
-export const IDENTITY_INDEX_ANSWERS_MAX = 4_096
+/** Characters of one regular expression: what the Gateway API allows a header's value. */
+export const REGEX_PATTERN_MAX = 4096
+
+/** Steps of a compiled regular expression; a match costs at most that many for each character of the text. */
+export const REGEX_PROGRAM_MAX = 10_000
+
+/** Regular expressions that are kept compiled. */
+export const REGEX_CACHE_MAX = 1000

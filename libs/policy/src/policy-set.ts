@@ -1,15 +1,11 @@
 import type { Authorization } from './authorization.ts'
 import { type CompiledPolicy, compilePolicy } from './compiled-policy.ts'
-import { IdentityIndex } from './identity-index.ts'
+import { PolicyTable } from './policy-table.ts'
 
-/** The policies that apply to one workload, in the order in which they are asked. */
+/** The policies that apply to one workload. */
 export interface ApplicablePolicies {
-  readonly deny: readonly CompiledPolicy[]
-  readonly allow: readonly CompiledPolicy[]
-  readonly denyIndex: IdentityIndex
-  readonly allowIndex: IdentityIndex
-  /** Some ALLOW policy is enforced, so one of them has to match. */
-  readonly allowRequired: boolean
+  readonly deny: PolicyTable
+  readonly allow: PolicyTable
 }
 
 /** What decides which policies apply to a workload. */
@@ -19,7 +15,9 @@ export interface PolicySubject {
   readonly authorizationPolicies: readonly string[]
 }
 
-const NONE = inOrder([], [])
+const NONE: ApplicablePolicies = { deny: new PolicyTable([]), allow: new PolicyTable([]) }
+
+type L4Policy = CompiledPolicy<Authorization>
 
 /**
  * Every policy a proxy knows, immutable. Indexed by where a policy applies, so that one that cannot match costs
@@ -28,17 +26,17 @@ const NONE = inOrder([], [])
 export class PolicySet {
   static readonly empty = new PolicySet(new Map())
 
-  readonly #byKey: ReadonlyMap<string, CompiledPolicy>
-  readonly #global: readonly CompiledPolicy[]
-  readonly #byNamespace = new Map<string, CompiledPolicy[]>()
+  readonly #byKey: ReadonlyMap<string, L4Policy>
+  readonly #global: readonly L4Policy[]
+  readonly #byNamespace = new Map<string, L4Policy[]>()
   /** Answers for workloads without attachments, by namespace. */
   readonly #plain = new Map<string, ApplicablePolicies>()
   /** Answers for workloads with attachments; their list is part of an immutable workload, so it can be the key. */
   readonly #attached = new WeakMap<readonly string[], ApplicablePolicies>()
 
-  private constructor(byKey: ReadonlyMap<string, CompiledPolicy>) {
+  private constructor(byKey: ReadonlyMap<string, L4Policy>) {
     this.#byKey = byKey
-    const global: CompiledPolicy[] = []
+    const global: L4Policy[] = []
     for (const policy of byKey.values()) {
       if (policy.source.scope === 'GLOBAL') global.push(policy)
       else if (policy.source.scope === 'NAMESPACE') this.#ofNamespace(policy.source.namespace).push(policy)
@@ -50,11 +48,11 @@ export class PolicySet {
     return this.#byKey.size
   }
 
-  get(key: string): CompiledPolicy | undefined {
+  get(key: string): L4Policy | undefined {
     return this.#byKey.get(key)
   }
 
-  values(): Iterable<CompiledPolicy> {
+  values(): Iterable<L4Policy> {
     return this.#byKey.values()
   }
 
@@ -92,27 +90,17 @@ export class PolicySet {
     return applicable
   }
 
-  #ofNamespace(namespace: string): CompiledPolicy[] {
+  #ofNamespace(namespace: string): L4Policy[] {
     const policies = this.#byNamespace.get(namespace) ?? []
     this.#byNamespace.set(namespace, policies)
     return policies
   }
 }
 
-function sortByAction(policies: readonly CompiledPolicy[]): ApplicablePolicies {
+function sortByAction(policies: readonly L4Policy[]): ApplicablePolicies {
   if (policies.length === 0) return NONE
-  return inOrder(
-    policies.filter((policy) => policy.source.action === 'DENY'),
-    policies.filter((policy) => policy.source.action === 'ALLOW'),
-  )
-}
-
-function inOrder(deny: readonly CompiledPolicy[], allow: readonly CompiledPolicy[]): ApplicablePolicies {
   return {
-    deny,
-    allow,
-    denyIndex: new IdentityIndex(deny),
-    allowIndex: new IdentityIndex(allow),
-    allowRequired: allow.some((policy) => !policy.source.dryRun),
+    deny: new PolicyTable(policies.filter((policy) => policy.source.action === 'DENY')),
+    allow: new PolicyTable(policies.filter((policy) => policy.source.action === 'ALLOW')),
   }
 }

@@ -19,3 +19,6 @@ export const LOG_VALUE_CHARACTERS_MAX = 4 * KiB
 /** Latencies are kept in microseconds with three digits up to an hour; a longer one counts as an hour. */
 export const LATENCY_US_MAX = 3_600_000_000
 export const LATENCY_DIGITS = 3
+
+/** Spans that wait to be sent; beyond it the oldest go. Some hundred bytes each, sent every second. */
+export const SPANS_QUEUED_MAX = 4_096

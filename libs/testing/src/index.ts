@@ -1,5 +1,6 @@
 export * from './certificates.ts'
 export * from './eventually.ts'
 export * from './free-port.ts'
+export * from './llhttp.ts'
 export * from './temporary-folder.ts'
 export * from './virtual-run.ts'

@@ -32,6 +32,7 @@ const workloadReport = object({
   startedAtMs: number,
   captured: boolean,
   capture: optional(address),
+  dns: optional(address),
   ports: record(address),
   pid: optional(number),
   certificate: optional(
@@ -101,7 +102,7 @@ const CONTROL_PLANE_MESSAGES: Readonly<Record<ControlPlaneMessage['type'], Shape
     object({ id: number, error: fault }),
     object({ id: number, chainPem: list(string), rootsPem: list(string) }),
   ),
-  call: object({ id: number, method: oneOf('traffic', 'log'), params: anything }),
+  call: object({ id: number, method: oneOf('traffic', 'log', 'review', 'replay'), params: anything }),
 }
 
 /** @throws CodedError MALFORMED_MESSAGE, naming the field */

@@ -51,6 +51,8 @@ class Bench {
         calls: {
           traffic: async () => ({ atMs: this.clock.now(), connections: [], lost: 7, edges: [] }),
           log: async () => Promise.reject(discoveryError('NODE_UNKNOWN', 'no such workload')),
+          review: async () => ({ checkpoints: [] }),
+          replay: async () => ({ decisions: 0, flips: [], refused: [] }),
         },
         onRefused: (reason) => this.refusals.push(reason),
         onState: (state) => {
@@ -206,7 +208,7 @@ it('is sent a refused resource again after a reconnect, since it does not hold i
 
 it('keeps a resource of one node from the others, and takes it away when it moves', async () => {
   const bench = new Bench()
-  const set = (node: string) => bench.resources.set(ASSIGNMENT_TYPE, 'pod', { uid: 'pod' } as never, node)
+  const set = (node: string) => bench.resources.set(ASSIGNMENT_TYPE, 'pod', { uid: 'pod' } as never, [node])
   set('n2')
   await bench.join()
   expect(bench.sent(ASSIGNMENT_TYPE)).toEqual([])
@@ -290,7 +292,7 @@ it('answers questions, hands on refusals, and gives up on silence', async () => 
 
 it('merges reports while the link is slow: the last state of each workload, in few messages', async () => {
   const bench = new Bench()
-  bench.resources.set(ASSIGNMENT_TYPE, 'a', { uid: 'a' } as never, 'n1')
+  bench.resources.set(ASSIGNMENT_TYPE, 'a', { uid: 'a' } as never, ['n1'])
   await bench.join()
   bench.reports.length = 0
   bench.links[0]!.agent.stall()
@@ -306,7 +308,7 @@ it('merges reports while the link is slow: the last state of each workload, in f
 
 it('reports every workload that is assigned to it again after a reconnect', async () => {
   const bench = new Bench()
-  for (const uid of ['a', 'b']) bench.resources.set(ASSIGNMENT_TYPE, uid, { uid } as never, 'n1')
+  for (const uid of ['a', 'b']) bench.resources.set(ASSIGNMENT_TYPE, uid, { uid } as never, ['n1'])
   await bench.join()
   bench.client.report({ workloads: [workload('a', 0), workload('b', 0)] })
   await bench.clock.advance(10)

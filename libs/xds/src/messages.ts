@@ -1,4 +1,6 @@
+import type { ReplayAnswer, ReplayQuery } from './replay.ts'
 import type { LoadProgress, TypeUrl } from './resources/index.ts'
+import type { ReviewAnswer, ReviewQuery } from './review.ts'
 
 /**
  * The one link between an agent and its control plane: discovery deltas, certificate signing, reports and questions,
@@ -101,6 +103,8 @@ export interface WorkloadReport {
   readonly captured: boolean
   /** Its way out, for programs outside the agent; pods that nothing captures have one too. */
   readonly capture?: { readonly host: string; readonly port: number }
+  /** Its DNS proxy, UDP and TCP. */
+  readonly dns?: { readonly host: string; readonly port: number }
   /** Container port → where it really listens on the agent's machine. */
   readonly ports: Readonly<Record<string, { readonly host: string; readonly port: number }>>
   /** Of a child process. */
@@ -151,6 +155,10 @@ export interface CallMethods {
   traffic: { params: TrafficQuery; result: Traffic }
   /** The last lines a workload wrote, or the agent's own when no uid is given. */
   log: { params: { uid?: string; tailLines: number }; result: { lines: readonly string[] } }
+  /** What one proxy of this node would decide, and why. */
+  review: { params: ReviewQuery; result: ReviewAnswer }
+  /** What it would have decided lately under other policies. */
+  replay: { params: ReplayQuery; result: ReplayAnswer }
 }
 
 export type CallMethod = keyof CallMethods

@@ -85,6 +85,6 @@ export class PushState {
 
   #visible(name: string): VersionedResource | undefined {
     const entry = this.#resources.get(this.#typeUrl, name)
-    return entry && (entry.node === undefined || entry.node === this.#node) ? entry : undefined
+    return entry && (entry.nodes === undefined || entry.nodes.includes(this.#node)) ? entry : undefined
   }
 }

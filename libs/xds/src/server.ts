@@ -77,7 +77,7 @@ export class DiscoverySession {
       if (push?.touch(name)) this.#schedulePush()
     })
     this.#cancelHelloTimeout = clock.schedule(HELLO_TIMEOUT_MS, () => {
-      link.close(discoveryError('HELLO_TIMEOUT', `no hello within ${HELLO_TIMEOUT_MS} ms`))
+      this.close(discoveryError('HELLO_TIMEOUT', `no hello within ${HELLO_TIMEOUT_MS} ms`))
     })
     link.start({
       onMessage: (message) => this.#receive(message),
@@ -123,7 +123,9 @@ export class DiscoverySession {
     })
   }
 
+  /** Nothing is pushed, asked or timed from now on; the link closes when it has said why. */
   close(reason: CodedError): void {
+    this.#release(reason)
     this.#components.link.close(reason)
   }
 
@@ -222,6 +224,12 @@ export class DiscoverySession {
   }
 
   #end(reason: CodedError): void {
+    this.#release(reason)
+    this.#components.handlers.onClose(reason)
+  }
+
+  #release(reason: CodedError): void {
+    if (this.#closed) return
     this.#closed = true
     this.#unwatch()
     this.#cancelHelloTimeout()
@@ -231,6 +239,5 @@ export class DiscoverySession {
       call.reject(discoveryError('LINK_CLOSED', `the link closed: ${reason.message}`))
     }
     this.#calls.clear()
-    this.#components.handlers.onClose(reason)
   }
 }

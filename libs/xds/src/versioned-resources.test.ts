@@ -22,8 +22,10 @@ it('tells of changes and of nothing else', () => {
   expect(changes).toEqual(['n1', 'n1', 'n1'])
 })
 
-it('counts a change of the node that may see a resource', () => {
+it('counts a change of the nodes that may see a resource', () => {
   const resources = new VersionedResources()
-  resources.set(NODE_TYPE, 'n1', NODE, 'a')
-  expect(resources.set(NODE_TYPE, 'n1', NODE, 'b')).toBe(true)
+  resources.set(NODE_TYPE, 'n1', NODE, ['a', 'c'])
+  expect(resources.set(NODE_TYPE, 'n1', NODE, ['c', 'a'])).toBe(false)
+  expect(resources.set(NODE_TYPE, 'n1', NODE, ['a', 'b'])).toBe(true)
+  expect(resources.set(NODE_TYPE, 'n1', NODE)).toBe(true)
 })

@@ -5,8 +5,8 @@ import { type ResourceTypes, TYPE_URLS, type TypeUrl } from './resources/index.t
 export interface VersionedResource {
   readonly version: string
   readonly resource: unknown
-  /** The only node that may see it; absent: all. */
-  readonly node: string | undefined
+  /** The only nodes that may see it, sorted; absent: all. */
+  readonly nodes: readonly string[] | undefined
 }
 
 export interface ResourceChange {
@@ -23,13 +23,17 @@ export class VersionedResources {
   readonly #changes = new Emitter<ResourceChange>()
   #changeCount = 0
 
-  /** Tells whether that changed anything. */
-  set<T extends TypeUrl>(typeUrl: T, name: string, resource: ResourceTypes[T], node?: string): boolean {
+  /**
+   * Tells whether that changed anything.
+   * @param audience the only nodes that may see it, in any order. @default all
+   */
+  set<T extends TypeUrl>(typeUrl: T, name: string, resource: ResourceTypes[T], audience?: readonly string[]): boolean {
     const entries = this.#of(typeUrl)
     const version = contentVersion(resource)
+    const nodes = audience?.toSorted()
     const current = entries.get(name)
-    if (current?.version === version && current.node === node) return false
-    entries.set(name, { version, resource, node })
+    if (current?.version === version && sameNodes(current.nodes, nodes)) return false
+    entries.set(name, { version, resource, nodes })
     this.#changed(typeUrl, name)
     return true
   }
@@ -71,6 +75,11 @@ export class VersionedResources {
     assert(entries, `no such type ${typeUrl}`)
     return entries
   }
+}
+
+function sameNodes(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a.length === b.length && a.every((node, index) => node === b[index])
 }
 
 /** 72 bits of SHA-1 over the JSON with sorted keys: tells contents apart, is no protection against forgery. */

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-const AMBIENT = join(ROOT, 'apps/tui/bin/ambient.js')
+export const AMBIENT = join(ROOT, 'apps/tui/bin/ambient.js')
+export const AGENT = join(ROOT, 'apps/node-agent/dist/main.js')
+export const CONTROL_PLANE = join(ROOT, 'apps/control-plane/dist/main.js')
 
 export interface Outcome {
   readonly code: number
@@ -20,9 +22,15 @@ export interface Outcome {
 export class AmbientLab implements AsyncDisposable {
   readonly home = mkdtempSync(join(tmpdir(), 'ambient-test-'))
   readonly #children = new Set<ChildProcess>()
+  readonly #settings: NodeJS.ProcessEnv
+
+  /** @param settings variables for every process of the lab */
+  constructor(settings: NodeJS.ProcessEnv = {}) {
+    this.#settings = settings
+  }
 
   get env(): NodeJS.ProcessEnv {
-    return { ...process.env, AMBIENT_HOME: this.home, NO_COLOR: '1' }
+    return { ...process.env, ...this.#settings, AMBIENT_HOME: this.home, NO_COLOR: '1' }
   }
 
   /** The lab's own folder; every test here has one lab a home. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { AmbientLab } from './ambient.ts'
 
 /** The parts of the command's JSON that tests read. */
@@ -78,4 +79,13 @@ export function get(lab: AmbientLab, url: string): Promise<{ code: number; stdou
     '%{http_code}',
     url,
   ])
+}
+
+/** A process that ended and whose parent has not asked yet (a zombie) runs no more. */
+export function isRunning(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)![0] !== 'Z'
+  } catch {
+    return false
+  }
 }

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { eventually } from '@ambient-lab/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
-import { get, isReady, items, node, processes } from './objects.ts'
+import { get, isReady, isRunning, items, node, processes } from './objects.ts'
 
 let lab: AmbientLab
 
@@ -38,7 +37,11 @@ test('with the control plane killed, not one request fails; after a restart noth
   const { curl } = await import('./curl.ts')
   const codes = await curl(capture.capture, 'http://productpage:9080/productpage', 40)
   expect(codes).toEqual(Array(40).fill('200'))
-  expect((await lab.run(['get', 'pods'])).code).toBe(69)
+  for (const command of [
+    ['get', 'pods'],
+    ['tui', '--once'],
+  ])
+    expect((await lab.run(command)).code).toBe(69)
 
   await lab.ok('restart', 'control-plane')
   await eventually(async () => expect(await names('pods')).toEqual(before), { timeoutMs: 15_000 })
@@ -70,13 +73,4 @@ async function nodeWithoutClients(): Promise<string> {
   const victim = nodeOf('ratings').find((name) => name !== curl)
   if (!victim) throw new Error('ratings has no replica apart from curl')
   return victim
-}
-
-/** A process that ended and whose parent has not asked yet (a zombie) runs no more. */
-function isRunning(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)![0] !== 'Z'
-  } catch {
-    return false
-  }
 }

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@ambient-lab/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -39,6 +40,17 @@ class Terminal {
     return this.#tmux(['capture-pane', '-p'])
   }
 
+  /** The screen with the escape sequences that style it. */
+  get styledScreen(): string {
+    return this.#tmux(['capture-pane', '-p', '-e'])
+  }
+
+  /** Of the program that the shell runs. */
+  get childPid(): number {
+    const shell = this.#tmux(['display-message', '-p', '#{pane_pid}']).trim()
+    return Number(readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8').trim())
+  }
+
   /** Whether the program left the terminal in its alternate screen. */
   get alternate(): boolean {
     return this.#tmux(['display-message', '-p', '#{alternate_on}']).trim() === '1'
@@ -66,14 +78,18 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
     lab = new AmbientLab()
     await lab.ok('up', 'demo', '--wait')
     terminal = new Terminal({ ...lab.env, TERM: 'xterm-256color' }, { columns: 100, rows: 30 })
-    terminal.run(`${process.execPath} apps/tui/bin/ambient.js tui`)
-    await shows(/map\(all\)/)
+    await start()
   })
 
   afterAll(async () => {
     terminal?.close()
     await lab?.[Symbol.asyncDispose]()
   })
+
+  async function start(): Promise<void> {
+    terminal.run(`${process.execPath} apps/tui/bin/ambient.js tui`)
+    await shows(/map\(all\)/)
+  }
 
   const shows = (pattern: RegExp) => eventually(() => expect(terminal.screen).toMatch(pattern), { timeoutMs: 10_000 })
 
@@ -156,12 +172,35 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
     await lab.ok('load', 'stop', '--all')
   })
 
-  test('quits and leaves terminal, faults and processes clean', async () => {
-    terminal.press('C-c')
+  test('uses no colour under NO_COLOR, in no view', async () => {
+    for (const view of ['map', 'nodes', 'workloads', 'services', 'connections', 'faults', 'loads', 'events']) {
+      await goTo(view)
+      // Bold, reverse and underline are left: from 30 on they are colours, but for 39 and 49, which end one.
+      const styles = terminal.styledScreen
+        .split('\u001b[')
+        .flatMap((part) => /^([\d;]+)m/.exec(part)?.[1]?.split(';') ?? [])
+      expect(styles.filter((style) => Number(style) >= 30 && style !== '39' && style !== '49')).toEqual([])
+    }
+  })
+
+  test.each([
+    ['its quit key', () => terminal.press('C-c')],
+    ['TERM', () => process.kill(terminal.childPid, 'SIGTERM')],
+  ])('ends at %s and leaves terminal, faults and processes clean', async (_, end) => {
+    if (terminal.shellWaits) await start()
+    await goTo('faults')
+    terminal.type('a')
+    await shows(/fault add link\.delay/)
+    terminal.press('Enter')
+    await shows(/link\.delay .* Active/)
+
+    end()
+    terminal.type('y') // the quit key asks, for there is a fault of this session; TERM does not wait for an answer
     await eventually(() => expect(terminal.shellWaits).toBe(true), { timeoutMs: 10_000 })
     expect(terminal.alternate).toBe(false)
     terminal.run('echo still "here"')
     await shows(/still here/)
+    expect(terminal.screen).not.toMatch(/[│┌┐└┘─]/)
     expect((await items(lab, 'faults')).filter(({ status }) => status?.phase === 'Active')).toEqual([])
   })
 })

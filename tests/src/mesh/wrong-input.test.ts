@@ -1,8 +1,13 @@
-import { writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
+import { AGENT, AMBIENT, AmbientLab, CONTROL_PLANE } from './ambient.ts'
 import { items } from './objects.ts'
 
 describe('with a lab', () => {
@@ -62,6 +67,37 @@ describe('with a lab', () => {
     expect(outcome.code).toBe(code)
   })
 
+  test('a join token is good for one agent, once, as its node', async () => {
+    const token = file('n9.token', await lab.ok('node', 'token', 'n9'))
+    const startAgent = (node: string, state: string) => {
+      const folders = ['--state-dir', join(lab.home, state), '--lab-dir', lab.folder]
+      return spawn(process.execPath, [AGENT, '--node', node, '--token-file', token, ...folders], { stdio: 'pipe' })
+    }
+    const first = startAgent('n9', 'first')
+    await once(createInterface(first.stdout), 'line')
+    first.kill()
+    await once(first, 'close')
+    for (const [node, why] of [
+      ['n9', 'was used before'],
+      ['n8', 'is for node n9, not for n8'],
+    ] as const) {
+      const refused = startAgent(node, `second-${node}`)
+      const [said, [code]] = await Promise.all([text(refused.stderr), once(refused, 'close')])
+      expect(said).toContain(why)
+      expect(code).toBe(77)
+    }
+    await lab.ok('node', 'remove', 'n9')
+  })
+
+  test.skipIf(!existsSync('/dev/full'))('an answer that the disk has no room for: exit 74', async () => {
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [AMBIENT, 'get', 'nodes'], { env: lab.env, stdio: ['ignore', full, 'pipe'] })
+    const [said, [code]] = await Promise.all([text(child.stderr!), once(child, 'close')])
+    closeSync(full)
+    expect(said).toContain('cannot be written: ENOSPC')
+    expect(code).toBe(74)
+  })
+
   test("exec passes the program's own code through", async () => {
     expect((await lab.run(['exec', 'deploy/curl', '--', 'sh', '-c', 'exit 7'])).code).toBe(7)
   })
@@ -88,4 +124,33 @@ describe('without a lab', () => {
     expect(stderr).toContain(String(process.pid))
     expect(code).toBe(73)
   })
+
+  test.skipIf(!existsSync('/dev/full'))(
+    'a log that the disk has no room for does not end the control plane',
+    async () => {
+      await using lab = new AmbientLab()
+      const full = openSync('/dev/full', 'w')
+      const child = spawn(process.execPath, [CONTROL_PLANE, '--lab', 'full', '--state-dir', lab.home], {
+        stdio: ['ignore', 'pipe', full],
+      })
+      closeSync(full)
+      try {
+        const [line] = (await once(createInterface(child.stdout!), 'line')) as [string]
+        const { api } = JSON.parse(line) as { api: string }
+        // What it wrote at its start is lost by now; nobody may ask anonymously, but an answer there is.
+        for (let times = 0; times < 3; times++) expect(await statusOf(`${api}/api/v1/nodes`)).toBe(403)
+      } finally {
+        child.kill()
+      }
+      expect((await once(child, 'close'))[0]).toBe(0)
+    },
+  )
 })
+
+function statusOf(url: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request(url, { rejectUnauthorized: false }, (response) => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end()
+  })
+}

@@ -51,7 +51,7 @@ export class ControlLinks {
     const pair = createMemoryLinkPair(this.#clock, { latencyMs })
     this.#pairs.set(node, pair)
     controlPlane.acceptAgent(pair.controlPlane, node)
-    return pair.agent
+    return endOf(process, pair.agent)
   }
 
   /** The network between a node and the control plane changed: what is cut for too long is noticed by the pings. */
@@ -77,5 +77,22 @@ export class ControlLinks {
 
   cutAll(): void {
     for (const node of [...this.#pairs.keys()]) this.cut(node)
+  }
+}
+
+/** A link as a process has it: from a dead one nothing comes, and to it nothing goes. */
+function endOf<Incoming, Outgoing>(
+  process: VirtualProcess,
+  link: MessageLink<Incoming, Outgoing>,
+): MessageLink<Incoming, Outgoing> {
+  return {
+    send: (message) => !process.alive || link.send(message),
+    start: (handlers) =>
+      link.start({
+        onMessage: (message) => process.alive && handlers.onMessage(message),
+        onClose: (reason) => process.alive && handlers.onClose(reason),
+        onDrain: () => process.alive && handlers.onDrain?.(),
+      }),
+    close: (reason) => process.alive && link.close(reason),
   }
 }

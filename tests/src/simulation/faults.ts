@@ -1,16 +1,18 @@
-import type { Random, VirtualClock } from '@ambient-lab/std'
+import { CodedError, type Random, type VirtualClock } from '@ambient-lab/std'
+import { Healing } from './healing.ts'
 import { drawPolicy } from './policy.ts'
 import { castOf, type Scenario } from './scenario.ts'
-import type { SimulatedLab } from './simulated-lab.ts'
+import type { Leftovers, SimulatedLab } from './simulated-lab.ts'
 import type { SimulatedNode } from './simulated-node.ts'
 import { CONTROL_PLANE_NODE } from './virtual-network.ts'
 
 export interface FaultComponents {
   readonly clock: VirtualClock
-  readonly random: Random
   readonly lab: SimulatedLab
   readonly scenario: Scenario
   note(actor: string, event: string): void
+  /** A control plane ended in order, and left this behind. */
+  onControlPlaneStopped(left: Leftovers): void
 }
 
 /** How far the wall clock may go back in all: certificates are dated back by two minutes. */
@@ -20,39 +22,43 @@ type FaultKind = keyof typeof FAULTS
 
 /** What can be done to a lab. Each fault either is over at once or says how it heals. */
 const FAULTS = {
-  delay: (driver: FaultDriver) => driver.delay(),
-  partition: (driver: FaultDriver) => driver.partition(),
-  'control-partition': (driver: FaultDriver) => driver.controlPartition(),
-  'agent-crash': (driver: FaultDriver) => driver.agentCrash(),
-  'agent-restart': (driver: FaultDriver) => driver.agentRestart(),
-  'control-plane-crash': (driver: FaultDriver) => driver.controlPlaneCrash(),
-  policy: (driver: FaultDriver) => driver.policyFlip(),
-  'pod-delete': (driver: FaultDriver) => driver.podDelete(),
-  scale: (driver: FaultDriver) => driver.scale(),
-  rotate: (driver: FaultDriver) => driver.rotate(),
-  'tunnel-loss': (driver: FaultDriver) => driver.tunnelLoss(),
-  'link-loss': (driver: FaultDriver) => driver.linkLoss(),
-  'clock-jump': (driver: FaultDriver) => driver.clockJump(),
-  'clock-skew': (driver: FaultDriver) => driver.clockSkew(),
+  delay: (driver: FaultDriver, random: Random) => driver.delay(random),
+  bandwidth: (driver: FaultDriver, random: Random) => driver.bandwidth(random),
+  partition: (driver: FaultDriver, random: Random) => driver.partition(random),
+  'control-partition': (driver: FaultDriver, random: Random) => driver.controlPartition(random),
+  'agent-crash': (driver: FaultDriver, random: Random) => driver.agentCrash(random),
+  'agent-restart': (driver: FaultDriver, random: Random) => driver.agentRestart(random),
+  'power-loss': (driver: FaultDriver, random: Random) => driver.powerLoss(random),
+  'control-plane-crash': (driver: FaultDriver, random: Random) => driver.controlPlaneCrash(random),
+  'control-plane-restart': (driver: FaultDriver, random: Random) => driver.controlPlaneRestart(random),
+  'store-full': (driver: FaultDriver, random: Random) => driver.storeFull(random),
+  policy: (driver: FaultDriver, random: Random) => driver.policyFlip(random),
+  'pod-delete': (driver: FaultDriver, random: Random) => driver.podDelete(random),
+  scale: (driver: FaultDriver, random: Random) => driver.scale(random),
+  rotate: (driver: FaultDriver, random: Random) => driver.rotate(random),
+  'tunnel-loss': (driver: FaultDriver, random: Random) => driver.tunnelLoss(random),
+  'link-loss': (driver: FaultDriver, random: Random) => driver.linkLoss(random),
+  'clock-jump': (driver: FaultDriver, random: Random) => driver.clockJump(random),
+  'clock-skew': (driver: FaultDriver, random: Random) => driver.clockSkew(random),
 } as const
 
 export const FAULT_KINDS = Object.keys(FAULTS) as readonly FaultKind[]
 
-/** Breaks things, in the order and at the moments that the seed says. */
+/** Breaks things. Each fault has chance of its own, so that a run without some of them has the others as they were. */
 export class FaultDriver {
   readonly #components: FaultComponents
-  /** What has yet to heal. */
-  readonly #broken = new Map<string, () => void | Promise<void>>()
-  readonly #timers = new Set<() => void>()
+  readonly #healing: Healing
   #backwardMs = 0
   #policies = 0
 
   constructor(components: FaultComponents) {
     this.#components = components
+    this.#healing = new Healing({ clock: components.clock, note: (event) => this.#note(event) })
   }
 
-  inject(kind: string): void {
-    void Promise.resolve(FAULTS[kind as FaultKind](this)).catch((error: unknown) => {
+  /** @throws nothing: what a fault runs into that is no answer of the lab's reaches the event loop */
+  inject(kind: string, random: Random): void {
+    void Promise.resolve(FAULTS[kind as FaultKind](this, random)).catch((error: unknown) => {
       queueMicrotask(() => {
         throw error
       })
@@ -60,117 +66,154 @@ export class FaultDriver {
   }
 
   /** Everything that is broken heals now. */
-  async healAll(): Promise<void> {
-    for (const cancel of this.#timers) cancel()
-    for (const [name, heal] of [...this.#broken]) {
-      this.#broken.delete(name)
-      this.#note(`healed: ${name}`)
-      await heal()
-    }
+  healAll(): Promise<void> {
+    return this.#healing.healAll()
   }
 
-  delay(): void {
-    const [a, b] = this.#pair()
-    const delayMs = 1 + this.#random.integer(150)
-    const jitterMs = this.#random.integer(delayMs)
+  delay(random: Random): void {
+    const [a, b] = this.#pair(random)
+    const delayMs = 1 + random.integer(150)
+    const jitterMs = random.integer(delayMs)
     const { network } = this.#lab
     network.delay(a, b, delayMs, jitterMs)
     const { latencyMs } = this.#components.scenario
-    this.#break(`delay ${a} ${b} ${delayMs}±${jitterMs} ms`, () => network.delay(a, b, latencyMs, latencyMs / 2))
+    const heal = () => network.delay(a, b, latencyMs, latencyMs / 2)
+    this.#healing.break(`delay ${a} ${b} ${delayMs}±${jitterMs} ms`, duration(random), heal)
   }
 
-  partition(): void {
-    const [a, b] = this.#pair()
-    this.#cut(a, b)
+  bandwidth(random: Random): void {
+    const [a, b] = this.#pair(random)
+    const bytesPerMs = 4 + random.integer(200)
+    const { network } = this.#lab
+    network.bandwidth(a, b, bytesPerMs)
+    const heal = () => network.bandwidth(a, b, Number.POSITIVE_INFINITY)
+    this.#healing.break(`bandwidth ${a} ${b} ${bytesPerMs} kB/s`, duration(random), heal)
   }
 
-  controlPartition(): void {
-    this.#cut(...(this.#random.integer(2) === 0 ? this.#withControlPlane() : reversed(this.#withControlPlane())))
+  partition(random: Random): void {
+    this.#cut(random, ...this.#pair(random))
   }
 
-  agentCrash(): void {
-    const node = this.#upNode()
+  controlPartition(random: Random): void {
+    const { name } = random.pick(this.#lab.nodes)
+    const [from, to] = random.integer(2) === 0 ? [name, CONTROL_PLANE_NODE] : [CONTROL_PLANE_NODE, name]
+    this.#cut(random, from, to)
+  }
+
+  /** SIGKILL: the machine stays, and tells the peers. */
+  agentCrash(random: Random): void {
+    const node = this.#upNode(random)
     if (!node) return
     node.crash()
     this.#lab.links.cut(node.name)
-    this.#break(`crash of ${node.name}`, () => this.#startNode(node))
+    this.#healing.break(`crash of ${node.name}`, duration(random), () => this.#startNode(node))
   }
 
-  async agentRestart(): Promise<void> {
-    const node = this.#upNode()
+  /** Nobody is told anything until the machine is up again. */
+  powerLoss(random: Random): void {
+    const node = this.#upNode(random)
     if (!node) return
-    this.#note(`restart of ${node.name}`)
-    this.#broken.set(`stop of ${node.name}`, () => {})
-    await node.stop()
-    this.#broken.delete(`stop of ${node.name}`)
-    await this.#startNode(node)
-  }
-
-  controlPlaneCrash(): void {
-    if (!this.#lab.controlPlane) return
-    this.#lab.crashControlPlane()
-    this.#break('crash of the control plane', async () => {
-      if (!this.#lab.controlPlane) await this.#lab.startControlPlane()
+    const { name } = node
+    const others = [...this.#lab.nodes.map((other) => other.name), CONTROL_PLANE_NODE].filter((other) => other !== name)
+    for (const other of others) this.#lab.network.partition(name, other, false)
+    this.#linksChanged(name, CONTROL_PLANE_NODE)
+    node.crash()
+    this.#healing.break(`power loss of ${name}`, duration(random), async () => {
+      for (const other of others) this.#lab.network.heal(name, other)
+      this.#lab.links.cut(name)
+      await this.#startNode(node)
     })
   }
 
-  async policyFlip(): Promise<void> {
+  async agentRestart(random: Random): Promise<void> {
+    const node = this.#upNode(random)
+    if (!node) return
+    this.#note(`restart of ${node.name}`)
+    await node.stop()
+    await this.#startNode(node)
+  }
+
+  controlPlaneCrash(random: Random): void {
+    if (!this.#lab.controlPlane) return
+    this.#lab.crashControlPlane()
+    this.#healing.break('crash of the control plane', duration(random), () => this.#startControlPlane())
+  }
+
+  async controlPlaneRestart(random: Random): Promise<void> {
+    if (!this.#lab.controlPlane) return
+    const stopped = this.#lab.stopControlPlane()
+    this.#healing.break('stop of the control plane', duration(random), async () => {
+      await stopped
+      await this.#startControlPlane()
+    })
+    const left = await stopped
+    if (left) this.#components.onControlPlaneStopped(left)
+  }
+
+  storeFull(random: Random): void {
+    const { store } = this.#lab
+    store.isFull = true
+    this.#healing.break('the store is full', duration(random), () => {
+      store.isFull = false
+    })
+  }
+
+  async policyFlip(random: Random): Promise<void> {
     if (!this.#lab.controlPlane) return
     const { policies } = this.#lab
     const { servers, clients } = this.#components.scenario
     const known = [...policies.values()]
-    const draw = this.#random.integer(5)
+    const draw = random.integer(5)
     if (known.length > 0 && draw < 2) {
-      const intent = this.#random.pick(known)
-      this.#note(`policy removed: ${intent.name}`)
-      await this.#lab.removePolicy(intent)
+      const intent = random.pick(known)
+      await this.#ask(`policy removed: ${intent.name}`, () => this.#lab.removePolicy(intent))
       return
     }
     this.#policies += 1
-    const name = known.length > 0 && draw === 2 ? this.#random.pick(known).name : `flip-${this.#policies}`
-    const drawn = drawPolicy(this.#random, name, castOf(servers, clients))
+    const name = known.length > 0 && draw === 2 ? random.pick(known).name : `flip-${this.#policies}`
+    const drawn = drawPolicy(random, name, castOf(servers, clients))
     // An update keeps its name and namespace; anything else is another object.
     const intent = { ...drawn, namespace: policies.get(name)?.namespace ?? drawn.namespace }
-    this.#note(`policy applied: ${JSON.stringify(intent)}`)
-    await this.#lab.applyPolicy(intent)
+    await this.#ask(`policy applied: ${JSON.stringify(intent)}`, () => this.#lab.applyPolicy(intent))
   }
 
-  async podDelete(): Promise<void> {
+  async podDelete(random: Random): Promise<void> {
     const pods = this.#lab.pods.filter(({ metadata, spec }) => spec?.nodeName && !metadata.deletionTimestamp)
     if (!this.#lab.controlPlane || pods.length === 0) return
-    const pod = this.#random.pick(pods)
-    this.#note(`pod deleted: ${pod.metadata.name}`)
-    await this.#lab.deletePod(pod)
+    const pod = random.pick(pods)
+    await this.#ask(`pod deleted: ${pod.metadata.name}`, () => this.#lab.deletePod(pod))
   }
 
-  async scale(): Promise<void> {
+  async scale(random: Random): Promise<void> {
     if (!this.#lab.controlPlane) return
-    const { name, namespace } = this.#random.pick(this.#components.scenario.servers)
-    const replicas = 1 + this.#random.integer(3)
-    this.#note(`${name} scaled to ${replicas}`)
-    await this.#lab.scale(name, namespace, replicas)
+    const { name, namespace } = random.pick(this.#components.scenario.servers)
+    const replicas = 1 + random.integer(3)
+    await this.#ask(`${name} scaled to ${replicas}`, () => this.#lab.scale(name, namespace, replicas))
   }
 
-  rotate(): void {
-    const node = this.#upNode()
+  /** Tunnels of the old certificates say GOAWAY and go on with the streams they have. */
+  rotate(random: Random): void {
+    const node = this.#upNode(random)
     this.#note(`certificates of ${node?.name} rotate`)
     node?.rotate()
   }
 
-  tunnelLoss(): void {
-    const node = this.#upNode()
+  /** Tunnels are cut with streams on them. */
+  tunnelLoss(random: Random): void {
+    const node = this.#upNode(random)
     const cut = node ? this.#lab.network.cutCarriers(node.process!) : 0
     this.#note(`${cut} carriers of ${node?.name} cut`)
   }
 
-  linkLoss(): void {
-    const { name } = this.#random.pick(this.#lab.nodes)
+  linkLoss(random: Random): void {
+    const { name } = random.pick(this.#lab.nodes)
     this.#note(`link of ${name} cut`)
     this.#lab.links.cut(name)
   }
 
-  clockJump(): void {
-    const deltaMs = this.#random.integer(2) === 0 ? this.#random.integer(36 * 3600_000) : -this.#random.integer(60_000)
+  /** Of the wall clock; what is measured goes on as before. */
+  clockJump(random: Random): void {
+    const deltaMs = random.integer(2) === 0 ? random.integer(36 * 3600_000) : -random.integer(60_000)
     if (deltaMs < 0 && this.#backwardMs - deltaMs > BACKWARD_MAX_MS) return
     if (deltaMs < 0) this.#backwardMs -= deltaMs
     this.#note(`every clock jumps ${deltaMs} ms`)
@@ -178,20 +221,20 @@ export class FaultDriver {
   }
 
   /** Certificates that live for seconds do not work on a machine whose clock is off by more. */
-  clockSkew(): void {
+  clockSkew(random: Random): void {
     if (this.#components.scenario.svidTtlSeconds < 3600) return
-    const node = this.#random.pick(this.#lab.nodes)
-    node.skewMs = this.#random.integer(180_000) - BACKWARD_MAX_MS
-    this.#break(`clock of ${node.name} off by ${node.skewMs} ms`, () => {
+    const node = random.pick(this.#lab.nodes)
+    node.skewMs = random.integer(180_000) - BACKWARD_MAX_MS
+    this.#healing.break(`clock of ${node.name} off by ${node.skewMs} ms`, duration(random), () => {
       node.skewMs = 0
     })
   }
 
-  #cut(from: string, to: string): void {
-    const oneway = this.#random.integer(3) === 0
+  #cut(random: Random, from: string, to: string): void {
+    const oneway = random.integer(3) === 0
     this.#lab.network.partition(from, to, oneway)
     this.#linksChanged(from, to)
-    this.#break(`partition ${from} ${oneway ? '→' : '↔'} ${to}`, () => {
+    this.#healing.break(`partition ${from} ${oneway ? '→' : '↔'} ${to}`, duration(random), () => {
       this.#lab.network.heal(from, to)
       this.#linksChanged(from, to)
     })
@@ -206,41 +249,34 @@ export class FaultDriver {
     if (!node.isUp) await node.start()
   }
 
-  #break(name: string, heal: () => void | Promise<void>): void {
-    this.#note(name)
-    this.#broken.set(name, heal)
-    const durationMs = 100 + this.#random.integer(this.#random.integer(3) === 0 ? 12_000 : 3_000)
-    const cancel = this.#components.clock.schedule(durationMs, () => {
-      this.#timers.delete(cancel)
-      if (this.#broken.get(name) !== heal) return
-      this.#broken.delete(name)
-      this.#note(`healed: ${name}`)
-      void heal()
-    })
-    this.#timers.add(cancel)
+  async #startControlPlane(): Promise<void> {
+    if (!this.#lab.controlPlane) await this.#lab.startControlPlane()
   }
 
-  #pair(): [string, string] {
-    const a = this.#random.pick(this.#lab.nodes).name
+  /** Asks the API for something; that it has no room for it is an answer. */
+  async #ask(what: string, request: () => Promise<void>): Promise<void> {
+    this.#note(what)
+    try {
+      await request()
+    } catch (error) {
+      if (!CodedError.is(error, 'STORE_WRITE_FAILED')) throw error
+      this.#note(`refused: ${what}`)
+    }
+  }
+
+  #pair(random: Random): [string, string] {
+    const a = random.pick(this.#lab.nodes).name
     const others = this.#lab.nodes.filter(({ name }) => name !== a)
-    return [a, this.#random.pick(others).name]
+    return [a, random.pick(others).name]
   }
 
-  #withControlPlane(): [string, string] {
-    return [this.#random.pick(this.#lab.nodes).name, CONTROL_PLANE_NODE]
-  }
-
-  #upNode(): SimulatedNode | undefined {
+  #upNode(random: Random): SimulatedNode | undefined {
     const up = this.#lab.nodes.filter(({ isUp }) => isUp)
-    return up.length > 0 ? this.#random.pick(up) : undefined
+    return up.length > 0 ? random.pick(up) : undefined
   }
 
   #note(event: string): void {
     this.#components.note('fault', event)
-  }
-
-  get #random(): Random {
-    return this.#components.random
   }
 
   get #lab(): SimulatedLab {
@@ -248,6 +284,7 @@ export class FaultDriver {
   }
 }
 
-function reversed([a, b]: [string, string]): [string, string] {
-  return [b, a]
+/** Mostly seconds; now and then longer than anybody waits for an answer. */
+function duration(random: Random): number {
+  return 100 + random.integer(random.integer(3) === 0 ? 12_000 : 3_000)
 }

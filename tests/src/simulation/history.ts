@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Clock, Ring } from '@ambient-lab/std'
+import type { CheckerName } from './checkers/fail.ts'
 
 /** Lines that a failure prints: the last ones before it. */
 const LINES_KEPT = Number(process.env.AMBIENT_HISTORY ?? 120)
@@ -39,9 +40,9 @@ export class History {
 /** A promise of the lab that was not kept. Ends the run. */
 export class Violation extends Error {
   /** Which checker found it. */
-  readonly checker: string
+  readonly checker: CheckerName
 
-  constructor(checker: string, what: string) {
+  constructor(checker: CheckerName, what: string) {
     super(`${checker}: ${what}`)
     this.name = 'Violation'
     this.checker = checker

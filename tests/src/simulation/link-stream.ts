@@ -5,6 +5,8 @@ import { assert, type CancelTimer, type Clock, CodedError, KiB } from '@ambient-
 export interface Link {
   /** Nothing gets through; what is sent waits, as TCP would send it again and again. */
   readonly blocked: boolean
+  /** How fast one connection goes through. */
+  readonly bytesPerMs: number
   /** Drawn anew for each chunk. */
   delayMs(): number
 }
@@ -70,7 +72,7 @@ export class LinkStream implements ByteStream, ByteSink {
     assert(!this.#ended, 'write after end')
     if (this.#link) {
       this.#queuedBytes += chunk.length
-      this.#send({ dueMs: this.#dueMs(), chunk: this.#isCarrier ? chunk.slice() : chunk })
+      this.#send({ dueMs: this.#dueMs(chunk.length), chunk: this.#isCarrier ? chunk.slice() : chunk })
     } else if (!this.#inner.write(chunk)) {
       this.#innerStarved = true
     }
@@ -152,9 +154,9 @@ export class LinkStream implements ByteStream, ByteSink {
   }
 
   /** Never before what was sent earlier: one connection keeps its order. */
-  #dueMs(): number {
+  #dueMs(bytes = 0): number {
     const dueMs = this.#clock.monotonic() + (this.#link?.delayMs() ?? 0)
-    this.#lastDueMs = Math.max(this.#lastDueMs, dueMs)
+    this.#lastDueMs = Math.max(this.#lastDueMs, dueMs) + bytes / (this.#link?.bytesPerMs ?? Number.POSITIVE_INFINITY)
     return this.#lastDueMs
   }
 

@@ -1,5 +1,4 @@
-import type { LocalWorkloads, SvidLookup, Transport, Ztunnel } from '@ambient-lab/dataplane'
-import type { SvidSource } from '@ambient-lab/pki'
+import type { Transport, Ztunnel } from '@ambient-lab/dataplane'
 import type { AccessLog } from '@ambient-lab/telemetry'
 import type { Delta, TypeUrl } from '@ambient-lab/xds'
 
@@ -7,7 +6,6 @@ import type { Delta, TypeUrl } from '@ambient-lab/xds'
 export interface Mutations {
   transport(inner: Transport): Transport
   accessLog(inner: AccessLog): AccessLog
-  svids(inner: SvidLookup, locals: LocalWorkloads, source: SvidSource): SvidLookup
   ztunnel(ztunnel: Ztunnel): void
   /** What the agent's state is given, while it acknowledges what came. */
   upserts(typeUrl: TypeUrl, upserts: Delta['upserts']): Delta['upserts']
@@ -17,7 +15,6 @@ export interface Mutations {
 export const UNBROKEN: Mutations = {
   transport: (inner) => inner,
   accessLog: (inner) => inner,
-  svids: (inner) => inner,
   ztunnel: () => {},
   upserts: (_, upserts) => upserts,
 }

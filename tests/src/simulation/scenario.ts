@@ -34,8 +34,10 @@ export interface Scenario {
   readonly svidTtlSeconds: number
   /** Of the links at the start. */
   readonly latencyMs: number
-  /** Kinds of faults that this seed knows; none: everything has to work. */
+  /** Kinds of faults that this seed knows. */
   readonly faults: readonly string[]
+  /** How many faults; none: everything has to work. */
+  readonly incidents: number
 }
 
 /** Namespaces by whether the mesh captures their pods. */
@@ -60,6 +62,7 @@ export function drawScenario(random: Random, faultKinds: readonly string[]): Sce
     drawPolicy(random, `rule-${index + 1}`, cast),
   )
   const isCalm = random.integer(8) === 0
+  const faults = isCalm ? [] : faultKinds.filter(() => random.integer(2) === 0)
   return {
     nodes,
     servers,
@@ -69,7 +72,8 @@ export function drawScenario(random: Random, faultKinds: readonly string[]): Sce
     connections: 12 + random.integer(30),
     svidTtlSeconds: random.integer(3) === 0 ? 20 + random.integer(40) : 86_400,
     latencyMs: random.integer(3) * random.integer(8),
-    faults: isCalm ? [] : faultKinds.filter(() => random.integer(2) === 0),
+    faults,
+    incidents: faults.length === 0 ? 0 : 3 + random.integer(10),
   }
 }
 

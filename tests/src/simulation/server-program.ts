@@ -96,6 +96,9 @@ export class ServerConnection implements ByteSink {
     if (end.sent < endsAfter && !(end.peerEnded && end.sent === end.received)) return
     end.ended = true
     this.#stream.end()
+    // Who has said everything is owed no drain: what the client goes on saying is heard all the same.
+    this.#starved = false
+    this.#stream.resume()
   }
 
   /** A reader that is slow now and then. */

@@ -9,7 +9,6 @@ import {
   NODES,
   PODS,
   SERVICES,
-  type Store,
   type StoreType,
 } from '@ambient-lab/control-plane'
 import { MemoryNetwork } from '@ambient-lab/dataplane'
@@ -49,6 +48,12 @@ export interface LabComponents {
   onPolicies(changed: readonly PolicyIntent[], intents: readonly PolicyIntent[]): void
 }
 
+/** What a control plane that ended in order left behind: nothing may be. */
+export interface Leftovers {
+  readonly timers: number
+  readonly watches: number
+}
+
 /** One life of the control plane. */
 interface Life {
   readonly process: VirtualProcess
@@ -65,7 +70,7 @@ export class SimulatedLab implements Addresses {
   readonly #components: LabComponents
   readonly #scenario: Scenario
   /** Outlives every control plane. */
-  readonly #store: Store = new MemoryStore()
+  readonly store = new MemoryStore()
   readonly #tunnels = new MemoryNetwork()
   readonly #authority: CertificateAuthority
   /** Writes as the API would. */
@@ -79,7 +84,7 @@ export class SimulatedLab implements Addresses {
     this.#scenario = scenario
     this.network = new VirtualNetwork({ clock, random: random.fork('network') })
     this.#authority = authorityFor(clock)
-    this.#api = new Cluster({ store: this.#store, clock, random: random.fork('api') })
+    this.#api = new Cluster({ store: this.store, clock, random: random.fork('api') })
     this.links = new ControlLinks({ clock, network: this.network, controlPlane: () => this.controlPlane })
     this.nodes = scenario.nodes.map((name, index) => this.#node(name, index))
   }
@@ -119,7 +124,7 @@ export class SimulatedLab implements Addresses {
     const { clock, random, onEvent } = this.#components
     this.#lives += 1
     const process = new VirtualProcess(CONTROL_PLANE_NODE, clock)
-    const store = new OpenStore(this.#store, process)
+    const store = new OpenStore(this.store, process)
     const controlPlane = new ControlPlane(
       {
         ...{ store, clock: process.clock, authority: this.#authority },
@@ -145,8 +150,8 @@ export class SimulatedLab implements Addresses {
     this.links.cutAll()
   }
 
-  /** SIGTERM. Answers what it left behind: nothing may be. */
-  async stopControlPlane(): Promise<{ readonly timers: number; readonly watches: number } | undefined> {
+  /** SIGTERM. */
+  async stopControlPlane(): Promise<Leftovers | undefined> {
     const life = this.#life
     this.#life = undefined
     await life?.controlPlane[Symbol.asyncDispose]()
@@ -157,7 +162,7 @@ export class SimulatedLab implements Addresses {
   translateAfresh(): ControlPlane {
     const { clock } = this.#components
     const process = new VirtualProcess('fresh', clock)
-    const store = new OpenStore(this.#store, process)
+    const store = new OpenStore(this.store, process)
     const random = this.#components.random.fork('fresh')
     const fresh = new ControlPlane(
       { store, clock: process.clock, random, authority: this.#authority },
@@ -235,7 +240,7 @@ export class SimulatedLab implements Addresses {
   /** Create or replace, as an apply. */
   async #put(type: StoreType, object: Resource): Promise<void> {
     const { name, namespace } = object.metadata
-    await this.#store.write(type, namespace ? `${namespace}/${name}` : name, (current) => {
+    await this.store.write(type, namespace ? `${namespace}/${name}` : name, (current) => {
       if (!current) return this.#api.withMetadata(object)
       const { uid, creationTimestamp, generation = 0 } = current.metadata
       const metadata = { ...current.metadata, ...object.metadata, uid, creationTimestamp, generation: generation + 1 }

@@ -129,7 +129,7 @@ export class SimulatedNode {
       components: { clock: process.clock, random: chance.fork('svids'), signer },
       init: { ttlSeconds: this.#init.svidTtlSeconds },
     })
-    const lookup = mutations.svids(new LocalSvids({ locals, svids }), locals, svids)
+    const lookup = new LocalSvids({ locals, svids })
     const links = network.conditionsFor(process)
     const transport = new MemoryTransport({ network: tunnels, clock: process.clock, svids: lookup, links })
     const accessLog: AccessLog = new RecordingAccessLog(this.name, book, () => process.alive)
@@ -200,9 +200,12 @@ export class SimulatedNode {
         apply: (typeUrl, upserts, removed) => this.#apply(agent(), typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => agent().ztunnel.traffic(query),
+          review: async (query) => (query.at === 'waypoint' ? { checkpoints: [] } : agent().ztunnel.review(query)),
+          replay: async (query) => agent().ztunnel.replay(query),
           log: async () => ({ lines: [] }),
         },
         onState: (state) => {
+          if (state.connected) agent().svids.retryFailed()
           if (process.alive) onEvent(this.name, state.connected ? 'joined' : `no control plane: ${state.reason.code}`)
         },
         onRefused: (reason) => {

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { keepOf } from './replay.ts'
+import { examine } from './shrink.ts'
 import { simulate } from './simulation.ts'
 
 const SEED_FIRST = Number(process.env.AMBIENT_SEED ?? 1)
 const SEEDS = Number(process.env.AMBIENT_SEEDS ?? 1000)
+const KEEP = process.env.AMBIENT_KEEP
 const BATCHES = Math.min(10, SEEDS)
 /** On a slow machine, with others at work. */
 const BATCH_TIMEOUT_MS = 300_000
@@ -12,7 +15,8 @@ describe('both planes, faults drawn from seeds', () => {
     const first = SEED_FIRST + Math.floor((batch * SEEDS) / BATCHES)
     const end = SEED_FIRST + Math.floor(((batch + 1) * SEEDS) / BATCHES)
     it(`keep their promises with seeds ${first} to ${end - 1}`, { timeout: BATCH_TIMEOUT_MS }, async () => {
-      for (let seed = first; seed < end; seed += 1) await simulate({ seed })
+      for (let seed = first; seed < end; seed += 1)
+        await examine({ seed, ...(KEEP && { keep: keepOf(KEEP.split(',')) }) })
     })
   }
 })

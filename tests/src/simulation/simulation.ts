@@ -14,8 +14,9 @@ import { type Mutations, UNBROKEN } from './mutations.ts'
 import type { Observer } from './observer.ts'
 import type { PolicyIntent } from './policy.ts'
 import { AccessBook } from './recording-access-log.ts'
+import { type Keep, replayCommand } from './replay.ts'
 import { drawClientPlan, drawScenario, type Scenario, SERVICE_PORTS } from './scenario.ts'
-import { SimulatedLab } from './simulated-lab.ts'
+import { type Leftovers, SimulatedLab } from './simulated-lab.ts'
 import type { SimulatedNode } from './simulated-node.ts'
 import type { SimulatedWorkload } from './simulated-workload.ts'
 import type { VirtualProcess } from './virtual-process.ts'
@@ -34,8 +35,8 @@ export interface SimulationInit {
   readonly seed: number
   /** @default every component as it is */
   readonly mutations?: Mutations
-  /** @default drawn from the seed */
-  readonly scenario?: (drawn: Scenario) => Scenario
+  /** @default everything that the seed has drawn */
+  readonly keep?: Keep
 }
 
 export interface SimulationResult {
@@ -55,6 +56,7 @@ export class Simulation implements Observer {
   readonly #book = new AccessBook((node, line) => this.#history.note(node, line))
   readonly #crashed = new Set<VirtualProcess>()
   readonly #scenario: Scenario
+  readonly #keep: Keep | undefined
   readonly #lab: SimulatedLab
   readonly #bytes: ByteChecker
   readonly #policy: PolicyChecker
@@ -66,9 +68,9 @@ export class Simulation implements Observer {
     const random = new SeededRandom(init.seed).fork('simulation')
     const clock = this.#clock
     const fail = (checker: CheckerName, what: string) => this.fail(checker, what)
-    const drawn = drawScenario(random.fork('scenario'), FAULT_KINDS)
     this.#random = random
-    this.#scenario = init.scenario?.(drawn) ?? drawn
+    this.#scenario = drawScenario(random.fork('scenario'), FAULT_KINDS)
+    this.#keep = init.keep
     this.#bytes = new ByteChecker(fail)
     this.#policy = new PolicyChecker(fail, this.#ledger, this.#book)
     this.#records = new RecordChecker(fail, { ledger: this.#ledger, book: this.#book, crashed: this.#crashed })
@@ -85,8 +87,13 @@ export class Simulation implements Observer {
       this.#scenario,
     )
     this.#faults = new FaultDriver({
-      ...{ clock, random: random.fork('faults'), lab: this.#lab, scenario: this.#scenario, note },
+      ...{ clock, lab: this.#lab, scenario: this.#scenario, note },
+      onControlPlaneStopped: (left) => this.#checkLeft(left),
     })
+  }
+
+  get scenario(): Scenario {
+    return this.#scenario
   }
 
   get history(): History {
@@ -195,16 +202,17 @@ export class Simulation implements Observer {
   // The phases.
 
   async #chaos(): Promise<void> {
-    const { chaosMs, connections, faults } = this.#scenario
-    const random = this.#random.fork('traffic')
-    for (let index = 0; index < connections; index += 1) {
-      this.#clock.schedule(random.integer(chaosMs), () => this.#connect(random))
-    }
+    const { chaosMs, connections, faults, incidents } = this.#scenario
     const chance = this.#random.fork('chance')
-    const count = faults.length === 0 ? 0 : 3 + chance.integer(10)
-    for (let index = 0; index < count; index += 1) {
-      const kind = chance.pick(faults)
-      this.#clock.schedule(chance.integer(chaosMs), () => this.#faults.inject(kind))
+    for (let index = 1; index <= connections; index += 1) {
+      const random = chance.fork(`connection ${index}`)
+      const atMs = random.integer(chaosMs)
+      if (this.#keep?.connections.has(index) ?? true) this.#clock.schedule(atMs, () => this.#connect(random))
+    }
+    for (let index = 1; index <= incidents; index += 1) {
+      const random = chance.fork(`fault ${index}`)
+      const [kind, atMs] = [random.pick(faults), random.integer(chaosMs)]
+      if (this.#keep?.faults.has(index) ?? true) this.#clock.schedule(atMs, () => this.#faults.inject(kind, random))
     }
     const endsMs = this.#clock.monotonic() + chaosMs
     await this.#clock.advanceUntil(() => this.#violation !== undefined, chaosMs)
@@ -275,6 +283,7 @@ export class Simulation implements Observer {
       Promise.all(this.#lab.nodes.map((node) => node.stop())),
     )
     const left = await this.#phase('stop', STOP_MAX_MS, () => this.#lab.stopControlPlane())
+    if (left) this.#checkLeft(left)
     await this.#clock.advance(SILENCE_MS)
     for (const one of stopped) {
       if (!one) continue
@@ -284,13 +293,17 @@ export class Simulation implements Observer {
         this.fail('closed', `${ztunnel.connectionCount} connections of ${process.name} move`)
       this.#records.checkView(process.name, ztunnel)
     }
-    if (left && left.watches > 0) this.fail('closed', `the control plane left ${left.watches} watches`)
-    if (left && left.timers > 0) this.fail('closed', `the control plane left ${left.timers} timers`)
-    const { openStreams } = this.#lab.network
+    const { openStreams, openListeners } = this.#lab.network
     if (openStreams > 0) this.fail('closed', `${openStreams} ends of connections are open`)
+    if (openListeners > 0) this.fail('closed', `${openListeners} listeners are open`)
     if (this.#ledger.openEnds > 0) this.fail('closed', `${this.#ledger.openEnds} ends of programs are open`)
     if (this.#clock.pending > 0) this.fail('closed', `${this.#clock.pending} timers are left`)
     this.#raise()
+  }
+
+  #checkLeft({ watches, timers }: Leftovers): void {
+    if (watches > 0) this.fail('closed', `the control plane left ${watches} watches`)
+    if (timers > 0) this.fail('closed', `the control plane left ${timers} timers`)
   }
 
   async #phase<T>(name: string, limitMs: number, work: () => Promise<T>): Promise<T> {
@@ -341,7 +354,7 @@ function isOpen(end: EndPoint | undefined): boolean {
 
 /**
  * Runs one seed. Whatever is thrown where nobody catches it is a violation too.
- * @throws Error with the seed, the last events, and the command that replays it
+ * @throws SimulationError
  */
 export async function simulate(init: SimulationInit): Promise<SimulationResult> {
   const simulation = new Simulation(init)
@@ -351,8 +364,7 @@ export async function simulate(init: SimulationInit): Promise<SimulationResult> 
   try {
     return await simulation.run()
   } catch (error) {
-    const checker = error instanceof Violation ? error.checker : 'crash'
-    throw new SimulationError(init.seed, checker, error, simulation.history)
+    throw new SimulationError(init, error, simulation)
   } finally {
     release()
   }
@@ -360,14 +372,17 @@ export async function simulate(init: SimulationInit): Promise<SimulationResult> 
 
 /** A run that found something, with all that is needed to see it again. */
 export class SimulationError extends Error {
-  readonly checker: string
+  readonly seed: number
+  readonly checker: CheckerName
+  readonly scenario: Scenario
 
-  constructor(seed: number, checker: string, cause: unknown, history: History) {
-    const replay = `AMBIENT_SEED=${seed} AMBIENT_SEEDS=1 npx vitest run --project @ambient-lab/tests src/simulation/simulation.test.ts`
+  constructor(init: SimulationInit, cause: unknown, { history, scenario }: Simulation) {
     const what = cause instanceof Violation ? cause.message : cause instanceof Error ? cause.stack : String(cause)
-    super(`seed ${seed}: ${what}\n\n${history.tail()}\n\nreplay: ${replay}`, { cause })
+    super(`seed ${init.seed}: ${what}\n\n${history.tail()}\n\nreplay: ${replayCommand(init)}`, { cause })
     this.name = 'SimulationError'
-    this.checker = checker
+    this.seed = init.seed
+    this.checker = cause instanceof Violation ? cause.checker : 'crash'
+    this.scenario = scenario
   }
 }
 

@@ -28,6 +28,7 @@ class VirtualLink implements Link {
   blocked = false
   baseMs = 0
   jitterMs = 0
+  bytesPerMs = Number.POSITIVE_INFINITY
 
   constructor(random: Random) {
     this.#random = random
@@ -61,6 +62,10 @@ export class VirtualNetwork {
     return this.#streams.size
   }
 
+  get openListeners(): number {
+    return this.#listeners.size
+  }
+
   link(from: string, to: string): VirtualLink {
     const key = `${from}>${to}`
     let link = this.#links.get(key)
@@ -73,6 +78,11 @@ export class VirtualNetwork {
 
   delay(from: string, to: string, baseMs: number, jitterMs: number): void {
     for (const link of [this.link(from, to), this.link(to, from)]) Object.assign(link, { baseMs, jitterMs })
+  }
+
+  /** What one connection gets of a link, both ways. */
+  bandwidth(from: string, to: string, bytesPerMs: number): void {
+    for (const link of [this.link(from, to), this.link(to, from)]) Object.assign(link, { bytesPerMs })
   }
 
   partition(from: string, to: string, oneway: boolean): void {

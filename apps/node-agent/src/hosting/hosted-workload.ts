@@ -18,6 +18,7 @@ export class HostedWorkload {
   readonly #createdAtMs: number
   readonly #restarts: number
   #capture: HostPort | undefined
+  #dns: HostPort | undefined
   #runners: { readonly name: string; readonly runner: ContainerRunner }[] = []
   #failure: string | undefined
   #stopped = false
@@ -72,6 +73,7 @@ export class HostedWorkload {
         dialTarget: (port) => this.#dialTarget(port),
       })
       this.#capture = added.capture
+      this.#dns = added.dns
     } catch (error) {
       this.#failure = `the mesh refused the workload: ${errorMessage(error)}`
       return this.#onChange()
@@ -116,6 +118,7 @@ export class HostedWorkload {
       startedAtMs: this.#createdAtMs,
       captured: this.#capture !== undefined && this.assignment.captured,
       ...(this.#capture ? { capture: this.#capture } : {}),
+      ...(this.#dns ? { dns: this.#dns } : {}),
       ports: Object.assign({}, ...states.map(({ ports }) => ports)),
       ...(pid === undefined ? {} : { pid }),
       ...(this.assignment.captured && certificate ? { certificate } : {}),
@@ -123,9 +126,15 @@ export class HostedWorkload {
   }
 
   #startContainers(capture: HostPort): void {
-    const { endpoint, containers } = this.assignment
+    const { endpoint, containers, proxy } = this.assignment
     if (endpoint !== undefined) {
       this.#startEndpoint(endpoint)
+      return
+    }
+    if (proxy !== undefined) {
+      const runner = this.#components.proxies.run({ ...this.assignment, proxy }, this.identity, this.#observer)
+      this.#runners = [{ name: containers[0]?.name ?? 'istio-proxy', runner }]
+      this.#onChange()
       return
     }
     // The worker is sent a copy: only what a container needs.

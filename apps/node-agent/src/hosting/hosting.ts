@@ -2,6 +2,7 @@ import type { SpiffeId } from '@ambient-lab/pki'
 import type { Clock, Random } from '@ambient-lab/std'
 import type { EventReport, WorkloadReport } from '@ambient-lab/xds'
 import type { Mesh } from './mesh.ts'
+import type { ProxyThreads } from './proxy-threads.ts'
 import type { SimulatedWorkloads } from './simulated-workloads.ts'
 import type { TcpCheck } from './tcp-probe.ts'
 
@@ -11,6 +12,7 @@ export interface HostingComponents {
   readonly random: Random
   readonly mesh: Mesh
   readonly simulated: SimulatedWorkloads
+  readonly proxies: ProxyThreads
   readonly check: TcpCheck
   /** The agent's own variables, of which programs get a few. */
   readonly environment: Readonly<Record<string, string | undefined>>

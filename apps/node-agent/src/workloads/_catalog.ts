@@ -9,6 +9,7 @@ import echo from './echo.ts'
 import flaky from './flaky.ts'
 import helloworld from './helloworld.ts'
 import httpbin from './httpbin.ts'
+import oidcProvider from './oidc-provider.ts'
 import slow from './slow.ts'
 import tcpEcho from './tcp-echo.ts'
 
@@ -23,6 +24,7 @@ export default [
   flaky,
   helloworld,
   httpbin,
+  oidcProvider,
   slow,
   tcpEcho,
 ] as const

@@ -28,6 +28,7 @@ export function exitCode(name: ExitName): number {
 
 /** What each coded error of ours ends a command with. Codes that are not here are bugs in this table: internal. */
 const EXIT_BY_ERROR: Readonly<Record<string, ExitName>> = {
+  READER_GONE: 'ok',
   USAGE: 'usage',
   LAB_NAME_INVALID: 'usage',
   LAB_AMBIGUOUS: 'usage',
@@ -50,6 +51,9 @@ const EXIT_BY_ERROR: Readonly<Record<string, ExitName>> = {
   LAB_LOCKED: 'cannot create',
   ALREADY_EXISTS: 'cannot create',
   EADDRINUSE: 'cannot create',
+  ENOTDIR: 'cannot create',
+  EEXIST: 'cannot create',
+  ENAMETOOLONG: 'cannot create',
   TIMEOUT: 'try later',
   SHUTTING_DOWN: 'try later',
   CONFLICT: 'try later',
@@ -64,7 +68,12 @@ const EXIT_BY_ERROR: Readonly<Record<string, ExitName>> = {
   EPERM: 'permission',
   KUBECONFIG_INVALID: 'config',
   API_ERROR: 'internal',
+  ANSWER_LOST: 'I/O',
+  DISK_FULL: 'I/O',
+  STORAGE_FAILED: 'I/O',
+  LOCK_FAILED: 'I/O',
   ENOSPC: 'I/O',
+  EDQUOT: 'I/O',
   EIO: 'I/O',
   EROFS: 'I/O',
   EPIPE: 'ok',

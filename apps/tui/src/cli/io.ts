@@ -1,4 +1,4 @@
-import { errorCode } from '@ambient-lab/std'
+import { CodedError, errorCode, errorMessage } from '@ambient-lab/std'
 
 /** Where a command's words go. stdout is the answer, stderr is the talk. */
 export interface Io {
@@ -28,15 +28,19 @@ export function wantsColor(when: string, env: Readonly<Record<string, string | u
   return isTty && env.TERM !== 'dumb'
 }
 
-/** The real one. A reader that leaves early (`| head`) ends the process quietly with 0. */
-export function processIo(options: { quiet: boolean; color: boolean }): Io {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      if (errorCode(error) === 'EPIPE') process.exit(0)
-      throw error
-    })
-  }
+/** A pipe whose reader left (`| head`), a terminal that was closed. */
+const GONE: readonly (string | undefined)[] = ['EPIPE', 'EIO']
+
+/** The real one. Tells `answerLost`, once or more, why stdout takes no more: a READER_GONE is nobody's error. */
+export function processIo(options: { quiet: boolean; color: boolean; answerLost: (why: CodedError) => void }): Io {
   const say = (text: string) => process.stderr.write(`${text}\n`)
+  process.stderr.on('error', () => {}) // talk that nobody hears is no reason to stop
+  process.stdout.on('error', (error) => {
+    const code = errorCode(error)
+    if (GONE.includes(code))
+      return options.answerLost(new CodedError('READER_GONE', 'nobody reads the answer any more'))
+    options.answerLost(new CodedError('ANSWER_LOST', `the answer cannot be written: ${errorMessage(error)}`))
+  })
   return {
     answer: (text) => process.stdout.write(text),
     talk: (line) => options.quiet || say(line),

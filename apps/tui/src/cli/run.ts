@@ -17,6 +17,8 @@ export interface RunInit {
   readonly cwd: string
   readonly commands: readonly Command[]
   readonly signal: AbortSignal
+  /** Called when stdout takes no more; ends the command through `signal`. */
+  readonly answerLost: (why: CodedError) => void
   /** @default the process's own, by the flags */
   readonly io?: Io
 }
@@ -28,7 +30,7 @@ export async function run(init: RunInit): Promise<number> {
     const parsed = parseCommandLine(init.argv, init.commands)
     const flags = new FlagValues({ flags: parsed.flags, given: parsed.given, env: init.env, path: parsed.path })
     verbosity = flags.count('verbose')
-    const io = init.io ?? ioFor(flags, init.env)
+    const io = init.io ?? ioFor(flags, init)
     if (flags.boolean('help')) return help(parsed, init.commands, io)
     if (!parsed.command) return await withoutCommand(init, io)
     if (!parsed.command.run) return help(parsed, init.commands, io, 'usage')
@@ -55,9 +57,9 @@ function help(parsed: Parsed, commands: readonly Command[], io: Io, exit: 'ok' |
   return exitCode(exit)
 }
 
-function ioFor(flags: FlagValues, env: RunInit['env']): Io {
+function ioFor(flags: FlagValues, { env, answerLost }: RunInit): Io {
   const color = wantsColor(flags.word('color'), env, process.stdout.isTTY === true)
-  return processIo({ quiet: flags.boolean('quiet'), color })
+  return processIo({ quiet: flags.boolean('quiet'), color, answerLost })
 }
 
 function checkArguments({ command, path, args, rest }: Parsed): void {
@@ -75,11 +77,12 @@ function checkArguments({ command, path, args, rest }: Parsed): void {
   if (rest.length > 0 && !command?.takesRest) throw usageError(`${line} takes nothing behind --`, usage)
 }
 
-function report(error: unknown, { io, env, signal }: RunInit, verbosity: number): number {
+function report(error: unknown, { io, env, signal, answerLost }: RunInit, verbosity: number): number {
   const reason = signal.aborted && CodedError.is(signal.reason) ? signal.reason : error
   const code = exitCodeOf(reason)
   if (code === exitCode('ok') || code === exitCode('interrupted') || code === exitCode('terminated')) return code
-  const out = io ?? processIo({ quiet: false, color: false })
+  if (CodedError.is(reason, 'ANSWER_LOST')) return code // told when it happened
+  const out = io ?? processIo({ quiet: false, color: false, answerLost })
   out.error(errorText(reason, verbosity))
   if (code === exitCode('internal') && !CodedError.is(reason))
     out.error(`  support file: ${writeSupportFile(reason, env)}`)

@@ -1,6 +1,9 @@
+import type { JoinToken } from '@ambient-lab/api'
 import { type Command, defineCommand } from '../cli/command.ts'
 import { exitCode } from '../cli/exit-codes.ts'
 import { TIMEOUT_FLAG } from '../cli/global-flags.ts'
+
+const MS_PER_SECOND = 1000
 
 const add: Command = {
   name: 'add',
@@ -69,11 +72,41 @@ const remove: Command = {
   },
 }
 
+const token: Command = {
+  name: 'token',
+  summary: 'what lets an agent that you start yourself join, once, as this node',
+  group: 'lab',
+  usage: 'NAME',
+  takes: [1, 1],
+  flags: [{ name: 'ttl', kind: 'duration', value: 'DURATION', default: '1h', summary: 'how long it is good' }],
+  examples: [
+    { line: 'ambient node token n9 > n9.token', says: 'for: node-agent --node n9 --token-file n9.token …' },
+    { line: 'ambient node token n9 --ttl 10m', says: 'good for ten minutes' },
+    { line: 'ambient node token n9 -L bookinfo', says: 'of another lab' },
+  ],
+  exits: ['unavailable', 'data'],
+  async run(context) {
+    const { JOIN_TOKENS } = await import('../tasks/resource-types.ts')
+    const { args, flags, io, signal } = context
+    const [node = ''] = args
+    const client = await context.api()
+    const asked: JoinToken = {
+      apiVersion: 'ambient.lab/v1',
+      kind: 'JoinToken',
+      metadata: { name: '', generateName: `${node}-` },
+      spec: { node, ttlSeconds: Math.ceil((flags.durationMs('ttl') ?? 0) / MS_PER_SECOND) },
+    }
+    const { status } = await client.create(JOIN_TOKENS, asked, { signal })
+    io.answer(`${status?.token}\n`)
+    return exitCode('ok')
+  },
+}
+
 export default defineCommand({
   name: 'node',
   summary: 'nodes of the lab',
   group: 'lab',
-  verbs: [add, remove],
+  verbs: [add, remove, token],
   examples: [
     { line: 'ambient node add n4', says: 'one more' },
     { line: 'ambient node remove n4', says: 'one less' },

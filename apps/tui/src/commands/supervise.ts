@@ -31,7 +31,10 @@ export default defineCommand({
     })
     signal.addEventListener('abort', () => void supervisor.shutdown(), { once: true })
     process.on('SIGHUP', () => {}) // the terminal that started the lab may close
-    process.stdout.on('error', () => {}) // and `up` reads one line and leaves
+    for (const stream of [process.stdout, process.stderr]) {
+      stream.removeAllListeners('error')
+      stream.on('error', () => {}) // `up` reads one line and leaves, and the log's disk may be full
+    }
     await supervisor.start()
     process.stdout.write(`${JSON.stringify({ listening: true, pid: process.pid })}\n`)
     await supervisor.ended

@@ -48,6 +48,7 @@ export default defineCommand({
       return await runTui({
         lab: folder.name,
         api,
+        signal: context.signal,
         globalArgv: ['--lab', folder.name],
         once: flags.boolean('once'),
         view: flags.word('view'),

@@ -26,11 +26,15 @@ export default defineCommand({
   exits: ['data', 'no input', 'unavailable', 'cannot create', 'try later', 'protocol', 'permission'],
   async run(context) {
     const { bringUp, chooseTarget, count } = await import('../tasks/bring-up.ts')
-    const { flags, io, args } = context
+    const { flags, io, args, signal } = context
     const target = await chooseTarget(context, args[0])
     if (flags.boolean('dry-run')) return dryRun(target)
     const waitMs = flags.boolean('wait') ? flags.durationMs('timeout') : undefined
-    const { client, folder, nodes, readiness } = await bringUp(context, target, { waitMs })
+    const { client, folder, nodes, readiness } = await bringUp(context, target, { waitMs }).catch((error) => {
+      if (signal.aborted && target.folder.exists)
+        io.error(`lab ${target.folder.name} is not up yet\n  next: ambient up goes on, ambient down removes it`)
+      throw error
+    })
     client[Symbol.dispose]()
     const what = readiness ? `${count(readiness.pods, 'pod')} ready` : 'starting'
     io.answer(`lab ${folder.name} is up: ${count(nodes.length, 'node')}, ${what}\n`)

@@ -57,10 +57,17 @@ export class LabSource implements AsyncDisposable {
     return this.#model
   }
 
-  /** Resolves when every kind was listed once. @throws CodedError when the API cannot be reached at all */
-  async start(): Promise<void> {
+  /**
+   * Resolves when every kind was listed once.
+   * @throws CodedError when the API cannot be reached at all; the signal's reason
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    // A watch goes on asking an API that is not there; one question tells.
+    await this.#init.api.raw('GET', '/version', { signal })
+    const giveUp = () => this.#synced.reject(signal.reason)
+    signal.addEventListener('abort', giveUp, { once: true })
     for (const field of Object.keys(WATCHED) as WatchedField[]) this.#watches.push(this.#follow(field))
-    await this.#synced.promise
+    await this.#synced.promise.finally(() => signal.removeEventListener('abort', giveUp))
     await this.refresh()
     const cancel = every(this.#init.clock, REFRESH_MS, () => void this.refresh())
     this.#stopping.signal.addEventListener('abort', cancel)

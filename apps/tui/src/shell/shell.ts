@@ -196,6 +196,11 @@ export class Shell {
     else this.#prompt({ kind: 'quit', faults })
   }
 
+  /** Ends the session without a question: nobody is there to answer it. */
+  end(): void {
+    this.#dispatch({ type: 'exit' })
+  }
+
   /** Names of the faults that this session set and that still hold. */
   #activeOwnFaults(): string[] {
     const active = this.#init.model().faults.filter(({ state }) => state !== 'Ended')

@@ -95,6 +95,7 @@ export async function bringUp(
       nodes,
       supervisor: supervisorCommand(folder.name, nodes, flags.has('port') ? flags.number('port') : undefined),
       clock,
+      signal,
       client: { onWarning, components: context },
     }),
     file ? readTopology(file) : emptyTopology(),

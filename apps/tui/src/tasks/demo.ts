@@ -21,7 +21,7 @@ export async function runDemo(context: CommandContext): Promise<number> {
     io.answer(`lab ${folder.name} is up: ${count(nodes.length, 'node')}, ${count(readiness?.pods ?? 0, 'pod')} ready\n`)
     if (io.isTty && process.stdin.isTTY && !flags.given('for')) {
       const { runTui } = await import('../ui/run-tui.tsx')
-      return await runTui({ lab: folder.name, api: client, globalArgv: ['-L', folder.name] })
+      return await runTui({ lab: folder.name, api: client, globalArgv: ['-L', folder.name], signal: context.signal })
     }
     return await tellStatus(context, client, flags.durationMs('for'))
   } finally {

@@ -10,8 +10,16 @@ export const SERVICES = core('services')
 export const EVENTS = core('events')
 export const NAMESPACES = core('namespaces')
 export const DEPLOYMENTS: GroupVersionResource = { group: 'apps', version: 'v1', resource: 'deployments' }
+export const GATEWAYS: GroupVersionResource = {
+  group: 'gateway.networking.k8s.io',
+  version: 'v1',
+  resource: 'gateways',
+}
 export const FAULTS = lab('faults')
 export const LOADS = lab('loads')
 export const LABS = lab('labs')
+export const JOIN_TOKENS = lab('jointokens')
 export const CONNECTIONS = lab('connections')
 export const EDGES = lab('edges')
+export const PATH_REVIEWS = lab('pathreviews')
+export const POLICY_REPLAYS = lab('policyreplays')

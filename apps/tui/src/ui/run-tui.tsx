@@ -15,6 +15,8 @@ import { App } from './app.tsx'
 export interface TuiOptions {
   readonly lab: string
   readonly api: ApiClient
+  /** Ends it as its quit key does: the screen left, the session's own faults healed. */
+  readonly signal: AbortSignal
   /** One frame as text on stdout, then the end. */
   readonly once?: boolean
   readonly view?: string
@@ -33,7 +35,7 @@ const ONCE_SAMPLE_MS = 600
 /**
  * The terminal UI until the person leaves, or one frame of it.
  * @returns the exit code
- * @throws CodedError USAGE for an unknown view, UNAVAILABLE when the API is not there
+ * @throws CodedError USAGE for an unknown view, UNAVAILABLE when the API is not there; the signal's reason
  */
 export async function runTui(options: TuiOptions): Promise<number> {
   const view = viewByName(options.view ?? 'map')
@@ -45,7 +47,7 @@ export async function runTui(options: TuiOptions): Promise<number> {
     })
   }
   await using source = new LabSource({ lab: options.lab, api: options.api, clock: systemClock })
-  await source.start()
+  await source.start(options.signal)
   // Awaited here: the source is disposed when this function returns, not when its promise settles.
   return await (options.once ? printFrame(source, options, view.id) : runScreen(source, options, view.id))
 }
@@ -83,13 +85,19 @@ async function runScreen(source: LabSource, options: TuiOptions, view: string): 
     incrementalRendering: true,
     maxFps: 30,
   })
+  options.signal.addEventListener('abort', () => shell.end(), { once: true })
   await screen.waitUntilExit()
   leaving.abort()
-  if (options.keepFaults) return 0
+  if (options.keepFaults) return left(0)
   const stuck = await shell.healOwnFaults()
   for (const name of stuck)
     process.stderr.write(`error: fault ${name} could not be healed\n  next: ambient fault heal ${name}\n`)
-  return stuck.length > 0 ? 1 : 0
+  return left(stuck.length > 0 ? 1 : 0)
+
+  function left(code: number): number {
+    options.signal.throwIfAborted()
+    return code
+  }
 }
 
 function asciiWanted({ ascii }: TuiOptions): boolean {

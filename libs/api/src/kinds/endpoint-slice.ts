@@ -34,6 +34,8 @@ export default defineKind<EndpointSlice>({
   kind: 'EndpointSlice',
   plural: 'endpointslices',
   scope: 'Namespaced',
+  /** Kubernetes takes a slice that lists none yet. */
+  withDefaults: (slice) => (slice.endpoints ? slice : { ...slice, endpoints: [] }),
   statusSubresource: false,
   schema: object(
     {
@@ -61,7 +63,7 @@ export default defineKind<EndpointSlice>({
         }),
       ),
     },
-    { required: ['addressType', 'endpoints'] },
+    { required: ['addressType'] },
   ),
   columns: [
     { title: 'ADDRESSTYPE', value: ({ addressType }) => addressType ?? '' },

@@ -1,8 +1,20 @@
-import { conditionCell, textCell } from '../cells.ts'
+import { conditionCell } from '../cells.ts'
+import type { Condition } from '../condition.ts'
+import { CONTROLLER_NAME, type NamespacedObjectReference, OBJECT_REF } from '../gateway-api.ts'
 import { defineKind } from '../kind.ts'
+import type { Resource } from '../resource.ts'
 import { object, STATUS, string } from '../schema.ts'
 
-export default defineKind({
+export interface GatewayClassSpec {
+  /** `istio.io/mesh-controller` for waypoints. */
+  readonly controllerName: string
+  readonly description?: string
+  readonly parametersRef?: NamespacedObjectReference
+}
+
+export type GatewayClass = Resource<GatewayClassSpec, { readonly conditions?: readonly Condition[] }>
+
+export default defineKind<GatewayClass>({
   group: 'gateway.networking.k8s.io',
   version: 'v1',
   otherVersions: ['v1beta1'],
@@ -14,16 +26,20 @@ export default defineKind({
   schema: object(
     {
       spec: object(
-        { controllerName: string({ minLength: 1, maxLength: 253 }), description: string() },
-        { required: ['controllerName'], open: true },
+        {
+          controllerName: CONTROLLER_NAME,
+          description: string({ maxLength: 64 }),
+          parametersRef: OBJECT_REF,
+        },
+        { required: ['controllerName'] },
       ),
       status: STATUS,
     },
     { required: ['spec'] },
   ),
   columns: [
-    { title: 'CONTROLLER', value: ({ spec }) => textCell(spec, 'controllerName') },
+    { title: 'CONTROLLER', value: ({ spec }) => spec?.controllerName ?? '' },
     { title: 'ACCEPTED', value: (gatewayClass) => conditionCell(gatewayClass, 'Accepted') },
-    { title: 'DESCRIPTION', wide: true, value: ({ spec }) => textCell(spec, 'description') },
+    { title: 'DESCRIPTION', wide: true, value: ({ spec }) => spec?.description ?? '' },
   ],
 })

@@ -46,6 +46,8 @@ export interface PodStatus {
   /** What only a lab knows: where the simulated pod really listens. */
   readonly ambientLab?: {
     readonly capture?: SocketPlace
+    /** The workload's DNS proxy, UDP and TCP. */
+    readonly dns?: SocketPlace
     /** Container port → where it listens on the agent's machine. */
     readonly ports?: Readonly<Record<string, SocketPlace>>
     /** Of a real program. */

@@ -1,7 +1,11 @@
+import type { RouteStatus } from '../gateway-api.ts'
 import { defineKind } from '../kind.ts'
-import { ANY_OBJECT, array, object, STATUS } from '../schema.ts'
+import { type L4RouteSpec, l4RouteSchema } from '../l4-route.ts'
+import type { Resource } from '../resource.ts'
 
-export default defineKind({
+export type TcpRoute = Resource<L4RouteSpec, RouteStatus>
+
+export default defineKind<TcpRoute>({
   group: 'gateway.networking.k8s.io',
   version: 'v1',
   otherVersions: ['v1alpha2'],
@@ -10,9 +14,6 @@ export default defineKind({
   shortNames: ['tr'],
   categories: ['gateway-api'],
   scope: 'Namespaced',
-  schema: object(
-    { spec: object({ parentRefs: array(ANY_OBJECT), rules: array(ANY_OBJECT) }, { open: true }), status: STATUS },
-    { required: ['spec'] },
-  ),
+  schema: l4RouteSchema(),
   columns: [],
 })

@@ -12,6 +12,7 @@ import { CONNECTIONS_MAX, DRAIN_DEADLINE_MS, HANDSHAKE_TIMEOUT_MS, HEADER_BYTES_
 import { findPortOwner } from './port-owner.ts'
 import type { RequestLogEntry } from './request-log.ts'
 import { RequestWalk } from './request-walk.ts'
+import { StatusError, unauthorized } from './status-error.ts'
 
 export interface ApiServerTls {
   /** The server's certificate, then its intermediates. Names the host that clients dial. */
@@ -130,19 +131,30 @@ export class ApiServer implements AsyncDisposable {
     socket.on('error', () => socket.destroy()) // a peer that resets while it is being refused
     const path = new URL(request.url ?? '/', 'https://api').pathname as `/${string}`
     const handler = this.#hooks.upgrades?.[path]
-    if (!handler) return refuseUpgrade(socket, '404 Not Found')
+    if (!handler) return refuseUpgrade(socket, '404 Not Found', upgradeNotServed(path))
     try {
       const { user, certificate } = authenticate(socket as TLSSocket)
-      if (!certificate) return refuseUpgrade(socket, '401 Unauthorized')
+      if (!certificate) return refuseUpgrade(socket, '401 Unauthorized', unauthorized())
       handler({ request, socket, head, user, peerCertificate: certificate })
     } catch {
-      refuseUpgrade(socket, '401 Unauthorized')
+      refuseUpgrade(socket, '401 Unauthorized', unauthorized())
     }
   }
 }
 
-function refuseUpgrade(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+function refuseUpgrade(socket: Duplex, status: string, error: StatusError): void {
+  const body = JSON.stringify(error.toStatus())
+  const length = Buffer.byteLength(body)
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${body}`,
+  )
+}
+
+/** kubectl prints the message, and would print nothing without one. */
+function upgradeNotServed(path: string): StatusError {
+  const [, pod, what] = /\/pods\/([^/]+)\/(exec|attach|portforward)$/.exec(path) ?? []
+  const instead = pod ? `; ambient exec ${pod} -- COMMAND runs a program of this machine in its network` : ''
+  return new StatusError(404, 'NotFound', `the lab does not serve ${what ? `pods/${what}` : path}${instead}`)
 }
 
 function secureContextOf(tls: ApiServerTls) {

@@ -123,6 +123,14 @@ describe.skipIf(!installed)('kubectl (skipped where it is not installed)', () =>
     child.kill()
   })
 
+  it('says what to use instead of what needs a stream into the pod', async () => {
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'curl' }, spec: { containers: [{ name: 'curl' }] } }
+    await kubectl('apply', '-f', manifest('pod.yaml', pod))
+    const { code, stderr } = await kubectl('exec', 'curl', '--', 'ls')
+    expect(stderr).toContain('ambient exec curl -- COMMAND')
+    expect(code).toBe(1)
+  })
+
   it('scales, labels, patches, annotates, edits the status, waits and deletes', async () => {
     await kubectl('apply', '-f', manifest('e.yaml', deploymentBody('worker')))
     expect((await kubectl('scale', 'deploy/worker', '--replicas=4')).stdout).toBe('deployment.apps/worker scaled\n')

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { basename } from 'node:path'
 
 export interface PortOwner {
   readonly pid: number
-  /** The command's name, `node`. */
+  /** The command line as far as it fits: `node /home/me/server.js`. */
   readonly command: string
 }
 
@@ -19,9 +20,19 @@ export function findPortOwner(port: number): PortOwner | undefined {
   for (const entry of readNames('/proc')) {
     const pid = Number(entry)
     if (!Number.isInteger(pid) || !holdsSocket(pid, inodes)) continue
-    return { pid, command: readText(`/proc/${pid}/comm`).trim() || 'a process' }
+    return { pid, command: commandOf(pid) }
   }
   return undefined
+}
+
+const COMMAND_CHARACTERS_MAX = 100
+
+/** Not its name in the kernel, which is `node-MainThread` for every program of Node. */
+function commandOf(pid: number): string {
+  const [program = '', ...args] = readText(`/proc/${pid}/cmdline`).split('\0').filter(Boolean)
+  const line = [basename(program), ...args].join(' ')
+  if (line === '') return 'a process'
+  return line.length > COMMAND_CHARACTERS_MAX ? `${line.slice(0, COMMAND_CHARACTERS_MAX)}…` : line
 }
 
 /** @param table a /proc/net/tcp: columns are slot, local address:port in hex, remote, state, …, inode in the tenth */

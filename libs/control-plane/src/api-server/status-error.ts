@@ -162,6 +162,11 @@ export function internalError(message: string): StatusError {
   return new StatusError(500, 'InternalError', text, { causes: [{ message }] })
 }
 
+/** The disk refuses: no fault of the request, and no bug of ours (RFC 4918 §11.5). */
+export function notStored(message: string): StatusError {
+  return new StatusError(507, 'InsufficientStorage', message)
+}
+
 /** A revision that this store has not reached: the caller talks to another store than before. */
 export function revisionTooLarge(asked: number, current: number): StatusError {
   return new StatusError(504, 'Timeout', `Too large resource version: ${asked}, current: ${current}`, {

@@ -2,7 +2,8 @@ import type { Fault, FaultSpec } from '@ambient-lab/api'
 import { LINK_FAULT_TYPE } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import { ControlPlaneBench } from '../control-plane.conformance.ts'
-import { FAULTS } from '../stored-kinds.ts'
+import { MemoryStore } from '../store/memory-store.ts'
+import { FAULTS, NODES } from '../stored-kinds.ts'
 import { nextStatus } from './fault.ts'
 
 function fault(spec: Partial<FaultSpec>): Fault {
@@ -39,6 +40,20 @@ describe('a fault', () => {
     expect(bench.get(FAULTS, 'f-1').status?.phase).toBe('Active')
     await bench.settle(6000)
     expect(bench.get(FAULTS, 'f-1').status).toMatchObject({ phase: 'Ended', reason: 'LeaseNotRenewed' })
+  })
+
+  it('says who has it as soon as the store has room for that', async () => {
+    const store = new MemoryStore()
+    await using bench = await ControlPlaneBench.start({ store })
+    await bench.join('n1')
+    await bench.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n2' }, spec: {} })
+    await bench.create(FAULTS, fault({}))
+    store.isFull = true
+    await bench.join('n2')
+    expect(bench.get(FAULTS, 'f-1').status?.programmed).toEqual(['n1'])
+    store.isFull = false
+    await bench.settle(6000)
+    expect(bench.get(FAULTS, 'f-1').status?.programmed).toEqual(['n1', 'n2'])
   })
 
   it('is healed by deleting it', async () => {

@@ -20,6 +20,7 @@ export class FaultController implements Controller, Disposable {
   readonly watches = { [FAULTS]: itself }
   readonly #components: FaultControllerComponents
   readonly #timers = new Map<string, () => void>()
+  #disposed = false
 
   constructor(components: FaultControllerComponents) {
     this.#components = components
@@ -46,6 +47,7 @@ export class FaultController implements Controller, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true
     for (const cancel of this.#timers.values()) cancel()
   }
 
@@ -72,6 +74,7 @@ export class FaultController implements Controller, Disposable {
     try {
       await this.#reconcile(name)
     } catch {
+      if (this.#disposed) return // the next start sees that it is over
       const retry = this.#components.cluster.clock.schedule(1000, () => void this.#end(name), { background: true })
       this.#timers.set(name, retry)
     }

@@ -1,8 +1,11 @@
 import { objectKey } from '@ambient-lab/api'
-import type { Cluster } from '../cluster.ts'
+import { type Cluster, isStoreFailure } from '../cluster.ts'
 import { DEREGISTER_MS, deservesGrace } from '../pod-termination.ts'
 import { NODES, PODS } from '../stored-kinds.ts'
 import { type Change, type Controller, forEach } from './controller.ts'
+
+/** How long a removal waits that the store refused: by then there may be room again. */
+const REMOVAL_RETRY_MS = 1000
 
 /** Removes pods: those that are terminating after their grace, and those whose node was deleted at once. */
 export class PodLifecycleController implements Controller, Disposable {
@@ -15,6 +18,7 @@ export class PodLifecycleController implements Controller, Disposable {
   readonly #cluster: Cluster
   /** Keys of pods whose removal is set, with the way to call it off. */
   readonly #timers = new Map<string, () => void>()
+  #disposed = false
 
   constructor(components: { cluster: Cluster }) {
     this.#cluster = components.cluster
@@ -25,6 +29,7 @@ export class PodLifecycleController implements Controller, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true
     for (const cancel of this.#timers.values()) cancel()
   }
 
@@ -41,10 +46,17 @@ export class PodLifecycleController implements Controller, Disposable {
     if (!pod.metadata.deletionTimestamp && !orphaned) return
     const { uid } = pod.metadata
     if (orphaned || !deservesGrace(this.#cluster, pod)) return this.#cluster.remove(PODS, key, uid)
-    const cancel = this.#cluster.clock.schedule(DEREGISTER_MS, () => {
+    this.#removeAfter(DEREGISTER_MS, key, uid)
+  }
+
+  #removeAfter(delayMs: number, key: string, uid: string | undefined): void {
+    const cancel = this.#cluster.clock.schedule(delayMs, () => {
       this.#timers.delete(key)
-      // A store that refuses is tried again at the next start: the mark on the pod stays.
-      this.#cluster.remove(PODS, key, uid).catch(() => {})
+      this.#cluster.remove(PODS, key, uid).catch((error: unknown) => {
+        if (!isStoreFailure(error)) throw error
+        // After the end it is the next start that sees the mark on the pod.
+        if (!this.#disposed) this.#removeAfter(REMOVAL_RETRY_MS, key, uid)
+      })
     })
     this.#timers.set(key, cancel)
   }

@@ -1,11 +1,13 @@
 import type { ObjectKey, Resource } from '@ambient-lab/api'
-import { assert } from '@ambient-lab/std'
+import { assert, CodedError } from '@ambient-lab/std'
 import { HISTORY_EVENTS_MAX } from './limits.ts'
 import { type PendingWrite, RevisionedObjects } from './revisioned-objects.ts'
 import type { Revision, Store, StoreEvent, StoreType } from './store.ts'
 
 /** A Store that forgets everything with its process: for simulation and tests. */
 export class MemoryStore implements Store {
+  /** Refuses whatever changes something, as a store does whose disk is full. */
+  isFull = false
   readonly #objects: RevisionedObjects
   #pending: PendingWrite[] = []
   #disposed = false
@@ -57,6 +59,8 @@ export class MemoryStore implements Store {
   #commit(): void {
     const writes = this.#pending
     this.#pending = []
-    this.#objects.commit(writes, () => {})
+    this.#objects.commit(writes, () => {
+      if (this.isFull) throw new CodedError('STORE_WRITE_FAILED', 'cannot write: no space left', { retry: 'yes' })
+    })
   }
 }

@@ -5,15 +5,8 @@ import type {
   AuthorizationPolicyRule,
   AuthorizationSource,
 } from '@ambient-lab/api'
-import type {
-  Authorization,
-  AuthorizationClause,
-  AuthorizationMatch,
-  AuthorizationRule,
-  ServiceAccountMatch,
-  StringMatch,
-} from '@ambient-lab/xds'
-import { parseCidr } from './cidr.ts'
+import type { Authorization, AuthorizationClause, AuthorizationMatch, AuthorizationRule } from '@ambient-lab/xds'
+import { cidrs, ports, serviceAccountMatch, stringMatch } from './authorization-values.ts'
 
 /** Why a policy is not, or not wholly, what its author asked for. */
 export interface PolicyFinding {
@@ -50,7 +43,7 @@ export function hasTarget({ spec }: AuthorizationPolicy): boolean {
   return spec?.targetRef !== undefined || (spec?.targetRefs?.length ?? 0) > 0
 }
 
-function isDryRun(policy: AuthorizationPolicy): boolean {
+export function isDryRun(policy: AuthorizationPolicy): boolean {
   // What Go's strconv.ParseBool takes for true.
   return /^(1|t|T|TRUE|true|True)$/.test(policy.metadata.annotations?.[DRY_RUN_ANNOTATION] ?? '')
 }
@@ -175,27 +168,4 @@ function conditionMatch({ key, values, notValues }: AuthorizationCondition): Aut
 function withoutEmpty(fields: { readonly [K in keyof Match]: Match[K] | undefined }): AuthorizationMatch {
   const entries = Object.entries(fields).filter(([, values]) => values && values.length > 0)
   return Object.fromEntries(entries)
-}
-
-/** `*` is presence, `abc*` a prefix, `*abc` a suffix, all else exact. */
-function stringMatch(text: string): StringMatch {
-  if (text === '*') return { presence: true }
-  if (text.startsWith('*')) return { suffix: text.slice(1) }
-  if (text.endsWith('*')) return { prefix: text.slice(0, -1) }
-  return { exact: text }
-}
-
-function serviceAccountMatch(text: string, policyNamespace: string): ServiceAccountMatch {
-  const slash = text.indexOf('/')
-  if (slash < 0) return { namespace: policyNamespace, serviceAccount: text }
-  return { namespace: text.slice(0, slash), serviceAccount: text.slice(slash + 1) }
-}
-
-/** What does not parse is skipped in silence, as istiod does. */
-function cidrs(blocks: readonly string[] | undefined): string[] | undefined {
-  return blocks?.flatMap((block) => parseCidr(block) ?? [])
-}
-
-function ports(texts: readonly string[] | undefined): number[] | undefined {
-  return texts?.flatMap((text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : []))
 }

@@ -1,8 +1,10 @@
-import { matchesEvery, objectKey, type Resource } from '@ambient-lab/api'
+import { type Gateway, matchesEvery, objectKey, type Resource } from '@ambient-lab/api'
 import type { StoreEvent } from '../store/store.ts'
-import { PODS } from '../stored-kinds.ts'
+import { GATEWAY_CLASSES, GATEWAYS, type KnownType, NAMESPACES, PODS } from '../stored-kinds.ts'
 import type { Touched } from './translation.ts'
 import type { TranslationView } from './view.ts'
+import { GATEWAY_NAME_LABEL, waypointOf } from './waypoint.ts'
+import { useWaypoint, useWaypointCanary } from './waypoint-labels.ts'
 
 /** A namespace's labels and annotations steer what is in it. */
 export function ofNamespace(change: StoreEvent): Touched {
@@ -68,4 +70,48 @@ export function placedOn(change: StoreEvent, view: TranslationView): Touched {
 export function sameNamespaceOrAll({ object }: StoreEvent, view: TranslationView): Touched {
   const { namespace } = object.metadata
   return { namespace: namespace === view.mesh.rootNamespace ? undefined : namespace }
+}
+
+/** What a change of a Gateway means to those that may have it as their waypoint. */
+type GatewayDependencies = Record<
+  typeof GATEWAYS | typeof GATEWAY_CLASSES,
+  (change: StoreEvent, view: TranslationView) => Touched
+>
+
+/** Objects of `kind` whose waypoint may be the Gateway that changed, by their own labels or their namespace's. */
+export function attachedToWaypoint(kind: KnownType): GatewayDependencies {
+  return {
+    [GATEWAYS](change, view) {
+      const states = [after(change), change.previous].map((gateway) => gateway && waypointStateOf(gateway, view))
+      return states[0] === states[1] ? { keys: [] } : { keys: attachedTo(kind, change.object, view) }
+    },
+    [GATEWAY_CLASSES](change, view) {
+      const gateways = view.list(GATEWAYS).filter(({ spec }) => spec?.gatewayClassName === change.object.metadata.name)
+      return { keys: gateways.flatMap((gateway) => attachedTo(kind, gateway, view)) }
+    },
+  }
+}
+
+/** Comparable; the status of a Gateway is written far more often than what a waypoint's users read changes. */
+function waypointStateOf(gateway: Resource, view: TranslationView): string {
+  const of = view.get(GATEWAY_CLASSES, (gateway as Gateway).spec?.gatewayClassName ?? '')
+  return JSON.stringify(waypointOf(gateway as Gateway, of, view.mesh.network))
+}
+
+/** Keys of the objects that name the Gateway as waypoint or canary, and of the waypoint's own. */
+export function attachedTo(kind: KnownType, gateway: Resource, view: Pick<TranslationView, 'list' | 'get'>): string[] {
+  const { name, namespace = '' } = gateway.metadata
+  const names = (labels: Resource['metadata']['labels'], home: string) =>
+    [useWaypoint(labels, home), useWaypointCanary(labels, undefined, home)].some(
+      (used) => typeof used === 'object' && used.name === name && used.namespace === namespace,
+    )
+  const namespaces = new Set(
+    view.list(NAMESPACES).flatMap(({ metadata }) => (names(metadata.labels, metadata.name) ? metadata.name : [])),
+  )
+  return view.list(kind).flatMap(({ metadata }) => {
+    const home = metadata.namespace ?? ''
+    const isAttached =
+      namespaces.has(home) || names(metadata.labels, home) || metadata.labels?.[GATEWAY_NAME_LABEL] === name
+    return isAttached ? objectKey(metadata) : []
+  })
 }

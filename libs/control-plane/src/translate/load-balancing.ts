@@ -1,5 +1,6 @@
 import type { Resource, Service } from '@ambient-lab/api'
 import type { LoadBalancing, RoutingScope } from '@ambient-lab/xds'
+import { isOfGateway } from './waypoint-attachment.ts'
 
 const ANNOTATION = 'networking.istio.io/traffic-distribution'
 
@@ -15,7 +16,9 @@ export function serviceLoadBalancing(service: Service, namespace: Resource | und
   const { spec } = service
   const healthPolicy = spec?.publishNotReadyAddresses ? 'ALLOW_ALL' : 'ONLY_HEALTHY'
   if (spec?.internalTrafficPolicy === 'Local') return { routingPreference: ['NODE'], mode: 'STRICT', healthPolicy }
-  const routingPreference = distribution(spec?.trafficDistribution ?? annotated(service, namespace))
+  // Who goes through a waypoint on its way should not leave its zone for it.
+  const fallback = isOfGateway(service) ? 'PreferClose' : undefined
+  const routingPreference = distribution(spec?.trafficDistribution ?? annotated(service, namespace) ?? fallback)
   if (routingPreference) return { routingPreference, mode: 'FAILOVER', healthPolicy }
   return healthPolicy === 'ALLOW_ALL' ? { routingPreference: [], mode: 'UNSPECIFIED_MODE', healthPolicy } : undefined
 }

@@ -33,6 +33,6 @@ export default defineTranslation({
       bytes: parseBytes(spec.bytes ?? '') ?? TCP_BYTES_DEFAULT,
       inFlightMax: spec.maxInFlight ?? IN_FLIGHT_MAX_DEFAULT,
     }
-    return [{ name: `${metadata.namespace}/${metadata.name}`, resource, node: status.node }]
+    return [{ name: `${metadata.namespace}/${metadata.name}`, resource, nodes: [status.node] }]
   },
 })

@@ -1,12 +1,14 @@
 import type { Service as KubernetesService } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type Service } from '@ambient-lab/xds'
-import { NAMESPACES, SERVICES } from '../stored-kinds.ts'
+import { L4_TRAFFIC_POLICIES, NAMESPACES, SERVICES } from '../stored-kinds.ts'
 import { appProtocolOf } from './app-protocol.ts'
-import { ofNamespace } from './dependencies.ts'
+import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
+import { l4PolicyOf, l4Traffic, targetedByL4Policy } from './l4-traffic.ts'
 import { serviceLoadBalancing } from './load-balancing.ts'
 import { serviceHostname } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
+import { serviceWaypoint, waypointFields } from './waypoint-attachment.ts'
 import { ingressUseWaypoint } from './waypoint-labels.ts'
 
 /** A Service that has ports of its own; ExternalName is a matter of DNS. */
@@ -18,7 +20,11 @@ export default defineTranslation({
     const service = meshService(object, view)
     return service ? [{ name: `${service.namespace}/${service.hostname}`, resource: { service } }] : []
   },
-  dependencies: { [NAMESPACES]: ofNamespace },
+  dependencies: {
+    [NAMESPACES]: ofNamespace,
+    [L4_TRAFFIC_POLICIES]: targetedByL4Policy,
+    ...attachedToWaypoint(SERVICES),
+  },
 })
 
 export function meshService(object: KubernetesService, view: TranslationView): Service | undefined {
@@ -28,6 +34,7 @@ export function meshService(object: KubernetesService, view: TranslationView): S
   const namespaceObject = view.namespace(namespace)
   const loadBalancing = serviceLoadBalancing(object, namespaceObject)
   const { clusterDomain, network } = view.mesh
+  const policy = l4PolicyOf(view, object)
   return {
     name: metadata.name,
     namespace,
@@ -42,11 +49,13 @@ export function meshService(object: KubernetesService, view: TranslationView): S
         ...(name && { name }),
       })),
     subjectAltNames: [],
+    ...waypointFields(serviceWaypoint(view, object)),
     ...(loadBalancing && { loadBalancing }),
     ipFamilies: ipFamilies(spec.ipFamilies),
     canonical: true,
     ingressUseWaypoint: ingressUseWaypoint(metadata.labels, namespaceObject?.metadata.labels) ?? false,
     visibility: 'PUBLIC',
+    ...(policy && { l4Traffic: l4Traffic(policy) }),
   }
 }
 

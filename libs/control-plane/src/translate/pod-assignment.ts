@@ -1,5 +1,6 @@
 import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/api'
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
+import { gatewayKeyOf } from '../gateways/gateway-names.ts'
 import { NAMESPACES, PODS } from '../stored-kinds.ts'
 import { ofNamespace } from './dependencies.ts'
 import { podUid } from './pod-workload.ts'
@@ -18,6 +19,7 @@ export default defineTranslation({
     const namespace = metadata.namespace ?? ''
     const uid = podUid(namespace, metadata.name, view.mesh.clusterId)
     const endpoint = metadata.annotations?.[ENDPOINT_ANNOTATION]
+    const proxy = gatewayKeyOf(metadata)
     const resource = {
       uid,
       name: metadata.name,
@@ -28,9 +30,10 @@ export default defineTranslation({
       labels: metadata.labels ?? {},
       containers: spec.containers.map(assignedContainer),
       ...(endpoint && { endpoint }),
+      ...(proxy !== undefined && { proxy }),
       generation: metadata.generation ?? 1,
     }
-    return [{ name: uid, resource, node }]
+    return [{ name: uid, resource, nodes: [node] }]
   },
   dependencies: { [NAMESPACES]: ofNamespace },
 })

@@ -13,10 +13,19 @@ import {
   type ServiceEntry,
 } from '../stored-kinds.ts'
 import { policySelector } from './authorization.ts'
-import { namedBySlice, ofNamespace, placedOn, sameNamespaceOrAll, selectedBy } from './dependencies.ts'
+import {
+  attachedToWaypoint,
+  namedBySlice,
+  ofNamespace,
+  placedOn,
+  sameNamespaceOrAll,
+  selectedBy,
+} from './dependencies.ts'
 import { podPortMappings } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import { isCaptured, type TranslationView } from './view.ts'
+import { applicationTunnelOf } from './waypoint.ts'
+import { workloadWaypoint } from './waypoint-attachment.ts'
 import {
   attachedPolicies,
   canonicalOf,
@@ -45,6 +54,7 @@ export default defineTranslation({
   dependencies: {
     [NAMESPACES]: ofNamespace,
     [NODES]: placedOn,
+    ...attachedToWaypoint(PODS),
     [SERVICES]: (change, view) =>
       wasSelectorless(change)
         ? { namespace: change.object.metadata.namespace } // its slices may name any pod
@@ -58,6 +68,8 @@ export default defineTranslation({
   },
 })
 
+const HBONE_PORT = '15008'
+
 export function podUid(namespace: string, name: string, clusterId: string): string {
   return `${clusterId}//Pod/${namespace}/${name}`
 }
@@ -70,6 +82,8 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
   const labels = metadata.labels ?? {}
   const owner = podOwner(pod)
   const named = podNamedPorts(pod)
+  const nativeTunnel = labels['networking.istio.io/tunnel'] === 'http'
+  const hbone = status.ambientLab?.ports?.[HBONE_PORT]
   const infos = [
     ...view.servicesSelecting(namespace, labels),
     ...view.servicesNamingPod(namespace, `${namespace}/${metadata.name}`),
@@ -81,7 +95,9 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
     addresses: status.podIPs?.map(({ ip }) => ip) ?? [status.podIP],
     hostname: '',
     network: labels['topology.istio.io/network'] ?? mesh.network,
-    tunnelProtocol: !spec?.hostNetwork && isCaptured(pod) ? 'HBONE' : 'NONE',
+    ...workloadWaypoint(pod, view),
+    ...applicationTunnelOf(view, metadata),
+    tunnelProtocol: nativeTunnel || (!spec?.hostNetwork && isCaptured(pod)) ? 'HBONE' : 'NONE',
     trustDomain: mesh.trustDomain,
     serviceAccount: spec?.serviceAccountName ?? 'default',
     node: spec?.nodeName ?? '',
@@ -90,7 +106,8 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
     ...canonicalOf(labels, owner.name),
     workloadType: owner.type,
     workloadName: owner.name,
-    nativeTunnel: labels['networking.istio.io/tunnel'] === 'http',
+    nativeTunnel,
+    ...(nativeTunnel && hbone && { hbone }),
     authorizationPolicies: attachedPolicies(namespace, labels, view),
     status: podHealth(pod),
     services: servicesOf(infos, (info) => podPortMappings(info, named)),

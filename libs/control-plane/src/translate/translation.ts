@@ -8,8 +8,8 @@ import type { TranslationView } from './view.ts'
 export interface Translated<T extends TypeUrl = TypeUrl> {
   readonly name: string
   readonly resource: ResourceTypes[T]
-  /** The only node that may see it. */
-  readonly node?: string
+  /** The only nodes that may see it. @default all */
+  readonly nodes?: readonly string[]
 }
 
 /**
@@ -25,6 +25,9 @@ export interface Translation<K extends KnownType = KnownType, T extends TypeUrl 
   /** Kinds besides its own that the outcome depends on, and which objects a change of one touches. */
   readonly dependencies?: { readonly [D in KnownType]?: (change: StoreEvent, view: TranslationView) => Touched }
 }
+
+/** What happened to an object, whenever it did. */
+export type ObjectChange = Omit<StoreEvent, 'revision'>
 
 /** Keys of objects to translate again: some, or all of a namespace (undefined: of all). */
 export type Touched = { readonly keys: Iterable<ObjectKey> } | { readonly namespace: string | undefined }

@@ -9,6 +9,8 @@ import { MemoryStore } from '../store/memory-store.ts'
 import {
   AUTHORIZATION_POLICIES,
   ENDPOINT_SLICES,
+  GATEWAY_CLASSES,
+  GATEWAYS,
   type KnownType,
   NAMESPACES,
   NODES,
@@ -141,7 +143,14 @@ describe('what agents are told follows the store', () => {
 })
 
 describe('whatever the changes', () => {
-  const labels = fc.constantFrom<Record<string, string>>({ app: 'a' }, { app: 'b' }, { app: 'a', tier: 'x' }, {})
+  const labels = fc.constantFrom<Record<string, string>>(
+    ...[{ app: 'a' }, { app: 'b' }, { app: 'a', tier: 'x' }, {}],
+    ...[
+      { app: 'a', 'istio.io/use-waypoint': 'x' },
+      { app: 'b', 'istio.io/use-waypoint': 'none' },
+    ],
+    { app: 'b', 'istio.io/use-waypoint': 'y', 'istio.io/use-waypoint-namespace': 'other' },
+  )
   const name = fc.constantFrom('x', 'y')
   const namespace = fc.constantFrom('default', 'istio-system', 'other')
   const inNamespace = (object: Resource, of: string) => ({ ...object, metadata: { ...object.metadata, namespace: of } })
@@ -151,7 +160,10 @@ describe('whatever the changes', () => {
       type: fc.constant(SERVICES),
       name,
       namespace,
-      object: fc.tuple(name, labels).map(([n, l]) => service(n, l)),
+      object: fc.tuple(name, labels, labels).map(([n, l, own]) => {
+        const made = service(n, l)
+        return { ...made, metadata: { ...made.metadata, labels: own } }
+      }),
     }),
     fc.record({
       type: fc.constant(ENDPOINT_SLICES),
@@ -210,9 +222,32 @@ describe('whatever the changes', () => {
     fc.record({
       type: fc.constant(NAMESPACES),
       ...{ name, namespace: fc.constant('') },
-      object: fc.tuple(namespace, fc.constantFrom('ambient', 'none')).map(([n, mode]) => {
-        const metadata = { name: n, labels: { 'istio.io/dataplane-mode': mode } }
+      object: fc.tuple(namespace, fc.constantFrom('ambient', 'none'), labels).map(([n, mode, l]) => {
+        const metadata = { name: n, labels: { ...l, 'istio.io/dataplane-mode': mode } }
         return { apiVersion: 'v1', kind: 'Namespace', metadata }
+      }),
+    }),
+    fc.record({
+      type: fc.constant(GATEWAYS),
+      ...{ name, namespace },
+      object: fc
+        .tuple(name, fc.constantFrom('istio-waypoint', 'other'), fc.constantFrom('all', 'workload'), fc.boolean())
+        .map(([n, gatewayClassName, traffic, ready]) => ({
+          ...{ apiVersion: 'v1', kind: 'Gateway', metadata: meta(n, { 'istio.io/waypoint-for': traffic }) },
+          spec: {
+            gatewayClassName,
+            listeners: [
+              { name: 'mesh', port: 15008, protocol: 'HBONE', allowedRoutes: { namespaces: { from: 'All' } } },
+            ],
+          },
+          status: ready ? { addresses: [{ value: '10.96.0.9' }] } : {},
+        })),
+    }),
+    fc.record({
+      type: fc.constant(GATEWAY_CLASSES),
+      ...{ name, namespace: fc.constant('') },
+      object: fc.constantFrom('istio.io/mesh-controller', 'somebody-else').map((controllerName) => {
+        return { apiVersion: 'v1', kind: 'GatewayClass', metadata: { name: 'other' }, spec: { controllerName } }
       }),
     }),
   )

@@ -1,13 +1,12 @@
 import { type ObjectKey, objectKey } from '@ambient-lab/api'
 import { defineCatalog } from '@ambient-lab/std'
 import type { ResourceTypes, TypeUrl, VersionedResources } from '@ambient-lab/xds'
-import type { Cluster } from '../cluster.ts'
 import type { MeshConfig } from '../mesh-config.ts'
 import type { StoreEvent, StoreType } from '../store/store.ts'
 import type { KnownType } from '../stored-kinds.ts'
 import catalog from './_catalog.ts'
 import type { Touched, Translated, Translation } from './translation.ts'
-import { TranslationView } from './view.ts'
+import { type ObjectReader, TranslationView } from './view.ts'
 
 const TRANSLATIONS = defineCatalog(catalog as readonly unknown[] as readonly Translation[], ({ name }) => name)
 
@@ -16,12 +15,19 @@ type ResourceId = `${TypeUrl} ${string}`
 /** Names one object as the source of one translation. */
 type SourceId = `${string} ${ObjectKey}`
 
+export interface TranslatorComponents {
+  /** The objects, and the news of them. */
+  readonly cluster: ObjectReader & { watch(listener: (change: StoreEvent) => void): () => void }
+  /** Where the resources go. */
+  readonly resources: VersionedResources
+  readonly mesh: MeshConfig
+}
+
 /**
  * Keeps the resources that agents are served up to date with the objects of the store. A change translates the object
  * anew, and those that depend on it; all changes of one turn of the event loop are worked off together.
  */
 export class Translator implements Disposable {
-  readonly #cluster: Cluster
   readonly #resources: VersionedResources
   readonly #view: TranslationView
   readonly #dirty = new Map<Translation, Set<ObjectKey>>()
@@ -31,14 +37,19 @@ export class Translator implements Disposable {
   readonly #sources = new Map<ResourceId, Map<SourceId, Translated>>()
   readonly #stop: () => void
   #flushQueued = false
+  #translationCount = 0
 
-  constructor(components: { cluster: Cluster; resources: VersionedResources; mesh: MeshConfig }) {
-    this.#cluster = components.cluster
+  constructor(components: TranslatorComponents) {
     this.#resources = components.resources
     this.#view = new TranslationView(components.cluster, components.mesh)
     for (const translation of TRANSLATIONS.values()) this.#touch(translation, { namespace: undefined })
     this.flush()
-    this.#stop = this.#cluster.watch((change) => this.#changed(change))
+    this.#stop = components.cluster.watch((change) => this.#changed(change))
+  }
+
+  /** Objects translated since the start: shows how far changes reach. */
+  get translationCount(): number {
+    return this.#translationCount
   }
 
   /** Works off what has changed, at once. */
@@ -77,6 +88,7 @@ export class Translator implements Disposable {
   }
 
   #translate(translation: Translation, key: ObjectKey): void {
+    this.#translationCount += 1
     const { typeUrl } = translation
     const source: SourceId = `${translation.name} ${key}`
     const object = this.#view.get(translation.kind, key)
@@ -107,11 +119,14 @@ export class Translator implements Disposable {
     }
   }
 
-  /** Where sources disagree the first by name wins, at every start the same. */
+  /** Where sources disagree the first by name wins, at every start the same; who may see it they say together. */
   #serve(typeUrl: TypeUrl, sources: ReadonlyMap<SourceId, Translated>): void {
     const [first] = [...sources.keys()].sort()
-    const { name, resource, node } = sources.get(first!)!
-    this.#resources.set(typeUrl, name, resource as ResourceTypes[TypeUrl], node)
+    const { name, resource } = sources.get(first!)!
+    const audiences = [...sources.values()].map(({ nodes }) => nodes)
+    const forAll = audiences.includes(undefined)
+    const nodes = forAll ? undefined : [...new Set(audiences.flatMap((audience) => audience ?? []))]
+    this.#resources.set(typeUrl, name, resource as ResourceTypes[TypeUrl], nodes)
   }
 }
 

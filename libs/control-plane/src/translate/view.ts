@@ -17,11 +17,16 @@ import {
   PEER_AUTHENTICATIONS,
   SERVICE_ENTRIES,
   SERVICES,
+  type ServiceEntry,
   type StoredKinds,
 } from '../stored-kinds.ts'
 import { isForZtunnel, policySelector } from './authorization.ts'
+import { EntryHosts, type EntrySelection, entryCandidate, selectEntries } from './entry-selection.ts'
+import { entryVisibility } from './entry-visibility.ts'
+import { RouteIndex } from './route-index.ts'
 import { SelectorIndex } from './selector-index.ts'
 import { type ServiceInfo, serviceEntryInfos, serviceInfo } from './service-info.ts'
+import { TargetIndex } from './target-index.ts'
 
 /** Reads objects; the store, or a list in a test. */
 export interface ObjectReader {
@@ -53,6 +58,9 @@ export class TranslationView {
   readonly mesh: MeshConfig
   readonly #reader: ObjectReader
   readonly #namespaces = new Map<string, NamespaceIndex>()
+  #hosts: EntryHosts | undefined
+  #routes: RouteIndex | undefined
+  #targets: TargetIndex | undefined
 
   constructor(reader: ObjectReader, mesh: MeshConfig) {
     this.#reader = reader
@@ -68,8 +76,26 @@ export class TranslationView {
   }
 
   /** Forgets what was derived from an object that changed. */
-  invalidate(change: Pick<StoreEvent, 'type' | 'object'>): void {
+  invalidate(change: Pick<StoreEvent, 'type' | 'operation' | 'object' | 'previous'>): void {
     if (INDEXED.has(change.type)) this.#namespaces.delete(change.object.metadata.namespace ?? '')
+    this.#routes?.update(change)
+    this.#targets?.update(change)
+    if (change.type !== SERVICE_ENTRIES || !this.#hosts) return
+    if (change.previous) this.#hosts.remove(change.previous as ServiceEntry)
+    if (change.operation === 'deleted') this.#hosts.remove(change.object as ServiceEntry)
+    else this.#hosts.add(change.object as ServiceEntry)
+  }
+
+  /** Which routes are attached to what and send where; always up to date. */
+  get routes(): RouteIndex {
+    this.#routes ??= new RouteIndex(this.#reader, this.mesh.clusterDomain)
+    return this.#routes
+  }
+
+  /** Which policies are about what; always up to date. */
+  get targets(): TargetIndex {
+    this.#targets ??= new TargetIndex(this.#reader, this.mesh.rootNamespace)
+    return this.#targets
   }
 
   namespace(name: string): Namespace | undefined {
@@ -102,6 +128,25 @@ export class TranslationView {
 
   peerAuthentications(namespace: string): readonly PeerAuthentication[] {
     return this.#index(namespace).peerAuthentications
+  }
+
+  /** ServiceEntries of all namespaces that name a host. */
+  entriesNaming(host: string): Iterable<ServiceEntry> {
+    if (!this.#hosts) {
+      this.#hosts = new EntryHosts()
+      for (const entry of this.#reader.list(SERVICE_ENTRIES)) this.#hosts.add(entry)
+    }
+    return this.#hosts.naming(host)
+  }
+
+  /** Which ServiceEntry stands for a host, in each namespace and for everybody. */
+  entriesOf(host: string): EntrySelection {
+    const { serviceEntryVisibility } = this.mesh
+    return selectEntries(
+      [...this.entriesNaming(host)].map((entry) =>
+        entryCandidate(entry, entryVisibility(serviceEntryVisibility, this.namespace(entry.metadata.namespace ?? ''))),
+      ),
+    )
   }
 
   #index(namespace: string): NamespaceIndex {

@@ -11,10 +11,12 @@ import {
   type WorkloadEntry,
 } from '../stored-kinds.ts'
 import { policySelector } from './authorization.ts'
-import { ofNamespace, sameNamespaceOrAll, selectedBy } from './dependencies.ts'
+import { attachedToWaypoint, ofNamespace, sameNamespaceOrAll, selectedBy } from './dependencies.ts'
 import { entryWorkload } from './entry-workload.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
+import { applicationTunnelOf } from './waypoint.ts'
+import { workloadWaypoint } from './waypoint-attachment.ts'
 
 /** A machine or process outside of the lab that stands for a workload; services select it by its labels. */
 export default defineTranslation({
@@ -27,6 +29,7 @@ export default defineTranslation({
   },
   dependencies: {
     [NAMESPACES]: ofNamespace,
+    ...attachedToWaypoint(WORKLOAD_ENTRIES),
     [SERVICES]: selectedBy(WORKLOAD_ENTRIES, (service) => (service as Service).spec?.selector),
     [SERVICE_ENTRIES]: selectedBy(WORKLOAD_ENTRIES, (entry) => (entry as ServiceEntry).spec?.workloadSelector?.labels),
     [AUTHORIZATION_POLICIES]: selectedBy(WORKLOAD_ENTRIES, (policy) => policySelector(policy as AuthorizationPolicy), {
@@ -41,5 +44,9 @@ export function workloadEntryWorkload(entry: WorkloadEntry, view: TranslationVie
   const namespace = metadata.namespace ?? ''
   const uid = `${view.mesh.clusterId}/networking.istio.io/WorkloadEntry/${namespace}/${metadata.name}`
   const services = view.servicesSelecting(namespace, { ...metadata.labels, ...spec.labels })
-  return entryWorkload({ uid, metadata, spec, services }, view)
+  return {
+    ...entryWorkload({ uid, metadata, spec, services }, view),
+    ...workloadWaypoint(entry, view),
+    ...applicationTunnelOf(view, metadata),
+  }
 }

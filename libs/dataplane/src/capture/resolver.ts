@@ -38,7 +38,7 @@ export function resolveHost(state: ProxyState, request: ResolveRequest): Resolut
   const known = addressesOf(state, name, request)
   if (known) return known.length > 0 ? { kind: 'address', address: pickAddress(known, request.random) } : UNKNOWN
   if (name.endsWith('.localhost')) return LOOPBACK
-  return name.includes('.') && !isOfCluster(name, request) ? { kind: 'external', name } : UNKNOWN
+  return isOutsideName(name, request.clusterDomain) ? { kind: 'external', name } : UNKNOWN
 }
 
 /** IPv4 first, as programs that ask for both prefer it; undefined: the mesh does not know the name. */
@@ -58,6 +58,8 @@ function pickAddress(addresses: readonly string[], random: Random): string {
   return addresses.length === 1 ? addresses[0]! : random.pick(addresses)
 }
 
-function isOfCluster(name: string, request: ResolveRequest): boolean {
-  return name === request.clusterDomain || name.endsWith(`.${request.clusterDomain}`) || name.endsWith('.svc')
+/** Whether anybody outside may be asked about a name: not about one label alone, nor about the cluster's own domain. */
+export function isOutsideName(name: string, clusterDomain: string): boolean {
+  const isOfCluster = name === clusterDomain || name.endsWith(`.${clusterDomain}`) || name.endsWith('.svc')
+  return name.includes('.') && !isOfCluster
 }

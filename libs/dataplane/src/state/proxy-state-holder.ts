@@ -30,7 +30,12 @@ const STATE_TYPES: readonly TypeUrl[] = [ADDRESS_TYPE, AUTHORIZATION_TYPE, NODE_
 export class ProxyStateHolder {
   /** Which type changed; comes after the swap. */
   readonly onChange = new Emitter<TypeUrl>()
-  #current = ProxyState.empty
+  #current: ProxyState
+
+  /** @param initial where it starts; nobody is told about that one */
+  constructor(initial: ProxyState = ProxyState.empty) {
+    this.#current = initial
+  }
 
   get current(): ProxyState {
     return this.#current

@@ -94,6 +94,10 @@ function checkWorkload(name: string, workload: Fields): Workload {
   workload.texts('authorizationPolicies')
   workload.count('capacity')
   checkWaypoint(workload)
+  if (workload.has('hbone')) {
+    workload.object('hbone').text('host')
+    workload.object('hbone').port('port')
+  }
   if (workload.has('applicationTunnel')) workload.object('applicationTunnel').port('port')
   const services = workload.object('services')
   for (const key of services.names()) checkPorts(services, key)
@@ -123,6 +127,7 @@ function checkService(name: string, service: Fields): Service {
       checkGateway(weighted.object('destination'))
     }
   }
+  if (service.has('l4Traffic')) checkL4Traffic(service.object('l4Traffic'))
   const addresses = service.objects('addresses').map((address) => {
     const text = address.text('address')
     address.text('network')
@@ -131,6 +136,23 @@ function checkService(name: string, service: Fields): Service {
     return { ...(address.value as unknown as Service['addresses'][number]), address: canonical }
   })
   return { ...(service.value as unknown as Service), addresses }
+}
+
+const L4_COUNTS = ['connectionsMax', 'connectTimeoutMs', 'connectRetries', 'idleTimeoutMs', 'durationMaxMs']
+
+function checkL4Traffic(traffic: Fields): void {
+  traffic.text('policy')
+  for (const field of L4_COUNTS) if (traffic.has(field)) traffic.count(field)
+  for (const field of ['localRate', 'globalRate']) {
+    if (!traffic.has(field)) continue
+    traffic.object(field).positive('connections')
+    traffic.object(field).positive('perMs')
+  }
+  if (!traffic.has('outlier')) return
+  const outlier = traffic.object('outlier')
+  outlier.positive('consecutiveFailures')
+  outlier.positive('baseEjectionMs')
+  outlier.count('ejectionPercentMax', 100)
 }
 
 function checkPorts(owner: Fields, field: string): void {
@@ -220,6 +242,11 @@ class Fields {
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max) {
       refuse(this.#at(field), `is not a whole number from 0 to ${max}`)
     }
+  }
+
+  positive(field: string): void {
+    this.count(field)
+    if (this.value[field] === 0) refuse(this.#at(field), 'is 0')
   }
 
   oneOf(field: string, allowed: readonly string[]): void {

@@ -7,8 +7,8 @@ import {
   createServer as createTlsServer,
   type TLSSocket,
 } from 'node:tls'
-import type { X509Svid } from '@ambient-lab/pki'
-import { systemClock, VirtualClock } from '@ambient-lab/std'
+import { parseRevocationLists, Revocations, type X509Svid } from '@ambient-lab/pki'
+import { CodedError, systemClock, VirtualClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
@@ -104,6 +104,38 @@ describe('WsMtlsTransport: who may be the peer', () => {
     expect(await readAll(socket)).toMatch(new RegExp(`^HTTP/1.1 403 ${code}\r\n`))
     expect(lines).toEqual([expect.objectContaining({ message: 'tunnel refused', code, 'dst.sni': SERVER_NAME })])
     expect(sessions).toEqual([])
+  })
+
+  it('closes the tunnels of a certificate that is taken back, and refuses it from then on; others are unharmed', async () => {
+    const svids = new TestSvids()
+    svids.client.set('other', certificates.svid('default/other'))
+    const revocations = new Revocations()
+    const transport = new WsMtlsTransport({ clock: systemClock, svids, revocations })
+    const sessions: TunnelSession[] = []
+    const listener = await transport.listen({ host: '127.0.0.1', port: 0, node: 'node-b' }, (session) => {
+      session.onConnect((one) => one.accept(''))
+      sessions.push(session)
+    })
+    cleanUp.push(() => listener[Symbol.asyncDispose]())
+    const client = new WsMtlsTransport({ clock: systemClock, svids })
+    const target = targetOf(listener)
+    const bad = await client.dial(target)
+    const { stream } = await bad.connect(REQUEST)
+    const recorder = new Recorder()
+    stream.start(recorder)
+    const good = await client.dial({ ...target, source: certificates.id('default/other') })
+    await eventually(() => sessions.length === 2)
+    const { leaf, chain, bundle } = await svids.clientSvid(target.source)
+    const reasons: string[] = []
+    for (const session of sessions) session.onClose(({ code }) => reasons.push(code))
+    const pem = certificates.authority.revocationList([leaf.serialNumber])
+    revocations.replace(parseRevocationLists(pem, [...bundle.roots, ...chain.slice(1)]))
+    await eventually(() => recorder.isClosed)
+    expect(reasons).toEqual(['CERTIFICATE_REVOKED'])
+    expect(good.acceptsStreams).toBe(true)
+    await expect(client.dial(target)).rejects.toMatchObject({ code: 'UPGRADE_REFUSED' })
+    expect(revocations.rejected).toBe(2)
+    good.close(new CodedError('SESSION_CLOSED', 'the test is over'))
   })
 
   it('cannot be told a certificate whose key the peer does not have', () => {

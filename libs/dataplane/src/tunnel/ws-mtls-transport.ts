@@ -1,7 +1,7 @@
-import { constants } from 'node:crypto'
+import { constants, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
-import type { SpiffeId } from '@ambient-lab/pki'
+import { peerIdentity, type Revocations, type SpiffeId } from '@ambient-lab/pki'
 import { type CancelTimer, type Clock, CodedError, errorCode, errorMessage } from '@ambient-lab/std'
 import type { Logger } from '@ambient-lab/telemetry'
 import { ADDRESS_IN_USE, CONNECT_TIMEOUT } from '../stream/errors.ts'
@@ -22,6 +22,8 @@ export interface WsMtlsTransportComponents {
   readonly clock: Clock
   readonly svids: SvidLookup
   readonly links?: LinkConditions
+  /** @default nothing was taken back */
+  readonly revocations?: Revocations
   /** Gets one line for each peer that is not let in. */
   readonly log?: Pick<Logger, 'warn'>
 }
@@ -30,9 +32,12 @@ export interface WsMtlsTransportComponents {
 export class WsMtlsTransport implements Transport {
   readonly #components: WsMtlsTransportComponents
   readonly #contexts = new SecureContexts()
+  /** Those that stand, with the certificate of their peer. */
+  readonly #peers = new Map<MuxSession, X509Certificate>()
 
   constructor(components: WsMtlsTransportComponents) {
     this.#components = components
+    components.revocations?.onChange.on(() => this.#closeRevoked())
   }
 
   async dial(target: DialTarget, signal?: AbortSignal): Promise<TunnelSession> {
@@ -52,6 +57,7 @@ export class WsMtlsTransport implements Transport {
       const secure = await this.#handshake(raw, target, svid)
       socket = secure
       const remote = authorizePeer(secure, { identities: target.expectedIds })
+      this.#components.revocations?.check(secure.getPeerX509Certificate())
       await requestUpgrade(secure, { host: target.serverName, node: target.fromNode })
       either.throwIfAborted()
       return this.#session(secure, 'client', svid.id, remote, target.serverName, [target.fromNode, target.toNode])
@@ -88,8 +94,8 @@ export class WsMtlsTransport implements Transport {
     })
     const accept = async (secure: TLSSocket): Promise<MuxSession> => {
       const serverName = typeof secure.servername === 'string' ? secure.servername : ''
-      const { id: local } = await svids.serverSvid(serverName)
-      const remote = admitPeer(secure, local)
+      const local = presentedId(secure, serverName)
+      const remote = admitPeer(secure, local, this.#components.revocations)
       const { node } = await acceptUpgrade(secure)
       return this.#session(secure, 'server', local, remote, serverName, [options.node, node])
     }
@@ -135,8 +141,25 @@ export class WsMtlsTransport implements Transport {
       { carrier: links?.shape(stream, ownNode, otherNode) ?? stream, clock },
       { role, local, remote, serverName, remoteAddress: peerAddress(secure) },
     )
+    const leaf = secure.getPeerX509Certificate()
+    if (leaf && this.#components.revocations) {
+      this.#peers.set(session, leaf)
+      session.onClose(() => this.#peers.delete(session))
+    }
     if (role === 'client') session.start()
     return session
+  }
+
+  /** Streams of these sessions end with the reason, and so do the connections that they carry. */
+  #closeRevoked(): void {
+    for (const [session, leaf] of [...this.#peers]) {
+      try {
+        this.#components.revocations?.check(leaf)
+      } catch (error) {
+        if (!CodedError.is(error)) throw error
+        session.close(error)
+      }
+    }
   }
 }
 
@@ -242,12 +265,21 @@ class WsMtlsListener implements TransportListener {
   }
 }
 
+/** Who we said we are. Not asked anew by the name: its pod may be another since the handshake. */
+function presentedId(secure: TLSSocket, serverName: string): SpiffeId {
+  const leaf = secure.getX509Certificate()
+  if (!leaf) throw tunnelError('SERVER_NAME_UNKNOWN', `no workload of this node is ${serverName}`)
+  return peerIdentity(leaf)
+}
+
 /** Lets a peer of our trust domain in; tells another in its handshake why not, before it has said anything. */
-function admitPeer(secure: TLSSocket, local: SpiffeId): SpiffeId {
+function admitPeer(secure: TLSSocket, local: SpiffeId, revocations: Revocations | undefined): SpiffeId {
   if (secure.isSessionReused())
     throw tunnelError('TLS_FAILED', 'resumed sessions are not taken', { origin: 'downstream' })
   try {
-    return authorizePeer(secure, { trustDomain: local.trustDomain })
+    const remote = authorizePeer(secure, { trustDomain: local.trustDomain })
+    revocations?.check(secure.getPeerX509Certificate())
+    return remote
   } catch (error) {
     if (CodedError.is(error)) refuseUpgrade(secure, error.code)
     throw error

@@ -24,6 +24,7 @@ const opening: ConnectionOpening = {
   hboneAddress: { address: '10.244.2.5', port: 15008 },
   service: undefined,
   traceId: '',
+  traceparent: '',
 }
 
 function setUp() {

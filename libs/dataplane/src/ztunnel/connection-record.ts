@@ -24,6 +24,8 @@ export interface ConnectionOpening {
   readonly hboneAddress: SocketAddress | undefined
   readonly service: Service | undefined
   readonly traceId: string
+  /** W3C, as it was sent or came; its span is the source's. Empty where there is none. */
+  readonly traceparent: string
 }
 
 /** Live counts of the bytes that moved. */
@@ -40,7 +42,7 @@ const PRECEDENCE: readonly (readonly DataplaneErrorCode[])[] = [
   ['CERTIFICATE_REVOKED'],
   ['POLICY_CHANGED'],
   ['DRAINED', 'DRAIN_TIMEOUT'],
-  ['CONNECT_TIMEOUT'],
+  ['CONNECT_TIMEOUT', 'IDLE_TIMEOUT', 'DURATION_EXCEEDED'],
 ]
 
 /** One per connection: opened when the plan is known, closed exactly once. */
@@ -56,7 +58,8 @@ export class ConnectionRecord {
   reportedReceived = 0
   readonly #recorder: ConnectionRecorder
   readonly #clock: Clock
-  readonly #openedAtMs: number
+  /** Wall clock. */
+  readonly openedAtMs: number
   readonly #startedMs: number
   #durationMs = 0
   #state: ConnectionView['state'] = 'open'
@@ -77,7 +80,7 @@ export class ConnectionRecord {
     this.series = init.series
     this.#recorder = init.recorder
     this.#clock = init.clock
-    this.#openedAtMs = init.clock.now()
+    this.openedAtMs = init.clock.now()
     this.#startedMs = init.clock.monotonic()
   }
 
@@ -133,7 +136,7 @@ export class ConnectionRecord {
       state: this.#state,
       responseFlags: this.#flag,
       error: this.#error,
-      openedAtMs: this.#openedAtMs,
+      openedAtMs: this.openedAtMs,
       durationMs: this.isOpen ? this.#clock.monotonic() - this.#startedMs : this.#durationMs,
       bytesSent: this.counts.bytesSent,
       bytesReceived: this.counts.bytesReceived,

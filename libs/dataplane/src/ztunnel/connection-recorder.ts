@@ -4,12 +4,15 @@ import type { ConnectionView, EdgeCounters } from '@ambient-lab/xds'
 import { formatAddress } from '../address.ts'
 import { ENDED_CONNECTIONS_KEPT } from '../limits.ts'
 import { type ConnectionOpening, ConnectionRecord, identityText } from './connection-record.ts'
+import type { ConnectionSpans } from './connection-spans.ts'
 import { TrafficTable } from './traffic-series.ts'
 
 export interface ConnectionRecorderComponents {
   readonly clock: Clock
   readonly metrics: MetricsRegistry
   readonly accessLog: AccessLog
+  /** @default none are made */
+  readonly spans?: ConnectionSpans | undefined
 }
 
 /** Everything that is told about connections: access log, metrics, the topology's edges, the list of them. */
@@ -17,6 +20,7 @@ export class ConnectionRecorder {
   readonly #node: string
   readonly #clock: Clock
   readonly #accessLog: AccessLog
+  readonly #spans: ConnectionSpans | undefined
   readonly #traffic: TrafficTable
   readonly #open = new Set<ConnectionRecord>()
   readonly #ended = new Ring<ConnectionRecord>(ENDED_CONNECTIONS_KEPT)
@@ -26,8 +30,19 @@ export class ConnectionRecorder {
     this.#node = node
     this.#clock = components.clock
     this.#accessLog = components.accessLog
+    this.#spans = components.spans
     this.#traffic = new TrafficTable({ node, metrics: components.metrics })
-    components.metrics.onCollect(() => this.syncBytes())
+    const sockets = components.metrics.gauge({
+      name: 'istio_tcp_sockets_open',
+      help: 'The current number of open connections',
+      labels: ['reporter'],
+    })
+    components.metrics.onCollect(() => {
+      this.syncBytes()
+      for (const reporter of ['source', 'destination'] as const) {
+        sockets.labels({ reporter }).set(this.#openOf(reporter))
+      }
+    })
   }
 
   get openCount(): number {
@@ -56,6 +71,7 @@ export class ConnectionRecorder {
     if (record.state === 'failed') record.series.failed(record.flag)
     if (wasOpen) this.#writeComplete(record)
     else this.#writeFailed(record)
+    this.#spans?.record(record)
     this.#ended.push(record)
   }
 
@@ -76,6 +92,12 @@ export class ConnectionRecorder {
 
   edges(): readonly EdgeCounters[] {
     return this.#traffic.edges()
+  }
+
+  #openOf(reporter: 'source' | 'destination'): number {
+    let count = 0
+    for (const record of this.#open) if (record.series.edge.reporter === reporter) count += 1
+    return count
   }
 
   #record(opening: ConnectionOpening): ConnectionRecord {

@@ -1,5 +1,6 @@
 import type { Random } from '@ambient-lab/std'
 import { formatAddress, parseAuthority, type SocketAddress } from '../address.ts'
+import { hex8 } from '../random-id.ts'
 
 /** HBONE's `forwarded`: who dialled, and the service that was meant, if it was one. */
 export function formatForwarded(source: SocketAddress, serviceHostname: string | undefined): string {
@@ -18,15 +19,15 @@ export function parseForwarded(text: string): { source: SocketAddress; host: str
   return { source: { address: source.host, port: source.port }, host }
 }
 
-/** A new trace per connection, not sampled: ztunnel sends the header and records no span. */
-export function newTraceparent(random: Random): string {
-  const hex = () =>
-    random
-      .integer(2 ** 32)
-      .toString(16)
-      .padStart(8, '0')
-  // The specification forbids ids of zeros only; the last digit rules them out.
-  return `00-${hex()}${hex()}${hex()}${hex().slice(1)}1-${hex()}${hex().slice(1)}1-00`
+/** A new trace per connection. ztunnel sends the header, never sampled, and records no span. */
+export function newTraceparent(random: Random, isSampled = false): string {
+  const traceId = `${hex8(random)}${hex8(random)}${hex8(random)}${hex8(random).slice(1)}1`
+  return `00-${traceId}-${newSpanId(random)}-${isSampled ? '01' : '00'}`
+}
+
+/** The specification forbids ids of zeros only; the last digit rules them out. */
+export function newSpanId(random: Random): string {
+  return `${hex8(random)}${hex8(random).slice(1)}1`
 }
 
 /** The trace id of a traceparent; empty for what is none. */

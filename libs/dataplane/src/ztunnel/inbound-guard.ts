@@ -1,35 +1,44 @@
-import { type ConnectionFacts, type EvaluationRecorder, evaluate, type Verdict } from '@ambient-lab/policy'
+import { type ConnectionFacts, evaluate, type Verdict } from '@ambient-lab/policy'
 import type { CodedError } from '@ambient-lab/std'
 import type { Logger } from '@ambient-lab/telemetry'
 import type { Workload } from '@ambient-lab/xds'
 import { dataplaneError } from '../errors.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
+import type { DecisionLog } from './decision-log.ts'
+
+export interface InboundGuardComponents {
+  readonly state: ProxyStateHolder
+  readonly decisions: DecisionLog
+  readonly log: Logger
+}
 
 /** Asks L4 policy before anything is dialled for a connection. */
 export class InboundGuard {
   readonly #state: ProxyStateHolder
-  readonly #recorder: EvaluationRecorder
+  readonly #decisions: DecisionLog
+  readonly #log: Logger
 
-  constructor({ state, log }: { readonly state: ProxyStateHolder; readonly log: Logger }) {
+  constructor({ state, decisions, log }: InboundGuardComponents) {
     this.#state = state
-    this.#recorder = {
-      matchesOnly: true,
-      onPolicy: ({ key, source }, matched) => {
-        const isDryRun = matched && source.dryRun && source.action === 'DENY'
-        if (isDryRun) log.info('dry-run: deny policy match', { policy: key })
-      },
-    }
+    this.#decisions = decisions
+    this.#log = log
   }
 
   /** @returns undefined when the connection may go on, else the error with ztunnel's words */
   check(workload: Workload, facts: ConnectionFacts): CodedError | undefined {
-    return denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload), this.#recorder))
+    this.#decisions.add(workload.uid, facts)
+    const policies = this.#state.current.policies.applicableTo(workload)
+    const dryRun = policies.deny.dryRunMatch(facts)
+    if (dryRun) this.#log.info('dry-run: deny policy match', { policy: dryRun.policy.key })
+    return denialOf(evaluate(facts, policies))
   }
 
   /** The same question once more, after time was spent on dialling: policy may have come in between. */
   recheck(uid: string, facts: ConnectionFacts): CodedError | undefined {
     const workload = this.#state.current.workload(uid)
-    return workload && denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload)))
+    // Which policies were its own went with it: who is not in yet stays outside.
+    if (!workload) return dataplaneError('DESTINATION_UNKNOWN', `unknown destination: ${uid} left while it was dialled`)
+    return denialOf(evaluate(facts, this.#state.current.policies.applicableTo(workload)))
   }
 }
 

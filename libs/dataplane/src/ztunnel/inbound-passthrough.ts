@@ -107,6 +107,7 @@ export class InboundPassthrough {
       hboneAddress: undefined,
       service: undefined,
       traceId: '',
+      traceparent: '',
     }
   }
 }

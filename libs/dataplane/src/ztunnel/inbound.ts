@@ -55,7 +55,7 @@ export class Inbound {
   /** Answers one CONNECT, whatever the answer is; never throws. */
   handle(session: TunnelSession, incoming: IncomingConnect): void {
     const { state, locals, guard, recorder } = this.#components
-    const local = locals.byServerName(session.serverName)
+    const local = locals.behind(session)
     const workload = local && state.current.workload(local.uid)
     const opening = this.#openingOf(session, incoming, workload)
     const turnAway = (error: CodedError) => {
@@ -161,6 +161,7 @@ export class Inbound {
       hboneAddress: { address: workload?.addresses[0] ?? '', port: PORT_HBONE },
       service: from?.host === undefined ? undefined : state.serviceByHostname(from.host, workload?.namespace),
       traceId: traceIdOf(traceparent),
+      traceparent,
     }
   }
 }

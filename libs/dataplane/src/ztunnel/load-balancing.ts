@@ -9,6 +9,13 @@ export interface ChosenEndpoint {
   readonly port: number
 }
 
+export interface EndpointOptions {
+  /** The endpoint takes whole connections on its application tunnel. @default false */
+  readonly throughTunnel?: boolean
+  /** Workloads that must not be chosen. @default none */
+  readonly avoid?: ((uid: string) => boolean) | undefined
+}
+
 /**
  * One endpoint of a service, at random by capacity among those that are closest by the service's routing preference.
  * Two passes and no list, so that a service with many endpoints costs no garbage.
@@ -19,10 +26,12 @@ export function chooseEndpoint(
   service: Service,
   servicePort: number,
   random: Random,
-  throughTunnel = false,
+  options: EndpointOptions = {},
 ): ChosenEndpoint | undefined {
   const endpoints = state.endpointsOf(serviceKeyOf(service))
-  const candidate = (endpoint: Endpoint) => rankOf(endpoint, source, service, servicePort, throughTunnel)
+  const { throughTunnel = false, avoid } = options
+  const candidate = (endpoint: Endpoint) =>
+    avoid?.(endpoint.workload.uid) ? -1 : rankOf(endpoint, source, service, servicePort, throughTunnel)
   let topRank = 0
   let totalWeight = 0
   for (const endpoint of endpoints.values()) {

@@ -1,6 +1,7 @@
 import { type SpiffeId, type SvidSource, sameSpiffeId, type X509Svid } from '@ambient-lab/pki'
 import { tunnelError } from '../tunnel/errors.ts'
 import type { SvidLookup } from '../tunnel/mtls.ts'
+import type { TunnelSession } from '../tunnel/transport.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import { addressOfServerName } from './server-name.ts'
 
@@ -35,6 +36,15 @@ export class LocalWorkloads {
     const address = addressOfServerName(serverName)
     const local = address === undefined ? undefined : this.#byAddress.get(address)
     return local?.captured ? local : undefined
+  }
+
+  /**
+   * The pod that a tunnel leads to. Undefined once it is gone, also where a pod of another identity has its address by
+   * now: the tunnel's client was shown the certificate of the one before.
+   */
+  behind(session: Pick<TunnelSession, 'serverName' | 'local'>): LocalWorkload | undefined {
+    const local = this.byServerName(session.serverName)
+    return local && sameSpiffeId(local.identity, session.local) ? local : undefined
   }
 
   hasIdentity(id: SpiffeId): boolean {

@@ -45,6 +45,8 @@ export interface OutboundRequest {
   readonly destination: SocketAddress
   /** Draws the endpoint; the only chance in the plan. */
   readonly random: Random
+  /** Workloads that a service's connection must not lead to: they failed it. @default none */
+  readonly avoid?: (uid: string) => boolean
 }
 
 /**
@@ -62,7 +64,7 @@ export function planOutbound(state: ProxyState, request: OutboundRequest): Outbo
   if (!service) return { kind: 'plain', destination: undefined, target: asTarget(destination), service: undefined }
   const gateway = waypointOf(service, random)
   if (gateway) {
-    const waypoint = chooseWaypoint(state, source, gateway, destination, random)
+    const waypoint = chooseWaypoint(state, source, gateway, destination, random, request.avoid)
     if (waypoint.kind === 'rejection') return waypoint
     return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, destination, service)
   }
@@ -96,14 +98,15 @@ function planToWorkload(state: ProxyState, request: OutboundRequest, workload: W
 }
 
 function planToEndpoint(state: ProxyState, request: OutboundRequest, service: Service): OutboundPlan | Rejection {
-  const { source, destination, random } = request
-  const chosen = chooseEndpoint(state, source, service, destination.port, random)
+  const { source, destination, random, avoid } = request
+  const chosen = chooseEndpoint(state, source, service, destination.port, random, { avoid })
   if (chosen) return planDirect(state, request, chosen.workload, chosen.port, service)
   if (service.loadBalancing?.mode !== 'PASSTHROUGH') return noHealthyUpstream(destination)
   return { kind: 'plain', destination: undefined, target: asTarget(destination), service }
 }
 
-function planDirect(
+/** To the workload itself, whatever waypoints there are: the end of every plan, and all of a waypoint's own. */
+export function planDirect(
   state: ProxyState,
   request: OutboundRequest,
   workload: Workload,

@@ -1,12 +1,13 @@
 import { type Cidr, canonicalIp, cidrContains, parseIp } from '@ambient-lab/policy'
 import { type CancelTimer, type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
-import type { Workload } from '@ambient-lab/xds'
+import type { L4Traffic, Service, Workload } from '@ambient-lab/xds'
 import type { HostPort, SocketAddress } from '../address.ts'
 import type { CapturedConnection } from '../capture/redirect.ts'
 import { resolveHost } from '../capture/resolver.ts'
 import { dataplaneError, type Rejection } from '../errors.ts'
 import { CONNECT_TIMEOUT_MS, SOURCE_WORKLOAD_WAIT_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
+import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
 import { ConnectRejectedError } from '../tunnel/errors.ts'
@@ -14,12 +15,16 @@ import type { ConnectRequest } from '../tunnel/transport.ts'
 import type { PoolTarget, TunnelPool } from '../tunnel/tunnel-pool.ts'
 import type { ConnectionOpening, ConnectionRecord } from './connection-record.ts'
 import type { ConnectionRecorder } from './connection-recorder.ts'
-import type { ConnectionTracker } from './connection-tracker.ts'
+import type { ConnectionSpans } from './connection-spans.ts'
+import type { ConnectionTracker, StandingConnection } from './connection-tracker.ts'
 import { formatForwarded, newTraceparent, traceIdOf } from './forwarded.ts'
+import { guardedConnect } from './guarded-connect.ts'
+import type { OnDemandDns } from './on-demand-dns.ts'
 import {
   isLoopback,
   isProxyItself,
   type OutboundPlan,
+  type OutboundRequest,
   type PlainPlan,
   planOutbound,
   planUncaptured,
@@ -28,6 +33,7 @@ import {
 import { encodeProxyHeader } from './proxy-protocol.ts'
 import { errorCodeOf } from './response-flags.ts'
 import { serverNameOf } from './server-name.ts'
+import { ServiceLimitsTable } from './service-limits.ts'
 import { factsOf } from './workload-facts.ts'
 
 export interface OutboundComponents {
@@ -36,7 +42,10 @@ export interface OutboundComponents {
   readonly state: ProxyStateHolder
   readonly tunnels: TunnelPool
   readonly network: PlainNetwork
+  readonly onDemandDns: OnDemandDns
   readonly recorder: ConnectionRecorder
+  /** @default no connection is sampled */
+  readonly spans?: ConnectionSpans | undefined
   readonly tracker: ConnectionTracker
   /** Aborts what is being dialled when the ztunnel goes away. */
   readonly signal: AbortSignal
@@ -53,10 +62,17 @@ export interface OutboundInit {
 export class Outbound {
   readonly #components: OutboundComponents
   readonly #init: OutboundInit
+  readonly #limits: ServiceLimitsTable
 
   constructor({ components, init }: { readonly components: OutboundComponents; readonly init: OutboundInit }) {
     this.#components = components
     this.#init = init
+    this.#limits = new ServiceLimitsTable(components)
+  }
+
+  /** Lets go of what was remembered about services and endpoints that are not there any more. */
+  follow(state: ProxyState): void {
+    this.#limits.follow(state)
   }
 
   /** Takes a captured connection to its end, whatever that is; never throws. */
@@ -109,23 +125,62 @@ export class Outbound {
       ? planOutbound(state.current, request)
       : planUncaptured(state.current, request)
     if (plan.kind === 'rejection') return this.#reject(captured, source, destination, plan)
-    const traceparent = newTraceparent(random)
-    const opening = openingOf(captured, source, plan, traceIdOf(traceparent))
-    const record = captured.source.captured ? this.#components.recorder.open(opening) : undefined
-    if (plan.kind === 'tunnel') this.#tunnel(captured, source, plan, traceparent, record)
-    else this.#dialPlain(captured, plan, record)
+    if (captured.source.captured && plan.service?.l4Traffic) {
+      return this.#guard(captured, request, plan.service, plan.service.l4Traffic)
+    }
+    const traceparent = newTraceparent(random, this.#components.spans?.draw())
+    const record = captured.source.captured
+      ? this.#components.recorder.open(openingOf(captured, source, plan, traceparent))
+      : undefined
+    this.#dial(captured, source, plan, traceparent).then(
+      (upstream) => this.#stand(captured, upstream, record),
+      (error) => this.#fail(captured, record, asCodedError(error)),
+    )
   }
 
-  #tunnel(
+  /** A service with an L4TrafficPolicy: what is recorded is the endpoint that was connected to, or failed last. */
+  #guard(captured: CapturedConnection, request: OutboundRequest, service: Service, traffic: L4Traffic): void {
+    const { state, clock, random, recorder } = this.#components
+    const { source, destination } = request
+    const limits = this.#limits.of(service)
+    const ztunnels = traffic.globalRate ? healthyNodeCount(state.current) : 1
+    const refusal = limits.admit(service, traffic, ztunnels)
+    if (refusal) return this.#refuse(captured, source, refusal, destination)
+    const traceparent = newTraceparent(random, this.#components.spans?.draw())
+    const init = {
+      ...{ service, traffic, limits },
+      endpointCount: state.current.endpointsOf(serviceKeyOf(service)).size,
+      plan: (avoid: (uid: string) => boolean) => planOutbound(state.current, { ...request, avoid }),
+      dial: (plan: OutboundPlan) => this.#dial(captured, source, plan, traceparent),
+    }
+    void guardedConnect(init, clock).then((outcome) => {
+      const record = outcome.plan && recorder.open(openingOf(captured, source, outcome.plan, traceparent))
+      if ('stream' in outcome) {
+        const { idleTimeoutMs, durationMaxMs } = traffic
+        const times = { idleTimeoutMs, durationMaxMs }
+        return this.#stand(captured, outcome.stream, record, { times, onEnd: () => limits.release() })
+      }
+      limits.release()
+      if (record) this.#fail(captured, record, outcome.error)
+      else this.#refuse(captured, source, outcome.error, destination)
+    })
+  }
+
+  #dial(captured: CapturedConnection, source: Workload, plan: OutboundPlan, traceparent: string): Promise<ByteStream> {
+    return plan.kind === 'tunnel'
+      ? this.#dialTunnel(captured, source, plan, traceparent)
+      : this.#dialPlain(captured, source, plan)
+  }
+
+  async #dialTunnel(
     captured: CapturedConnection,
     source: Workload,
     plan: TunnelPlan,
     traceparent: string,
-    record: ConnectionRecord | undefined,
-  ): void {
+  ): Promise<ByteStream> {
     const { destination } = plan
-    const listener = this.#components.state.current.node(destination.node)?.hbone
-    if (!listener) return this.#fail(captured, record, nodeUnreachable(destination))
+    const listener = destination.hbone ?? this.#components.state.current.node(destination.node)?.hbone
+    if (!listener) throw nodeUnreachable(destination)
     const target: PoolTarget = {
       source: captured.source.identity,
       address: listener,
@@ -141,61 +196,67 @@ export class Outbound {
       forwarded: formatForwarded(captured.sourceAddress, plan.service?.hostname),
       traceparent,
     }
-    this.#components.tunnels.connect(target, request).then(
-      (connected) => this.#stand(captured, connected.stream, record),
-      (error) => this.#fail(captured, record, asCodedError(error)),
-    )
+    return (await this.#components.tunnels.connect(target, request)).stream
   }
 
   /** To a pod over its node's underlay, where a header says who and whom; to anything else as it is. */
-  #dialPlain(captured: CapturedConnection, plan: PlainPlan, record: ConnectionRecord | undefined): void {
+  async #dialPlain(captured: CapturedConnection, source: Workload, plan: PlainPlan): Promise<ByteStream> {
     const { target, destination } = plan
     if (destination?.node) {
       const listener = this.#components.state.current.node(destination.node)?.underlay
-      if (!listener) return this.#fail(captured, record, nodeUnreachable(destination))
+      if (!listener) throw nodeUnreachable(destination)
       const header = encodeProxyHeader(captured.sourceAddress, { address: target.host, port: target.port })
-      return this.#dial(captured, listener, header, record)
+      const upstream = await this.#dialTcp(listener)
+      upstream.write(header)
+      return upstream
     }
-    const ip = parseIp(target.host)
+    const isNamed = destination !== undefined && target.host === destination.hostname
+    const host = isNamed ? await this.#components.onDemandDns.resolve(source, destination) : target.host
+    const ip = parseIp(host)
     if (ip && this.#init.labRanges.some((range) => cidrContains(range, ip))) {
-      return this.#fail(captured, record, dataplaneError('NODE_UNREACHABLE', 'io error: no route to host'))
+      throw dataplaneError('NODE_UNREACHABLE', 'io error: no route to host')
     }
-    this.#dial(captured, target, undefined, record)
+    return this.#dialTcp({ host, port: target.port })
+  }
+
+  #dialTcp(target: HostPort): Promise<ByteStream> {
+    const { network, signal } = this.#components
+    return network.dial(target, { timeoutMs: CONNECT_TIMEOUT_MS, signal })
   }
 
   /** Never captured in a real pod, whose loopback the rules leave alone: no policy, no record. */
   #callSelf(captured: CapturedConnection, port: number): void {
     const target = captured.source.dialTarget(port)
-    if (target) this.#dial(captured, target, undefined, undefined)
-    else this.#fail(captured, undefined, dataplaneError('CONNECT_REFUSED', 'connection refused'))
-  }
-
-  #dial(
-    captured: CapturedConnection,
-    target: HostPort,
-    header: Uint8Array | undefined,
-    record: ConnectionRecord | undefined,
-  ): void {
-    const { network, signal } = this.#components
-    network.dial(target, { timeoutMs: CONNECT_TIMEOUT_MS, signal }).then(
-      (upstream) => {
-        if (header) upstream.write(header)
-        this.#stand(captured, upstream, record)
-      },
-      (error) => this.#fail(captured, record, asCodedError(error)),
+    if (!target) return this.#fail(captured, undefined, dataplaneError('CONNECT_REFUSED', 'connection refused'))
+    this.#dialTcp(target).then(
+      (upstream) => this.#stand(captured, upstream, undefined),
+      (error) => this.#fail(captured, undefined, asCodedError(error)),
     )
   }
 
-  #stand(captured: CapturedConnection, upstream: ByteStream, record: ConnectionRecord | undefined): void {
+  #stand(
+    captured: CapturedConnection,
+    upstream: ByteStream,
+    record: ConnectionRecord | undefined,
+    limits?: Pick<StandingConnection, 'times' | 'onEnd'>,
+  ): void {
     if (captured.isGone || this.#components.signal.aborted) {
       const reason = captured.isGone
         ? dataplaneError('DOWNSTREAM_DISCONNECTED', 'client disconnected before the connection stood')
         : dataplaneError('DRAINED', 'connection closed due to connection drain')
       upstream.reset(reason)
+      limits?.onEnd?.()
       return this.#fail(captured, record, reason)
     }
     const downstream = captured.accept()
-    this.#components.tracker.move({ uid: captured.source.uid, downstream, upstream, record, facts: undefined })
+    this.#components.tracker.move({
+      uid: captured.source.uid,
+      downstream,
+      upstream,
+      record,
+      facts: undefined,
+      ...limits,
+    })
   }
 
   #fail(captured: CapturedConnection, record: ConnectionRecord | undefined, error: CodedError): void {
@@ -236,6 +297,7 @@ export class Outbound {
           destination &&
           this.#components.state.current.serviceByVip(source.network, destination.address, source.namespace),
         traceId: '',
+        traceparent: '',
       }
       this.#components.recorder.refuse(opening, error)
     }
@@ -247,7 +309,7 @@ function openingOf(
   captured: CapturedConnection,
   source: Workload,
   plan: OutboundPlan,
-  traceId: string,
+  traceparent: string,
 ): ConnectionOpening {
   const common = {
     direction: 'outbound',
@@ -255,7 +317,8 @@ function openingOf(
     sourceAddress: captured.sourceAddress,
     destination: plan.destination,
     service: plan.service,
-    traceId,
+    traceId: traceIdOf(traceparent),
+    traceparent,
   } as const
   if (plan.kind === 'plain') {
     return {
@@ -275,6 +338,12 @@ function openingOf(
     destinationIdentity: factsOf(plan.destination).id,
     hboneAddress: plan.hboneAddress,
   }
+}
+
+function healthyNodeCount(state: ProxyState): number {
+  let count = 0
+  for (const { status } of state.indexes.nodes.values()) if (status === 'HEALTHY') count += 1
+  return Math.max(1, count)
 }
 
 function nodeUnreachable(destination: Workload): CodedError {

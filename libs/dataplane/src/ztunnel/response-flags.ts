@@ -13,6 +13,12 @@ export type ResponseFlag =
   | 'NETWORK_POLICY'
   | 'IDENTITY_ERROR'
   | 'CERT_REVOKED'
+  // Of L4TrafficPolicies, by Envoy's names: no real ztunnel has them.
+  | 'UO'
+  | 'RL'
+  | 'URX'
+  | 'SI'
+  | 'DT'
 
 /** How one error code looks to each of those who meet it. */
 export interface Outcome {
@@ -58,6 +64,14 @@ export const OUTCOMES: Readonly<Record<DataplaneErrorCode, Outcome>> = {
   NO_HEALTHY_UPSTREAM: noRoute('no pod of the service is ready: `ambient get pods`, then `ambient describe service`'),
   UNKNOWN_WAYPOINT: noRoute('the waypoint is gone or has no ready pod: `ambient get gateways`'),
   NO_ROUTE: noRoute('the workload is on another network and no gateway leads there'),
+  CONNECTION_LIMIT: {
+    ...noRoute('connections end, or maxConnections of the L4TrafficPolicy is raised: `ambient get l4tp`'),
+    flag: 'UO',
+  },
+  CONNECTION_RATE_LIMITED: {
+    ...noRoute('call less often, or raise rateLimit of the L4TrafficPolicy: `ambient get l4tp`'),
+    flag: 'RL',
+  },
   POLICY_DENIED: denied('`ambient why` names the policy and the rule that decided'),
   AUTHORITY_INVALID: malformed('the peer sent no ip:port or host:port; is it an HBONE client?'),
   AUTHORITY_MISMATCH: malformed('the address belongs to another pod: the source may act on old news'),
@@ -84,6 +98,7 @@ export const OUTCOMES: Readonly<Record<DataplaneErrorCode, Outcome>> = {
     httpStatus: 504,
     hint: 'a NetworkPolicy, a partition (`ambient get faults`) or a dead node is in between',
   },
+  CONNECT_RETRIES_EXHAUSTED: failed('URX', 'no endpoint that was tried answered: `ambient get pods`'),
   NODE_UNREACHABLE: noRoute('the node of the destination has no agent: `ambient get nodes`'),
   TLS_FAILED: failed('TLS_FAILURE', 'compare the certificates of both sides: `ambient zc certificate`'),
   IDENTITY_MISMATCH: failed('TLS_FAILURE', 'another workload answers at that address, or its certificate is old'),
@@ -91,6 +106,8 @@ export const OUTCOMES: Readonly<Record<DataplaneErrorCode, Outcome>> = {
   CERTIFICATE_UNAVAILABLE: failed('IDENTITY_ERROR', '`ambient zc certificate` shows why it was not signed'),
   CERTIFICATE_REVOKED: failed('CERT_REVOKED', 'the revocation list names the certificate of the peer'),
   POLICY_CHANGED: denied('a policy was applied while the connection was open: `ambient get events`'),
+  IDLE_TIMEOUT: failed('SI', 'say something in time, or raise idleTimeout of the L4TrafficPolicy'),
+  DURATION_EXCEEDED: failed('DT', 'connect anew in time, or raise maxConnectionDuration of the L4TrafficPolicy'),
   DRAINED: noRoute('the pod or node is shutting down; connect again'),
   DRAIN_TIMEOUT: noRoute('the connection outlived the time to drain; connect again'),
   DOWNSTREAM_DISCONNECTED: failed('-', 'the client went away'),
@@ -141,6 +158,8 @@ const OF_CERTIFICATES: Readonly<Record<PkiErrorCode, DataplaneErrorCode>> = {
   PEER_NO_IDENTITY: 'IDENTITY_MISMATCH',
   PEER_WRONG_TRUST_DOMAIN: 'IDENTITY_MISMATCH',
   PEER_UNEXPECTED_SAN: 'IDENTITY_MISMATCH',
+  CRL_MALFORMED: 'CERTIFICATE_UNAVAILABLE',
+  CERTIFICATE_REVOKED: 'CERTIFICATE_REVOKED',
 }
 
 const OF_STREAMS_AND_SYSTEM: Readonly<Record<string, DataplaneErrorCode>> = {

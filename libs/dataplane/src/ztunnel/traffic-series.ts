@@ -1,3 +1,4 @@
+import type { SpiffeId } from '@ambient-lab/pki'
 import type { Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { EdgeCounters, Service, Workload } from '@ambient-lab/xds'
 import { EDGES_MAX, METRIC_HANDLES_MAX } from '../limits.ts'
@@ -251,14 +252,7 @@ function labelsOf(opening: ConnectionOpening): Labels {
   const { source, destination, service } = opening
   return {
     reporter: reporterOf(opening),
-    source_workload: orUnknown(workloadName(source)),
-    source_canonical_service: orUnknown(source?.canonicalName),
-    source_canonical_revision: orUnknown(source?.canonicalRevision),
-    source_workload_namespace: orUnknown(source?.namespace),
-    source_principal: orUnknown(identityText(source, opening.sourceIdentity)),
-    source_app: orUnknown(source?.canonicalName),
-    source_version: orUnknown(source?.canonicalRevision),
-    source_cluster: orUnknown(source?.clusterId),
+    ...sourceLabels(source, opening.sourceIdentity),
     destination_service: orUnknown(service?.hostname),
     destination_service_namespace: orUnknown(service?.namespace),
     destination_service_name: orUnknown(service?.name),
@@ -277,6 +271,20 @@ function labelsOf(opening: ConnectionOpening): Labels {
     source_zone: orUnknown(source?.locality?.zone),
     destination_region: orUnknown(destination?.locality?.region),
     destination_zone: orUnknown(destination?.locality?.zone),
+  }
+}
+
+/** The eight labels that say who calls. @param identity @default none, as on plain connections */
+export function sourceLabels(source: Workload | undefined, identity?: SpiffeId) {
+  return {
+    source_workload: orUnknown(workloadName(source)),
+    source_canonical_service: orUnknown(source?.canonicalName),
+    source_canonical_revision: orUnknown(source?.canonicalRevision),
+    source_workload_namespace: orUnknown(source?.namespace),
+    source_principal: orUnknown(identityText(source, identity)),
+    source_app: orUnknown(source?.canonicalName),
+    source_version: orUnknown(source?.canonicalRevision),
+    source_cluster: orUnknown(source?.clusterId),
   }
 }
 

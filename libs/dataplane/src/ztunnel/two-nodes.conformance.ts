@@ -1,7 +1,7 @@
-import { SvidSource } from '@ambient-lab/pki'
+import { type CertificateSigner, SvidSource } from '@ambient-lab/pki'
 import type { Authorization } from '@ambient-lab/policy'
 import { type Clock, type CodedError, SeededRandom } from '@ambient-lab/std'
-import { AccessLog, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
+import { AccessLog, Logging, MetricsRegistry, type Span } from '@ambient-lab/telemetry'
 import { TestCertificates } from '@ambient-lab/testing'
 import {
   ADDRESS_TYPE,
@@ -16,6 +16,7 @@ import type { PlainNetwork } from '../plain-network.ts'
 import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
 import type { SvidLookup } from '../tunnel/mtls.ts'
 import type { Transport } from '../tunnel/transport.ts'
+import { ConnectionSpans } from './connection-spans.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import { LocalSvids, LocalWorkloads } from './local-workloads.ts'
 import { Ztunnel } from './ztunnel.ts'
@@ -132,14 +133,19 @@ export class TwoNodes {
   readonly a: Node
   readonly b: Node
   readonly servers: Shouter[] = []
-  readonly #certificates: TestCertificates
+  readonly certificates: TestCertificates
+  /** Who signs for both nodes; may be replaced. */
+  signer: CertificateSigner
   readonly captures = new Map<string, { host: string; port: number }>()
 
-  constructor(ground: Ground) {
+  /** @param ttlSeconds of certificates @default a day */
+  constructor(ground: Ground, ttlSeconds = 86_400) {
     this.ground = ground
-    this.#certificates = new TestCertificates({ clock: ground.clock })
-    this.a = new Node('a', ground, this.#certificates)
-    this.b = new Node('b', ground, this.#certificates)
+    this.certificates = new TestCertificates({ clock: ground.clock })
+    this.signer = this.certificates.signer()
+    const signer: CertificateSigner = { sign: (...request) => this.signer.sign(...request) }
+    this.a = new Node('a', ground, signer, ttlSeconds)
+    this.b = new Node('b', ground, signer, ttlSeconds)
   }
 
   async start(): Promise<void> {
@@ -157,9 +163,9 @@ export class TwoNodes {
       { service: serviceOf('empty', '10.96.0.11') },
     ])
     this.push(NODE_TYPE, [this.a.resource(), this.b.resource()])
-    await this.#run(this.a, 'curl', '10.244.1.4', true)
-    await this.#run(this.a, 'bare', '10.244.1.5', false)
-    await this.#run(this.b, 'echo', '10.244.2.5', true, server.address)
+    await this.run(this.a, 'curl', '10.244.1.4', true)
+    await this.run(this.a, 'bare', '10.244.1.5', false)
+    await this.run(this.b, 'echo', '10.244.2.5', true, server.address)
   }
 
   /** What the control plane tells every node. */
@@ -195,14 +201,8 @@ export class TwoNodes {
     return { program, reply }
   }
 
-  async stop(): Promise<void> {
-    await this.a.ztunnel[Symbol.asyncDispose]()
-    await this.b.ztunnel[Symbol.asyncDispose]()
-    await this.a.svids[Symbol.asyncDispose]()
-    await this.b.svids[Symbol.asyncDispose]()
-  }
-
-  async #run(
+  /** Adds a workload to a node, with a program behind its port 8080 if it has a listener. */
+  async run(
     node: Node,
     name: string,
     address: string,
@@ -220,6 +220,13 @@ export class TwoNodes {
     }
     this.captures.set(name, (await node.ztunnel.addWorkload(local)).capture)
   }
+
+  async stop(): Promise<void> {
+    await this.a.ztunnel[Symbol.asyncDispose]()
+    await this.b.ztunnel[Symbol.asyncDispose]()
+    await this.a.svids[Symbol.asyncDispose]()
+    await this.b.svids[Symbol.asyncDispose]()
+  }
 }
 
 class Node {
@@ -228,13 +235,14 @@ class Node {
   readonly svids: SvidSource
   readonly metrics = new MetricsRegistry()
   readonly lines: string[] = []
+  readonly spans: Span[] = []
 
-  constructor(name: string, ground: Ground, certificates: TestCertificates) {
+  constructor(name: string, ground: Ground, signer: CertificateSigner, ttlSeconds: number) {
     const { clock, network } = ground
     const random = new SeededRandom(7).fork(name)
     const locals = new LocalWorkloads()
     this.name = name
-    this.svids = new SvidSource({ components: { clock, random, signer: certificates.signer() } })
+    this.svids = new SvidSource({ components: { clock, random, signer }, init: { ttlSeconds } })
     const logging = new Logging({ components: { clock, sink: (line) => this.lines.push(line) } })
     this.ztunnel = new Ztunnel({
       node: name,
@@ -249,6 +257,7 @@ class Node {
         log: logging.logger('ztunnel'),
         accessLog: new AccessLog(logging.logger('access')),
         metrics: this.metrics,
+        spans: new ConnectionSpans({ exporter: { add: (span) => this.spans.push(span) }, random }, 100),
       },
     })
   }

@@ -35,6 +35,7 @@ export function chooseWaypoint(
   gateway: GatewayAddress,
   dialled: SocketAddress,
   random: Random,
+  avoid?: (uid: string) => boolean,
 ): WaypointChoice | Rejection {
   const { service, workload } = findGateway(state, source, gateway)
   const port = gateway.hboneMtlsPort
@@ -43,7 +44,7 @@ export function chooseWaypoint(
     if (address === undefined) return unknownWaypoint(gateway)
     return { kind: 'waypoint', workload, address: { address, port }, service: undefined }
   }
-  const chosen = service && chooseEndpoint(state, source, service, port, random)
+  const chosen = service && chooseEndpoint(state, source, service, port, random, { avoid })
   const address = chosen && addressOf(chosen.workload, service, dialled.address)
   if (!chosen || address === undefined) return unknownWaypoint(gateway)
   return { kind: 'waypoint', workload: chosen.workload, address: { address, port: chosen.port }, service }

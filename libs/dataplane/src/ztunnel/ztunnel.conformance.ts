@@ -1,6 +1,11 @@
+import { CertificateAuthority } from '@ambient-lab/pki'
 import { ADDRESS_TYPE } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ByteStream } from '../stream/byte-stream.ts'
 import { type Ground, serviceOf, TwoNodes, workloadOf } from './two-nodes.conformance.ts'
+
+/** So that each rotation comes within a second or two: a certificate is renewed at half of its life. */
+const ROTATING_TTL_SECONDS = 2
 
 /** What two ztunnels promise their workloads, whatever they run on. */
 export function describeTwoZtunnels(title: string, makeGround: () => Ground): void {
@@ -80,6 +85,75 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       expect(mesh.b.ztunnel.traffic({ edgesOnly: true }).edges).toMatchObject([
         { reporter: 'destination', sourceWorkload: 'curl', destinationWorkload: 'echo', opened: 1, closed: 1 },
       ])
+    })
+
+    it('makes two spans of each tunnelled connection, the destination’s below the source’s', async () => {
+      const { program } = await mesh.dial('curl', 'echo', 80, 'abc')
+      await mesh.ground.until(() => program.text === 'ABC')
+      program.stream.end()
+      await mesh.ground.until(() => mesh.a.spans.length === 1 && mesh.b.spans.length === 1)
+      const [source] = mesh.a.spans
+      const [destination] = mesh.b.spans
+      expect(source).toMatchObject({
+        ...{
+          service: 'curl.default',
+          parentSpanId: '',
+          name: 'outbound echo.default.svc.cluster.local',
+          isError: false,
+        },
+        attributes: {
+          'src.workload': 'curl',
+          'dst.workload': 'echo',
+          bytes_sent: '3',
+          bytes_recv: '4',
+          response_flags: '-',
+        },
+      })
+      expect(destination).toMatchObject({
+        service: 'echo.default',
+        traceId: source!.traceId,
+        parentSpanId: source!.spanId,
+      })
+      expect(source!.traceId).toBe(mesh.a.connections[0]!.traceId)
+      mesh.policy('allow-nothing', {})
+      await mesh.dial('curl', 'echo', 80)
+      expect(mesh.b.spans[1]).toMatchObject({ isError: true, attributes: { response_flags: 'DENY' } })
+      expect(mesh.a.spans[1]).toMatchObject({ isError: true, attributes: { error: 'http status: 401 Unauthorized' } })
+    })
+
+    it('changes its root while connections come and go, and not one fails', async () => {
+      const rotating = new TwoNodes(makeGround(), ROTATING_TTL_SECONDS)
+      await rotating.start()
+      const { clock } = rotating.ground
+      const before = rotating.certificates.authority
+      const after = CertificateAuthority.create({ clock })
+      const both = [...before.rootsPem, ...after.rootsPem]
+      const steps = [
+        CertificateAuthority.load({ clock }, { ...before.serialize(), rootsPem: both }),
+        CertificateAuthority.load({ clock }, { ...after.serialize(), rootsPem: both.toReversed() }),
+        after,
+      ]
+      const standing = await rotating.dial('curl', 'echo', 80, 'hello')
+      for (const authority of steps) {
+        rotating.signer = { sign: async (csrPem, ttlSeconds) => authority.signWorkload(csrPem, ttlSeconds) }
+        const isFrom = ({ svids }: TwoNodes['a'], account: string) => {
+          const state = svids.state(rotating.certificates.id(`default/${account}`))
+          return state?.phase === 'Available' && state.svid.bundle.equals(authority.bundle)
+        }
+        const isDone = () => isFrom(rotating.a, 'curl') && isFrom(rotating.b, 'echo')
+        while (!isDone()) {
+          const { program, reply } = await rotating.dial('curl', 'echo', 80, 'x')
+          expect(reply).toBe(0)
+          await rotating.ground.until(() => program.text === 'X')
+          program.stream.end()
+          const laterMs = clock.monotonic() + 20
+          await rotating.ground.until(() => clock.monotonic() >= laterMs)
+        }
+      }
+      standing.program.say(' again')
+      await rotating.ground.until(() => standing.program.text === 'HELLO AGAIN')
+      expect(rotating.a.connections.filter(({ state }) => state === 'failed')).toEqual([])
+      await rotating.stop()
     })
 
     it('refuses what policy denies, before the workload is dialled', async () => {
@@ -175,6 +249,83 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       expect((await mesh.dial('curl', 'echo', 80)).reply).toBe(0)
     })
 
+    describe('with an L4TrafficPolicy', () => {
+      const traffic = (fields: object) => {
+        const l4Traffic = { policy: 'default/p', ...fields }
+        mesh.push(ADDRESS_TYPE, [{ service: serviceOf('echo', '10.96.0.10', { l4Traffic }) }])
+      }
+      const replies = async (count: number) => {
+        const found: number[] = []
+        for (let call = 0; call < count; call += 1) found.push((await mesh.dial('curl', 'echo', 80)).reply)
+        return found
+      }
+
+      it('holds no more connections open than it allows', async () => {
+        traffic({ connectionsMax: 1 })
+        const { program } = await mesh.dial('curl', 'echo', 80, 'one')
+        expect(await replies(1)).toEqual([4])
+        expect(mesh.a.connections.find(({ responseFlags }) => responseFlags === 'UO')).toMatchObject({
+          state: 'failed',
+          error: 'connection limit of echo.default.svc.cluster.local reached: 1 (default/p)',
+        })
+        program.stream.end()
+        await mesh.ground.until(() => program.closed && mesh.a.connections.some(({ state }) => state === 'closed'))
+        expect(await replies(1)).toEqual([0])
+      })
+
+      it('lets no more begin than its rate', async () => {
+        traffic({ localRate: { connections: 2, perMs: 3_600_000 } })
+        expect(await replies(3)).toEqual([0, 0, 4])
+        expect(mesh.a.connections.filter(({ responseFlags }) => responseFlags === 'RL')).toHaveLength(1)
+      })
+
+      it('tries another endpoint, leaves the broken one out, and records the connection once', async () => {
+        const services = { 'default/echo.default.svc.cluster.local': [] }
+        mesh.push(ADDRESS_TYPE, [
+          { workload: workloadOf('broken', 'nowhere', '10.244.3.1', { services, capacity: 1e6 }) },
+        ])
+        traffic({
+          connectRetries: 1,
+          outlier: { consecutiveFailures: 1, baseEjectionMs: 3_600_000, ejectionPercentMax: 50 },
+        })
+        expect(await replies(3)).toEqual([0, 0, 0])
+        expect(mesh.a.connections.map(({ destination }) => destination.workload)).toEqual(['echo', 'echo', 'echo'])
+      })
+
+      it('says when every endpoint that it lets be tried has failed', async () => {
+        const services = { 'default/echo.default.svc.cluster.local': [] }
+        const broken = (name: string, address: string) => ({
+          workload: workloadOf(name, 'nowhere', address, { services, capacity: 1e6 }),
+        })
+        mesh.push(ADDRESS_TYPE, [broken('b1', '10.244.3.1'), broken('b2', '10.244.3.2'), broken('b3', '10.244.3.3')])
+        traffic({ connectRetries: 1 })
+        expect(await replies(1)).toEqual([1])
+        expect(mesh.a.connections).toMatchObject([
+          {
+            responseFlags: 'URX',
+            error: expect.stringMatching(/^connect failed on 2 endpoints, retry limit reached; the last: io error/),
+          },
+        ])
+      })
+
+      it('does not try again what policy denied', async () => {
+        mesh.policy('allow-nothing', {})
+        traffic({ connectRetries: 3 })
+        expect(await replies(1)).toEqual([2])
+        expect(mesh.b.connections).toHaveLength(1)
+      })
+
+      it.each([
+        ['idle for too long', { idleTimeoutMs: 40 }, 'SI', 'connection closed after 40 ms of silence'],
+        ['open for too long', { durationMaxMs: 40 }, 'DT', 'connection closed after its maximum duration of 40 ms'],
+      ])('closes what is %s', async (_, fields, responseFlags, error) => {
+        traffic(fields)
+        const { program } = await mesh.dial('curl', 'echo', 80, 'hello')
+        await mesh.ground.until(() => program.closed && mesh.a.connections[0]?.state === 'closed')
+        expect(mesh.a.connections).toMatchObject([{ responseFlags, error }])
+      })
+    })
+
     it('lets a workload that is removed finish, and cuts what outlives the deadline', async () => {
       const { program } = await mesh.dial('curl', 'echo', 80, 'hello')
       await mesh.ground.until(() => program.text === 'HELLO')
@@ -185,6 +336,29 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       await removed
       expect(mesh.b.connections[0]!.error).toBe('connection failed to drain within the timeout')
       expect((await mesh.dial('curl', 'echo', 80)).reply).not.toBe(0)
+    })
+
+    it('leads no tunnel to another pod that was given the address of the one it was opened to', async () => {
+      const { program } = await mesh.dial('curl', 'echo', 80, 'hello')
+      await mesh.ground.until(() => program.text === 'HELLO')
+      const echo = 'Kubernetes//Pod/default/echo'
+      const removed = mesh.b.ztunnel.removeWorkload(echo)
+      const strangers: ByteStream[] = []
+      const listener = await mesh.ground.network.listen({ host: '127.0.0.1', port: 0 }, (stream) => {
+        strangers.push(stream)
+      })
+      // The client's node has not heard of it: it still means echo, and expects echo's certificate.
+      const stranger = workloadOf('stranger', 'b', '10.244.2.5')
+      const { state } = mesh.b.ztunnel
+      state.apply(ADDRESS_TYPE, [{ name: stranger.uid, resource: { workload: stranger } }], [echo])
+      await mesh.run(mesh.b, 'stranger', '10.244.2.5', true, listener.address)
+      expect((await mesh.dial('curl', 'echo', 80, 'secret')).reply).not.toBe(0)
+      program.say(' still')
+      await mesh.ground.until(() => program.text === 'HELLO STILL')
+      await mesh.ground.until(() => program.closed)
+      await removed
+      expect(strangers).toEqual([])
+      await listener[Symbol.asyncDispose]()
     })
 
     it('reaches a workload of its own node through the tunnel, and itself without one', async () => {

@@ -1,26 +1,12 @@
-import { systemClock, VirtualClock } from '@ambient-lab/std'
+import { systemClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { expect } from 'vitest'
-import { MemoryPlainNetwork } from '../memory-plain-network.ts'
 import { NodeNetwork } from '../plain-network.ts'
-import { MemoryNetwork, MemoryTransport } from '../tunnel/memory-transport.ts'
 import { WsMtlsTransport } from '../tunnel/ws-mtls-transport.ts'
+import { memoryGround } from './memory-ground.conformance.ts'
 import { describeTwoZtunnels } from './ztunnel.conformance.ts'
 
-const LIMIT_MS = 30_000
-
-describeTwoZtunnels('in memory, on a virtual clock', () => {
-  const clock = new VirtualClock()
-  const network = new MemoryNetwork()
-  return {
-    clock,
-    network: new MemoryPlainNetwork({ clock }),
-    transport: (svids) => new MemoryTransport({ network, clock, svids }),
-    until: async (condition) => {
-      expect(await clock.advanceUntil(condition, LIMIT_MS)).toBe(true)
-    },
-  }
-})
+describeTwoZtunnels('in memory, on a virtual clock', memoryGround)
 
 describeTwoZtunnels('over sockets, WebSocket and mutual TLS', () => ({
   clock: systemClock,

@@ -1,10 +1,14 @@
 import type { SvidSource } from '@ambient-lab/pki'
-import { type Cidr, parseCidr } from '@ambient-lab/policy'
 import { assert, type Clock, type Random, Scope } from '@ambient-lab/std'
 import type { AccessLog, Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
+  type DestinationReviewQuery,
+  type ReplayAnswer,
+  type ReplayQuery,
+  type ReviewAnswer,
+  type SourceReviewQuery,
   type Traffic,
   type TrafficQuery,
   type TypeUrl,
@@ -13,19 +17,26 @@ import {
 import type { HostPort } from '../address.ts'
 import { listenForWorkload } from '../capture/capture-listener.ts'
 import { dataplaneError } from '../errors.ts'
+import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainListener, PlainNetwork } from '../plain-network.ts'
+import { reviewDestination } from '../review/destination-review.ts'
+import { replay } from '../review/replay.ts'
+import { reviewSource } from '../review/source-review.ts'
 import { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { ConnectionRecorder } from './connection-recorder.ts'
+import type { ConnectionSpans } from './connection-spans.ts'
 import { ConnectionTracker } from './connection-tracker.ts'
+import { DecisionLog } from './decision-log.ts'
 import { Inbound } from './inbound.ts'
 import { InboundGuard } from './inbound-guard.ts'
 import { InboundPassthrough } from './inbound-passthrough.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import type { LocalWorkloads } from './local-workloads.ts'
+import { OnDemandDns } from './on-demand-dns.ts'
 import { Outbound } from './outbound.ts'
 
 export interface ZtunnelComponents {
@@ -39,6 +50,8 @@ export interface ZtunnelComponents {
   readonly log: Logger
   readonly metrics: MetricsRegistry
   readonly accessLog: AccessLog
+  /** @default connections have no spans, as at Istio's ztunnel */
+  readonly spans?: ConnectionSpans | undefined
 }
 
 export interface ZtunnelInit {
@@ -58,8 +71,8 @@ export interface ZtunnelInit {
   readonly drainDeadlineMs?: number
 }
 
-const LAB_RANGES = ['10.244.0.0/16', '10.96.0.0/16', '240.240.0.0/16']
 const LOOPBACK = '127.0.0.1'
+const CLUSTER_DOMAIN = 'cluster.local'
 
 /** The L4 proxy of one node: both ends of every connection of its workloads. */
 export class Ztunnel implements AsyncDisposable {
@@ -69,6 +82,7 @@ export class Ztunnel implements AsyncDisposable {
   readonly #components: ZtunnelComponents
   readonly #init: ZtunnelInit
   readonly #recorder: ConnectionRecorder
+  readonly #decisions: DecisionLog
   readonly #tracker: ConnectionTracker
   readonly #pool: TunnelPool
   readonly #server: TunnelServer
@@ -91,14 +105,20 @@ export class Ztunnel implements AsyncDisposable {
     this.#scope = new Scope(`ztunnel ${node}`)
     const recorder = new ConnectionRecorder({ node, components })
     const tracker = new ConnectionTracker({ clock })
-    const guard = new InboundGuard({ state, log })
+    this.#decisions = new DecisionLog({ clock })
+    const guard = new InboundGuard({ state, decisions: this.#decisions, log })
     const signal = this.#gone.signal
     this.#recorder = recorder
     this.#tracker = tracker
     this.#pool = new TunnelPool({ transport, clock })
     this.outbound = new Outbound({
-      components: { clock, random, state, tunnels: this.#pool, network, recorder, tracker, signal },
-      init: { node, clusterDomain: init.clusterDomain ?? 'cluster.local', labRanges: parseRanges(init.labRanges) },
+      components: {
+        ...{ clock, random, state, network, recorder, tracker, signal },
+        tunnels: this.#pool,
+        spans: components.spans,
+        onDemandDns: new OnDemandDns({ network, metrics: components.metrics }),
+      },
+      init: { node, clusterDomain: init.clusterDomain ?? CLUSTER_DOMAIN, labRanges: parseRanges(init.labRanges) },
     })
     const inbound = new Inbound({ state, locals, network, guard, recorder, tracker })
     this.#passthrough = new InboundPassthrough({ clock, state, locals, network, guard, recorder, tracker, signal })
@@ -164,6 +184,7 @@ export class Ztunnel implements AsyncDisposable {
     this.#captures.delete(uid)
     this.#judged.delete(uid)
     const local = locals.remove(uid)
+    for (const session of this.#server.sessions) if (!locals.behind(session)) session.drain()
     await listener?.[Symbol.asyncDispose]()
     await this.#tracker.drain(this.#drainDeadlineMs, uid)
     if (!local?.captured || locals.hasIdentity(local.identity)) return
@@ -180,6 +201,20 @@ export class Ztunnel implements AsyncDisposable {
       lost: this.#recorder.lost,
       edges: this.#recorder.edges(),
     }
+  }
+
+  /** What the control plane's `review` call answers: the decisions on a connection that nobody has made yet. */
+  review(query: SourceReviewQuery | DestinationReviewQuery): ReviewAnswer {
+    const { locals, svids } = this.#components
+    const local = locals.get(query.uid)
+    const asked = { state: this.state.current, node: this.node, local, svid: local && svids.state(local.identity) }
+    if (query.at === 'destination') return reviewDestination(asked, query)
+    return reviewSource({ ...asked, clusterDomain: this.#init.clusterDomain ?? CLUSTER_DOMAIN }, query)
+  }
+
+  /** What the control plane's `replay` call answers: late decisions under other policies. */
+  replay(query: ReplayQuery): ReplayAnswer {
+    return replay({ state: this.state.current, node: this.node, decisions: this.#decisions }, query)
   }
 
   /** Stops accepting, lets connections end until the deadline, cuts what is left. */
@@ -212,6 +247,7 @@ export class Ztunnel implements AsyncDisposable {
     const state = this.state.current
     if (typeUrl === AUTHORIZATION_TYPE) this.#tracker.reevaluateAll(state)
     if (typeUrl !== ADDRESS_TYPE) return
+    this.outbound.follow(state)
     for (const [uid, judged] of this.#judged) {
       const workload = state.workload(uid)
       if (workload === judged) continue
@@ -219,12 +255,4 @@ export class Ztunnel implements AsyncDisposable {
       this.#tracker.reevaluate(state, uid)
     }
   }
-}
-
-function parseRanges(texts: readonly string[] = LAB_RANGES): readonly Cidr[] {
-  return texts.map((text) => {
-    const cidr = parseCidr(text)
-    assert(cidr, `${text} is no CIDR`)
-    return cidr
-  })
 }

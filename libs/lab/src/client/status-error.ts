@@ -44,6 +44,7 @@ const CODE_BY_HTTP: Readonly<Record<number, LabErrorCode>> = {
   429: 'TIMEOUT',
   503: 'UNAVAILABLE',
   504: 'TIMEOUT',
+  507: 'STORAGE_FAILED',
 }
 
 /** A refusal of the API, with the Status it came with. */

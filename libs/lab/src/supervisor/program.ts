@@ -107,11 +107,17 @@ function waitForReady(
   })
 }
 
+/** I/O failed (sysexits.h), as our programs end on a full disk. */
+const EXIT_IO = 74
+
 function startError(init: { what: string; logFile: string; logOffset: number }, exitCode: number): StartError {
   const said = lastLines(init.logFile, LOG_LINES_QUOTED, init.logOffset)
   const why = said.length > 0 ? `\n${said.map((line) => `  ${line}`).join('\n')}` : ', and said nothing'
   return new StartError(`${init.what} ended with exit code ${exitCode} before it was ready${why}`, {
     exitCode,
-    next: `read ${init.logFile}`,
+    next:
+      exitCode === EXIT_IO && said.length === 0
+        ? 'free some disk space: not even its log can be written'
+        : `read ${init.logFile}`,
   })
 }

@@ -49,11 +49,12 @@ export class SupervisorError extends CodedError {
  * Asks the supervisor that listens on `path`.
  * @throws SupervisorError what it answered; CodedError UNAVAILABLE when nobody listens or it hangs up
  */
-export function askSupervisor(
+export async function askSupervisor(
   path: string,
   request: SupervisorRequest,
   signal?: AbortSignal,
 ): Promise<readonly SupervisedProcess[]> {
+  signal?.throwIfAborted()
   return new Promise((resolve, reject) => {
     const socket = connect({ path })
     let text = ''

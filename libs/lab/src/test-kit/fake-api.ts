@@ -140,7 +140,7 @@ export class FakeApi implements AsyncDisposable {
     const next = merge(object ?? body, body)
     if (object && JSON.stringify(next) === JSON.stringify(object)) return { status: 200, body: object }
     const status = object ? 200 : 201
-    return { status, body: dryRun ? withRevision(next, this.#revision + 1) : this.#store(path, next) }
+    return { status, body: dryRun ? next : this.#store(path, next) }
   }
 
   #list(path: string): Reply {

@@ -11,6 +11,8 @@ export interface Assignment {
   readonly containers: readonly AssignedContainer[]
   /** `host:port` of something that already runs (`ambient.lab/endpoint`), instead of containers. */
   readonly endpoint?: string
+  /** Of a replica of an L7 proxy: the resource name of its L7Proxy, `namespace/gateway`. */
+  readonly proxy?: string
   /** Grows with each restart that somebody asked for. */
   readonly generation: number
 }

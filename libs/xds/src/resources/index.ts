@@ -1,5 +1,8 @@
 import type { Assignment } from './assignment.ts'
 import type { Authorization } from './authorization.ts'
+import type { Cluster } from './cluster.ts'
+import type { FilterChain } from './filter-chain.ts'
+import type { L7Proxy } from './l7-proxy.ts'
 import type { LinkFault } from './link-fault.ts'
 import type { LoadRun } from './load-run.ts'
 import type { Node } from './node.ts'
@@ -8,10 +11,18 @@ import type { Workload } from './workload.ts'
 
 export type * from './assignment.ts'
 export type * from './authorization.ts'
+export type * from './cluster.ts'
+export type * from './ext-authz.ts'
+export type * from './filter-chain.ts'
+export type * from './l4-traffic.ts'
+export type * from './l7-proxy.ts'
 export type * from './link-fault.ts'
 export type * from './load-run.ts'
 export type * from './node.ts'
+export type * from './rate-limit.ts'
+export type * from './route.ts'
 export type * from './service.ts'
+export type * from './string-matcher.ts'
 export type * from './workload.ts'
 
 /** A workload or a service, as in Istio's workload API. Resource name: the uid, or `namespace/hostname`. */
@@ -25,6 +36,9 @@ export interface ResourceTypes {
   'type.googleapis.com/ambient.lab.Assignment': Assignment
   'type.googleapis.com/ambient.lab.LinkFault': LinkFault
   'type.googleapis.com/ambient.lab.LoadRun': LoadRun
+  'type.googleapis.com/ambient.lab.Cluster': Cluster
+  'type.googleapis.com/ambient.lab.FilterChain': FilterChain
+  'type.googleapis.com/ambient.lab.L7Proxy': L7Proxy
 }
 
 export type TypeUrl = keyof ResourceTypes
@@ -35,6 +49,9 @@ export const NODE_TYPE = 'type.googleapis.com/ambient.lab.Node'
 export const ASSIGNMENT_TYPE = 'type.googleapis.com/ambient.lab.Assignment'
 export const LINK_FAULT_TYPE = 'type.googleapis.com/ambient.lab.LinkFault'
 export const LOAD_RUN_TYPE = 'type.googleapis.com/ambient.lab.LoadRun'
+export const CLUSTER_TYPE = 'type.googleapis.com/ambient.lab.Cluster'
+export const FILTER_CHAIN_TYPE = 'type.googleapis.com/ambient.lab.FilterChain'
+export const L7_PROXY_TYPE = 'type.googleapis.com/ambient.lab.L7Proxy'
 
 export const TYPE_URLS = [
   NODE_TYPE,
@@ -43,4 +60,7 @@ export const TYPE_URLS = [
   ASSIGNMENT_TYPE,
   LINK_FAULT_TYPE,
   LOAD_RUN_TYPE,
+  CLUSTER_TYPE,
+  FILTER_CHAIN_TYPE,
+  L7_PROXY_TYPE,
 ] as const satisfies readonly TypeUrl[]

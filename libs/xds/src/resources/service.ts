@@ -1,3 +1,4 @@
+import type { L4Traffic } from './l4-traffic.ts'
 import type { GatewayAddress, PortMapping } from './workload.ts'
 
 export type RoutingScope = 'REGION' | 'ZONE' | 'SUBZONE' | 'NODE' | 'CLUSTER' | 'NETWORK'
@@ -36,4 +37,6 @@ export interface Service {
   readonly canonical: boolean
   readonly ingressUseWaypoint: boolean
   readonly visibility: 'PUBLIC' | 'NAMESPACE'
+  /** The lab's own. */
+  readonly l4Traffic?: L4Traffic
 }

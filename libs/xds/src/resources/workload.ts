@@ -49,6 +49,8 @@ export interface Workload {
   readonly workloadName: string
   /** Speaks HBONE itself: a waypoint or gateway. */
   readonly nativeTunnel: boolean
+  /** Where its own HBONE listener is really bound, of one with `nativeTunnel`; its node's serves all others. */
+  readonly hbone?: { readonly host: string; readonly port: number }
   readonly applicationTunnel?: { readonly protocol: 'NONE' | 'PROXY'; readonly port: number }
   /** `namespace/name` of the selector policies that name this workload. */
   readonly authorizationPolicies: readonly string[]

@@ -6,9 +6,9 @@ import {
   evaluate,
   explain,
   matchesString,
+  matchingRule,
   PolicySet,
   type Verdict as PolicyVerdict,
-  policyMatches,
 } from '@ambient-lab/policy'
 import { allOf, same } from '../expectation.ts'
 import type { Verdict } from '../judge.ts'
@@ -17,7 +17,7 @@ import type { AuthorizeCase, ConnectionRecord, PolicyMatchesCase, PolicyRecord, 
 const SCOPES = { Global: 'GLOBAL', Namespace: 'NAMESPACE', WorkloadSelector: 'WORKLOAD_SELECTOR' } as const
 
 export function judgePolicyMatches({ policy, connection, matches }: PolicyMatchesCase): Verdict {
-  return same(policyMatches(compilePolicy(authorizationOf(policy)), factsOf(connection)), matches)
+  return same(matchingRule(compilePolicy(authorizationOf(policy)), factsOf(connection)) !== undefined, matches)
 }
 
 export function judgeStringMatch({ matcher, value, matches }: StringMatchCase): Verdict {

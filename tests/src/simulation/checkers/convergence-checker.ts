@@ -22,11 +22,15 @@ export function findDivergence(lab: SimulatedLab): string | undefined {
     if (!node.isUp) return `${node.name} is down`
     if (!node.isConnected) return `${node.name} is not connected`
     if (!lab.isNodeReady(node.name)) return `${node.name} is not Ready`
+  }
+  const busy = controlPlane.idle ? findUnready(lab) : 'a controller is at work'
+  if (busy) return busy
+  // Last, since it takes the longest.
+  for (const node of lab.nodes) {
     const apart = findUnheld(node, controlPlane.resources) ?? findUnapplied(node, controlPlane.resources)
     if (apart) return apart
   }
-  if (!controlPlane.idle) return 'a controller is at work'
-  return findUnready(lab)
+  return undefined
 }
 
 /** Whether following every change led to what one look at the store says. */
@@ -37,7 +41,7 @@ export function findStaleTranslation(lab: SimulatedLab): string | undefined {
     const names = new Set([...followed.names(typeUrl), ...fresh.names(typeUrl)])
     for (const name of names) {
       const [is, should] = [followed.get(typeUrl, name), fresh.get(typeUrl, name)]
-      if (is?.version !== should?.version || is?.node !== should?.node) {
+      if (is?.version !== should?.version || is?.nodes?.join() !== should?.nodes?.join()) {
         return `${typeUrl} ${name}: ${JSON.stringify(is?.resource)} should be ${JSON.stringify(should?.resource)}`
       }
     }
@@ -49,8 +53,8 @@ function findUnheld(node: SimulatedNode, resources: VersionedResources): string 
   for (const typeUrl of TYPE_URLS) {
     const held = node.held(typeUrl)
     const visible = [...resources.names(typeUrl)].filter((name) => {
-      const of = resources.get(typeUrl, name)?.node
-      return of === undefined || of === node.name
+      const of = resources.get(typeUrl, name)?.nodes
+      return of === undefined || of.includes(node.name)
     })
     const missing = visible.find((name) => held.get(name) !== resources.get(typeUrl, name)?.version)
     if (missing) return `${node.name} does not hold ${typeUrl} ${missing}`

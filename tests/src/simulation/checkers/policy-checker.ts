@@ -6,7 +6,7 @@ import { SERVER_PORTS, SERVICE_PORTS } from '../scenario.ts'
 import type { SimulatedNode } from '../simulated-node.ts'
 import type { Fail } from './fail.ts'
 
-/** What a node has acknowledged: all of these policies, and which of them are its workloads'. */
+/** What a node has acknowledged about one of its workloads: all of these policies, and which of them are its own. */
 interface Enforced {
   readonly revision: number
   readonly intents: readonly PolicyIntent[]
@@ -23,12 +23,14 @@ const NOTHING: Enforced = { revision: 0, intents: [] }
 /**
  * Nothing passes after a denial: once the destination's node has acknowledged the policies, no byte of a denied source
  * reaches the workload, and what stood is cut at once. While newer policies that concern the workload are on their way,
- * either answer is right.
+ * either answer is right. So it is for good at a workload that was removed before they came: which policies are its own
+ * is said with the workload, and nobody speaks of that one any more. What it still drains ends at its deadline.
  */
 export class PolicyChecker {
   readonly #fail: Fail
   readonly #ledger: Ledger
   readonly #book: AccessBook
+  /** By the workload's uid. */
   readonly #enforced = new Map<string, Enforced>()
   readonly #changes: Change[] = []
   #intents: readonly PolicyIntent[] = []
@@ -52,7 +54,8 @@ export class PolicyChecker {
   /** A node took something over, or what it should hold has changed. @returns whether it knows all now */
   acknowledged(node: SimulatedNode, resources: VersionedResources): boolean {
     if (!isCurrent(node, resources)) return false
-    this.#enforced.set(node.name, { revision: this.#changes.length, intents: this.#intents })
+    const enforced = { revision: this.#changes.length, intents: this.#intents }
+    for (const { place } of node.workloads) this.#enforced.set(place.uid, enforced)
     return true
   }
 
@@ -82,7 +85,7 @@ export class PolicyChecker {
     if (!place.captured || isSelfCall(connection)) return false
     // What the proxy is done with is in the workload's own hands: it may read later what it has been given.
     if (this.#book.of(connection.sourceAddress, 'inbound').length > 0) return false
-    const { revision, intents } = this.#enforced.get(place.node) ?? NOTHING
+    const { revision, intents } = this.#enforced.get(place.uid) ?? NOTHING
     const isOpen = this.#changes
       .slice(revision)
       .some((change) => change.intents.some((intent) => concerns(intent, place)))

@@ -1,0 +1,183 @@
+import type { Worker } from 'node:worker_threads'
+import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
+import type { ReviewAnswer, WaypointReviewQuery } from '@ambient-lab/xds'
+import { type ContainerObserver, type ContainerRunner, type ContainerState, CREATING } from './container.ts'
+import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
+import { RestartPolicy } from './restart-policy.ts'
+
+/** Has a certificate request signed by the control plane. */
+export type Signer = (
+  csrPem: string,
+  ttlSeconds: number,
+) => Promise<{ readonly chainPem: readonly string[]; readonly rootsPem: readonly string[] }>
+
+interface Components {
+  readonly clock: Clock
+  readonly random: Random
+  readonly spawn: () => Worker
+  readonly sign: Signer
+  /** What the control plane has said so far. */
+  readonly state: () => readonly ProxyPush[]
+  readonly onStopped: () => void
+}
+
+/** One L7 proxy and its thread: restarted with growing delays when the thread dies. */
+export class ProxyContainer implements ContainerRunner {
+  readonly #components: Components
+  readonly #spec: ProxySpec
+  readonly #observer: ContainerObserver
+  readonly #policy: RestartPolicy
+  readonly #questions = new Map<number, (lines: readonly string[]) => void>()
+  readonly #reviews = new Map<number, PromiseWithResolvers<ReviewAnswer>>()
+  #worker: Worker | undefined
+  #state: ContainerState = CREATING
+  #stopping: PromiseWithResolvers<void> | undefined
+  #lastQuestion = 0
+
+  constructor(components: Components, spec: ProxySpec, observer: ContainerObserver) {
+    this.#components = components
+    this.#spec = spec
+    this.#observer = observer
+    this.#policy = new RestartPolicy(components)
+    this.#spawn()
+  }
+
+  get state(): ContainerState {
+    return this.#state
+  }
+
+  push(push: ProxyPush): void {
+    this.#send({ type: 'push', push })
+  }
+
+  /** Drains, and ends the thread. */
+  stop(): Promise<void> {
+    if (this.#stopping) return this.#stopping.promise
+    this.#stopping = Promise.withResolvers()
+    this.#policy.cancel()
+    if (this.#worker) this.#send({ type: 'stop' })
+    else this.#stopped()
+    return this.#stopping.promise
+  }
+
+  /** Certificates can be had again. */
+  signerBack(): void {
+    this.#send({ type: 'signer-back' })
+  }
+
+  log(linesMax: number): Promise<readonly string[]> {
+    if (!this.#worker) return Promise.resolve([])
+    this.#lastQuestion += 1
+    const question = this.#lastQuestion
+    this.#send({ type: 'log', question, linesMax })
+    return new Promise((resolve) => this.#questions.set(question, resolve))
+  }
+
+  /** @throws CodedError NOT_FOUND when the thread is not there, or goes away */
+  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+    if (!this.#worker) return Promise.reject(notRunning(this.#spec.proxy))
+    this.#lastQuestion += 1
+    const pending = Promise.withResolvers<ReviewAnswer>()
+    this.#reviews.set(this.#lastQuestion, pending)
+    this.#send({ type: 'review', question: this.#lastQuestion, query })
+    return pending.promise
+  }
+
+  get uid(): string {
+    return this.#spec.uid
+  }
+
+  #spawn(): void {
+    const worker = this.#components.spawn()
+    this.#worker = worker
+    this.#policy.started()
+    let cause = 'the thread ended'
+    worker.on('message', (news: ProxyNews) => this.#hear(news))
+    worker.on('error', (error) => {
+      cause = error instanceof Error ? (error.stack ?? error.message) : errorMessage(error)
+    })
+    worker.on('exit', () => this.#gone(cause))
+    worker.unref()
+    this.#send({ type: 'start', spec: this.#spec, state: this.#components.state() })
+  }
+
+  #hear(news: ProxyNews): void {
+    switch (news.type) {
+      case 'started':
+        return this.#started(news.ports)
+      case 'failed':
+        this.#observer.onEvent('Warning', 'Failed', `Error: ${news.message}`)
+        return this.#become({ phase: 'terminated', ready: false, reason: 'Error', message: news.message, ports: {} })
+      case 'refused':
+        return this.#observer.onEvent('Warning', 'ConfigurationRefused', `${news.name}: ${news.reason}`)
+      case 'sign':
+        return void this.#sign(news.id, news.csrPem, news.ttlSeconds)
+      case 'log':
+        this.#questions.get(news.question)?.(news.lines)
+        this.#questions.delete(news.question)
+        return
+      case 'review':
+        this.#reviews.get(news.question)?.resolve(news.answer)
+        this.#reviews.delete(news.question)
+        return
+      case 'stopped':
+        void this.#worker?.terminate()
+    }
+  }
+
+  #started(ports: ContainerState['ports']): void {
+    if (this.#state.phase === 'running') return this.#become({ ports })
+    const startedAtMs = this.#components.clock.now()
+    this.#become({ phase: 'running', ready: true, reason: '', message: '', startedAtMs, ports })
+    this.#observer.onEvent('Normal', 'Started', 'Started container istio-proxy')
+  }
+
+  async #sign(id: number, csrPem: string, ttlSeconds: number): Promise<void> {
+    try {
+      const { chainPem, rootsPem } = await this.#components.sign(csrPem, ttlSeconds)
+      this.#send({ type: 'signed', id, chainPem, rootsPem })
+    } catch (error) {
+      if (!CodedError.is(error)) throw error
+      this.#send({ type: 'not-signed', id, code: error.code, message: error.message })
+    }
+  }
+
+  #gone(cause: string): void {
+    this.#worker = undefined
+    for (const answer of this.#questions.values()) answer([])
+    this.#questions.clear()
+    for (const pending of this.#reviews.values()) pending.reject(notRunning(this.#spec.proxy))
+    this.#reviews.clear()
+    if (this.#stopping) return this.#stopped()
+    const [firstLine = ''] = cause.split('\n')
+    this.#become({
+      phase: 'waiting',
+      ready: false,
+      reason: 'CrashLoopBackOff',
+      message: `the thread of the proxy died: ${firstLine}`,
+      restarts: this.#state.restarts + 1,
+      ports: {},
+    })
+    this.#observer.onEvent('Warning', 'BackOff', `Back-off restarting failed container istio-proxy: ${firstLine}`)
+    this.#policy.failed(() => this.#spawn())
+  }
+
+  #stopped(): void {
+    this.#components.onStopped()
+    this.#become({ phase: 'terminated', ready: false, reason: 'Completed', ports: {} })
+    this.#stopping?.resolve()
+  }
+
+  #become(change: Partial<ContainerState>): void {
+    this.#state = { ...this.#state, ...change }
+    this.#observer.onChange()
+  }
+
+  #send(command: ProxyCommand): void {
+    this.#worker?.postMessage(command)
+  }
+}
+
+function notRunning(proxy: string): CodedError {
+  return new CodedError('NOT_FOUND', `waypoint ${proxy} is not running here`)
+}

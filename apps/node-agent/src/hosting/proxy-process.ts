@@ -1,0 +1,174 @@
+import { LinkFaults, NodeNetwork, Waypoint, WsMtlsTransport } from '@ambient-lab/dataplane'
+import { type SignedCertificate, SvidSource } from '@ambient-lab/pki'
+import { CodedError, Scope, systemClock, unseededRandom } from '@ambient-lab/std'
+import { Logging, MetricsRegistry } from '@ambient-lab/telemetry'
+import { LINK_FAULT_TYPE, type WaypointReviewQuery } from '@ambient-lab/xds'
+import { AdminServers } from '../admin.ts'
+import { advertisedHost } from '../advertised-host.ts'
+import { LinkFaultFeed } from '../link-fault-feed.ts'
+import type { HostPort } from './container.ts'
+import { fetchText } from './fetch-text.ts'
+import { LineLog } from './line-log.ts'
+import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
+
+/** Composition root of one proxy's thread. */
+export class ProxyProcess {
+  readonly #spec: ProxySpec
+  readonly #send: (news: ProxyNews) => void
+  readonly #scope = new Scope('proxy')
+  readonly #log = new LineLog()
+  readonly #logging: Logging
+  readonly #metrics = new MetricsRegistry()
+  readonly #signing = new Map<number, PromiseWithResolvers<SignedCertificate>>()
+  readonly #svids: SvidSource
+  readonly #faults: LinkFaultFeed
+  readonly #waypoint: Waypoint
+  #lastRequest = 0
+  #isReady = false
+  #ports: Readonly<Record<string, HostPort>> = {}
+  #gatewayPorts: Readonly<Record<string, HostPort>> = {}
+
+  constructor(spec: ProxySpec, send: (news: ProxyNews) => void) {
+    const clock = systemClock
+    const random = unseededRandom()
+    this.#spec = spec
+    this.#send = send
+    this.#logging = new Logging({ components: { clock, sink: (line) => this.#log.write(line) } })
+    const svids = new SvidSource({
+      components: { clock, random: random.fork('svids'), signer: { sign: (csr, ttl) => this.#sign(csr, ttl) } },
+      init: { ttlSeconds: spec.certificateTtlSeconds },
+    })
+    const links = new LinkFaults({ clock })
+    const svid = (signal?: AbortSignal) => svids.fetch(spec.identity, signal ? { signal } : {})
+    this.#svids = svids
+    this.#faults = new LinkFaultFeed(links)
+    this.#waypoint = new Waypoint({
+      components: {
+        clock,
+        random: random.fork('waypoint'),
+        network: new NodeNetwork({ clock }),
+        svids,
+        metrics: this.#metrics,
+        fetchText,
+        accessLogSink: (line) => this.#log.write(line),
+        transport: new WsMtlsTransport({
+          clock,
+          links,
+          log: this.#logging.logger('tunnel'),
+          svids: { clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() },
+        }),
+      },
+      init: { ...spec, gatewayHost: spec.adminHost, onGatewayPorts: (ports) => this.#gatewayPortsChanged(ports) },
+    })
+  }
+
+  /** Listens with what is known so far, and reports where. */
+  async start(state: readonly ProxyPush[]): Promise<void> {
+    const { adminHost } = this.#spec
+    this.#scope.own(this.#svids)
+    for (const push of state) this.#apply(push)
+    await this.#waypoint.start()
+    this.#scope.own(this.#waypoint)
+    const ports = { admin: 0, metrics: 0, ready: 0 }
+    const admin = await AdminServers.listen(this.#adminSource(), { host: adminHost, ports })
+    this.#scope.own(admin)
+    this.#isReady = true
+    const { host, port } = this.#waypoint.address
+    const at = (own: number): HostPort => ({ host: adminHost, port: own })
+    this.#ports = {
+      '15008': { host: advertisedHost(host), port },
+      '15000': at(admin.ports.admin),
+      '15020': at(admin.ports.metrics),
+      '15021': at(admin.ports.ready),
+    }
+    this.#reportPorts()
+  }
+
+  hear(command: Exclude<ProxyCommand, { type: 'start' }>): void {
+    switch (command.type) {
+      case 'push':
+        return this.#apply(command.push)
+      case 'signed':
+        return this.#signed(command.id)?.resolve({ chainPem: command.chainPem, rootsPem: command.rootsPem })
+      case 'not-signed':
+        return this.#signed(command.id)?.reject(new CodedError(command.code, command.message))
+      case 'signer-back':
+        return this.#svids.retryFailed()
+      case 'log':
+        return this.#send({ type: 'log', question: command.question, lines: this.#log.tail(command.linesMax) })
+      case 'review':
+        return void this.#review(command.question, command.query)
+      case 'stop':
+        return void this.#stop()
+    }
+  }
+
+  async #review(question: number, query: WaypointReviewQuery): Promise<void> {
+    this.#send({ type: 'review', question, answer: await this.#waypoint.review(query) })
+  }
+
+  #gatewayPortsChanged(ports: Readonly<Record<string, HostPort>>): void {
+    this.#gatewayPorts = ports
+    if (this.#isReady) this.#reportPorts()
+  }
+
+  #reportPorts(): void {
+    this.#send({ type: 'started', ports: { ...this.#gatewayPorts, ...this.#ports } })
+  }
+
+  #apply({ typeUrl, upserts, removed }: ProxyPush): void {
+    const refused =
+      typeUrl === LINK_FAULT_TYPE
+        ? this.#faults.apply(upserts, removed)
+        : this.#waypoint.apply(typeUrl, upserts, removed)
+    for (const { name, reason } of refused) this.#send({ type: 'refused', name, reason })
+  }
+
+  #sign(csrPem: string, ttlSeconds: number): Promise<SignedCertificate> {
+    this.#lastRequest += 1
+    const waiting = Promise.withResolvers<SignedCertificate>()
+    this.#signing.set(this.#lastRequest, waiting)
+    this.#send({ type: 'sign', id: this.#lastRequest, csrPem, ttlSeconds })
+    return waiting.promise
+  }
+
+  #signed(id: number): PromiseWithResolvers<SignedCertificate> | undefined {
+    const waiting = this.#signing.get(id)
+    this.#signing.delete(id)
+    return waiting
+  }
+
+  async #stop(): Promise<void> {
+    this.#isReady = false
+    await this.#waypoint.drain()
+    await this.#scope.dispose()
+    this.#send({ type: 'stopped' })
+  }
+
+  #adminSource() {
+    const logging = this.#logging
+    return {
+      title: `${this.#spec.proxy} on node ${this.#spec.node}`,
+      configDump: () => this.#waypoint.configDump(),
+      certificates: () => this.#svids.state(this.#spec.identity)?.phase ?? 'Initializing',
+      connections: () => ({ open: this.#waypoint.connectionCount }),
+      metrics: () => this.#metrics.expose(),
+      pending: () => (this.#isReady ? [] : ['listener']),
+      logLevel: {
+        current: () => logging.levels,
+        set: (levels: string) => {
+          try {
+            logging.setLevels(levels)
+            return true
+          } catch (error) {
+            if (CodedError.is(error, 'LOG_LEVEL_INVALID')) return false
+            throw error
+          }
+        },
+        reset: () => logging.reset(),
+      },
+      // The kubelet would only start it again.
+      quit: () => void this.#waypoint.drain(),
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { SpiffeId } from '@ambient-lab/pki'
+import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import type { HostPort } from './container.ts'
+
+/** What one thread is to be. */
+export interface ProxySpec {
+  readonly uid: string
+  /** Resource name of its L7Proxy. */
+  readonly proxy: string
+  readonly node: string
+  readonly identity: SpiffeId
+  readonly labels: Readonly<Record<string, string>>
+  /** Where its listeners listen. */
+  readonly host: string
+  /** Where its admin listeners listen: loopback. */
+  readonly adminHost: string
+  readonly certificateTtlSeconds: number
+  readonly drainDeadlineMs: number
+}
+
+/** A part of the control plane's news, as the agent heard it. */
+export interface ProxyPush {
+  readonly typeUrl: TypeUrl
+  readonly upserts: readonly { readonly name: string; readonly resource: unknown }[]
+  readonly removed: readonly string[]
+}
+
+/** Main thread → proxy. */
+export type ProxyCommand =
+  | { readonly type: 'start'; readonly spec: ProxySpec; readonly state: readonly ProxyPush[] }
+  | { readonly type: 'push'; readonly push: ProxyPush }
+  | {
+      readonly type: 'signed'
+      readonly id: number
+      readonly chainPem: readonly string[]
+      readonly rootsPem: readonly string[]
+    }
+  | { readonly type: 'not-signed'; readonly id: number; readonly code: string; readonly message: string }
+  /** Whoever signs can be reached again. */
+  | { readonly type: 'signer-back' }
+  | { readonly type: 'log'; readonly question: number; readonly linesMax: number }
+  | { readonly type: 'review'; readonly question: number; readonly query: WaypointReviewQuery }
+  /** Drain, and end. */
+  | { readonly type: 'stop' }
+
+/** Proxy → main thread. */
+export type ProxyNews =
+  /** It serves; again whenever its ports are others. */
+  | { readonly type: 'started'; readonly ports: Readonly<Record<string, HostPort>> }
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'refused'; readonly name: string; readonly reason: string }
+  /** The key stays in the thread that made it; only the request leaves. */
+  | { readonly type: 'sign'; readonly id: number; readonly csrPem: string; readonly ttlSeconds: number }
+  | { readonly type: 'log'; readonly question: number; readonly lines: readonly string[] }
+  | { readonly type: 'review'; readonly question: number; readonly answer: ReviewAnswer }
+  | { readonly type: 'stopped' }

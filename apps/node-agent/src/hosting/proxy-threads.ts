@@ -1,0 +1,137 @@
+import type { Worker } from 'node:worker_threads'
+import { checkProxyResource } from '@ambient-lab/dataplane'
+import type { SpiffeId } from '@ambient-lab/pki'
+import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
+import {
+  ADDRESS_TYPE,
+  type Assignment,
+  CLUSTER_TYPE,
+  type Delta,
+  FILTER_CHAIN_TYPE,
+  L7_PROXY_TYPE,
+  LINK_FAULT_TYPE,
+  NODE_TYPE,
+  type Reject,
+  type ReviewAnswer,
+  type TypeUrl,
+  type WaypointReviewQuery,
+} from '@ambient-lab/xds'
+import type { ContainerObserver, ContainerRunner } from './container.ts'
+import { ProxyContainer, type Signer } from './proxy-container.ts'
+import type { ProxyPush } from './proxy-protocol.ts'
+
+/** What proxies are told, in an order in which later types may name earlier ones. */
+const PROXY_TYPES: readonly TypeUrl[] = [
+  NODE_TYPE,
+  ADDRESS_TYPE,
+  LINK_FAULT_TYPE,
+  CLUSTER_TYPE,
+  FILTER_CHAIN_TYPE,
+  L7_PROXY_TYPE,
+]
+/** Of proxies alone: nobody else on this node would refuse what is wrong in them. */
+const L7_TYPES: readonly TypeUrl[] = [CLUSTER_TYPE, FILTER_CHAIN_TYPE, L7_PROXY_TYPE]
+
+export interface ProxyThreadsComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly spawn: () => Worker
+  readonly sign: Signer
+}
+
+export interface ProxyThreadsInit {
+  readonly node: string
+  /** Where HBONE listeners of proxies listen. */
+  readonly host: string
+  readonly adminHost: string
+  readonly certificateTtlSeconds: number
+  readonly drainDeadlineMs: number
+}
+
+/**
+ * The L7 proxies of this node, each in a thread of its own: one that crashes takes neither the ztunnel nor a neighbour
+ * with it. What the control plane says is kept here, so that a proxy which starts late or again knows all of it.
+ */
+export class ProxyThreads {
+  readonly #components: ProxyThreadsComponents
+  readonly #init: ProxyThreadsInit
+  readonly #known = new Map<TypeUrl, Map<string, unknown>>()
+  readonly #running = new Set<ProxyContainer>()
+
+  constructor(components: ProxyThreadsComponents, init: ProxyThreadsInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /** Whether nobody but proxies is interested in a type. */
+  static owns(typeUrl: TypeUrl): boolean {
+    return L7_TYPES.includes(typeUrl)
+  }
+
+  /** @returns the resources that no proxy could run on; they keep their former version */
+  apply(typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[]): Reject['errors'] {
+    if (!PROXY_TYPES.includes(typeUrl) || upserts.length + removed.length === 0) return []
+    const errors: { name: string; reason: string }[] = []
+    const known = this.#known.get(typeUrl) ?? new Map<string, unknown>()
+    this.#known.set(typeUrl, known)
+    const accepted = upserts.filter(({ name, resource }) => {
+      const reason = ProxyThreads.owns(typeUrl) ? reasonToRefuse(typeUrl, name, resource) : undefined
+      if (reason !== undefined) errors.push({ name, reason })
+      else known.set(name, resource)
+      return reason === undefined
+    })
+    for (const name of removed) known.delete(name)
+    const push: ProxyPush = {
+      typeUrl,
+      upserts: accepted.map(({ name, resource }) => ({ name, resource })),
+      removed,
+    }
+    for (const proxy of this.#running) proxy.push(push)
+    return errors
+  }
+
+  /** The control plane is there again: what of certificates failed without it need not wait any longer. */
+  signerBack(): void {
+    for (const proxy of this.#running) proxy.signerBack()
+  }
+
+  /** Runs the replica that an assignment asks for. */
+  run(
+    assignment: Assignment & { readonly proxy: string },
+    identity: SpiffeId,
+    observer: ContainerObserver,
+  ): ContainerRunner {
+    const { uid, proxy, labels } = assignment
+    const { node, host, adminHost, certificateTtlSeconds, drainDeadlineMs } = this.#init
+    const container: ProxyContainer = new ProxyContainer(
+      { ...this.#components, state: () => this.#snapshot(), onStopped: () => this.#running.delete(container) },
+      { uid, proxy, node, identity, labels, host, adminHost, certificateTtlSeconds, drainDeadlineMs },
+      observer,
+    )
+    this.#running.add(container)
+    return container
+  }
+
+  /** @throws CodedError NOT_FOUND when no such replica runs here */
+  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+    for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.review(query)
+    return Promise.reject(new CodedError('NOT_FOUND', `${query.uid} does not run on node ${this.#init.node}`))
+  }
+
+  #snapshot(): readonly ProxyPush[] {
+    return PROXY_TYPES.flatMap((typeUrl) => {
+      const known = this.#known.get(typeUrl)
+      if (!known || known.size === 0) return []
+      return { typeUrl, upserts: Array.from(known, ([name, resource]) => ({ name, resource })), removed: [] }
+    })
+  }
+}
+
+function reasonToRefuse(typeUrl: TypeUrl, name: string, resource: unknown): string | undefined {
+  try {
+    checkProxyResource(typeUrl, name, resource)
+    return undefined
+  } catch (error) {
+    return errorMessage(error)
+  }
+}

@@ -1,0 +1,126 @@
+import {
+  type FieldError,
+  findKind,
+  type KindDefinition,
+  objectKey,
+  type PolicyReplay,
+  type PolicyReplayStatus,
+  type Resource,
+  validateResource,
+} from '@ambient-lab/api'
+import {
+  type DiscoverySession,
+  type ReplayAnswer,
+  type ReplayQuery,
+  type ResourceChanges,
+  TYPE_URLS,
+  VersionedResources,
+} from '@ambient-lab/xds'
+import { badRequest, type CreateHandler, invalid } from './api-server/index.ts'
+import type { Cluster } from './cluster.ts'
+import type { MeshConfig } from './mesh-config.ts'
+import { ObjectOverlay } from './object-overlay.ts'
+import type { StoreType } from './store/store.ts'
+import { Translator } from './translate/translator.ts'
+
+export interface PolicyReplayComponents {
+  readonly cluster: Cluster
+  readonly mesh: MeshConfig
+  /** What is served now. */
+  readonly resources: VersionedResources
+  /** Of every node whose agent is connected now. */
+  readonly sessions: () => ReadonlyMap<string, DiscoverySession>
+}
+
+const SINCE_SECONDS_DEFAULT = 300
+
+/**
+ * Answers PolicyReplays: translates the objects as they would be, finds which resources differ from what is served, and
+ * has every proxy take its late decisions again with those.
+ */
+export class PolicyReplayService {
+  readonly #components: PolicyReplayComponents
+
+  constructor(components: PolicyReplayComponents) {
+    this.#components = components
+  }
+
+  /** @throws StatusError when an object is none that the API would take */
+  readonly create: CreateHandler = async ({ object }) => {
+    const review = object as PolicyReplay
+    const { sinceSeconds = SINCE_SECONDS_DEFAULT } = review.spec ?? {}
+    const changes = this.#changes(review)
+    const answers = await this.#ask({ changes, sinceMs: sinceSeconds * 1000 })
+    return { ...review, status: answers }
+  }
+
+  #changes({ spec = {} }: PolicyReplay): readonly ResourceChanges[] {
+    const { cluster, mesh, resources } = this.#components
+    const overlay = new ObjectOverlay(cluster)
+    for (const object of spec.objects ?? []) {
+      const definition = kindOf(object)
+      overlay.set(storeType(definition), checked(definition, placed(definition, object)))
+    }
+    for (const object of spec.remove ?? []) {
+      const definition = kindOf(object)
+      overlay.remove(storeType(definition), objectKey(placed(definition, object).metadata))
+    }
+    const would = new VersionedResources()
+    using _translator = new Translator({ cluster: overlay, resources: would, mesh })
+    return differences(resources, would)
+  }
+
+  async #ask(query: ReplayQuery): Promise<PolicyReplayStatus> {
+    const silent: string[] = []
+    const answers = await Promise.all(
+      [...this.#components.sessions()].map(async ([node, session]): Promise<ReplayAnswer[]> => {
+        try {
+          return [await session.call('replay', query)]
+        } catch {
+          silent.push(node)
+          return []
+        }
+      }),
+    )
+    const found = answers.flat()
+    return {
+      decisions: found.reduce((sum, { decisions }) => sum + decisions, 0),
+      flips: found.flatMap(({ flips }) => flips).sort((a, b) => b.count - a.count),
+      refused: found[0]?.refused ?? [],
+      silentNodes: silent.sort(),
+    }
+  }
+}
+
+function differences(current: VersionedResources, would: VersionedResources): ResourceChanges[] {
+  return TYPE_URLS.map((typeUrl) => {
+    const upserts = [...would.names(typeUrl)].flatMap((name) => {
+      const next = would.get(typeUrl, name)!
+      return current.get(typeUrl, name)?.version === next.version ? [] : [{ name, resource: next.resource }]
+    })
+    const removed = [...current.names(typeUrl)].filter((name) => !would.get(typeUrl, name))
+    return { typeUrl, upserts, removed }
+  }).filter(({ upserts, removed }) => upserts.length > 0 || removed.length > 0)
+}
+
+function kindOf(object: Pick<Resource, 'apiVersion' | 'kind' | 'metadata'>): KindDefinition {
+  const definition = findKind(object)
+  if (!definition) throw badRequest(`there is no kind ${object.kind} in ${object.apiVersion}`)
+  if (typeof object.metadata?.name !== 'string') throw badRequest(`a ${object.kind} without metadata.name`)
+  return definition
+}
+
+function storeType({ group, plural }: KindDefinition): StoreType {
+  return `${group}/${plural}`
+}
+
+function placed<R extends Pick<Resource, 'metadata'>>(definition: KindDefinition, object: R): R {
+  if (definition.scope === 'Cluster' || object.metadata.namespace) return object
+  return { ...object, metadata: { ...object.metadata, namespace: 'default' } }
+}
+
+function checked(definition: KindDefinition, object: Resource): Resource {
+  const errors: readonly FieldError[] = validateResource(definition, object).errors
+  if (errors.length > 0) throw invalid(definition, object.metadata.name, errors)
+  return object
+}

@@ -1,0 +1,40 @@
+import { FILTER_CHAIN_TYPE } from '@ambient-lab/xds'
+import { serviceChains } from '../routing/service-chain.ts'
+import { serviceTarget } from '../routing/targets.ts'
+import { NAMESPACES, PODS, REFERENCE_GRANTS, SERVICE_ENTRIES, SERVICES, VIRTUAL_SERVICES } from '../stored-kinds.ts'
+import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
+import {
+  hostsOfVirtualService,
+  parentsOfGranted,
+  parentsOfHostSenders,
+  parentsOfRoute,
+  parentsOfSenders,
+  usersOfReplica,
+} from './l7-dependencies.ts'
+import { guardedBy } from './security-dependencies.ts'
+import { defineTranslation } from './translation.ts'
+import { serviceWaypoint } from './waypoint-attachment.ts'
+import { chainsOfWaypoints } from './waypoint-chains.ts'
+
+/** What waypoints do with the traffic of a Service, for the nodes that run them. */
+export default defineTranslation({
+  name: 'service-chains',
+  kind: SERVICES,
+  typeUrl: FILTER_CHAIN_TYPE,
+  translate(service, view) {
+    const attachment = serviceWaypoint(view, service)
+    const target = attachment.waypoint && serviceTarget(service, view.mesh.clusterDomain)
+    return target ? chainsOfWaypoints(attachment, (waypoint) => serviceChains(target, waypoint, view), view) : []
+  },
+  dependencies: {
+    [NAMESPACES]: ofNamespace,
+    ...attachedToWaypoint(SERVICES),
+    [PODS]: usersOfReplica(SERVICES),
+    ...guardedBy(SERVICES),
+    ...parentsOfRoute('Service'),
+    [VIRTUAL_SERVICES]: hostsOfVirtualService('Service'),
+    [SERVICES]: parentsOfSenders('Service'),
+    [SERVICE_ENTRIES]: parentsOfHostSenders('Service'),
+    [REFERENCE_GRANTS]: parentsOfGranted('Service'),
+  },
+})

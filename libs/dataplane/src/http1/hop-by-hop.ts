@@ -1,0 +1,25 @@
+import type { HeaderMap } from './headers.ts'
+
+/** Fields between two neighbours, whatever Connection says. TE and Trailer stay: gRPC needs them end to end. */
+const HOP_BY_HOP = ['keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']
+
+/** What nobody may have removed by naming it in Connection: other fields would then say something else to the next. */
+const NEVER_NAMED: ReadonlySet<string> = new Set([
+  ...['host', 'content-length', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'te'],
+])
+
+/**
+ * Removes what ends at this hop, before a message is forwarded (RFC 9110 §7.6.1): Connection, the fields that it
+ * names, and those that are hop-by-hop by nature. The encoder writes its own.
+ */
+export function removeHopByHop(headers: HeaderMap): void {
+  const connection = headers.getJoined('connection')
+  if (connection !== undefined) {
+    headers.delete('connection')
+    for (const option of connection.toLowerCase().split(',')) {
+      const name = option.trim()
+      if (!NEVER_NAMED.has(name)) headers.delete(name)
+    }
+  }
+  for (const name of HOP_BY_HOP) headers.delete(name)
+}

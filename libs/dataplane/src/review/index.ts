@@ -1,0 +1,2 @@
+export { type DestinationReviewInit, reviewDestination } from './destination-review.ts'
+export { reviewSource, type SourceReviewInit } from './source-review.ts'

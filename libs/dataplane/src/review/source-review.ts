@@ -1,0 +1,98 @@
+import type { SvidState } from '@ambient-lab/pki'
+import { SeededRandom } from '@ambient-lab/std'
+import type { Checkpoint, ReviewAnswer, ReviewHop, Service, SourceReviewQuery, Workload } from '@ambient-lab/xds'
+import { formatAddress } from '../address.ts'
+import { resolveHost } from '../capture/resolver.ts'
+import { rejection } from '../errors.ts'
+import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
+import type { LocalWorkload } from '../ztunnel/local-workload.ts'
+import { type OutboundPlan, planOutbound, planUncaptured } from '../ztunnel/outbound-plan.ts'
+import { factsOf } from '../ztunnel/workload-facts.ts'
+import { CheckpointWriter } from './checkpoint.ts'
+
+export interface SourceReviewInit {
+  readonly state: ProxyState
+  readonly node: string
+  readonly clusterDomain: string
+  readonly local: LocalWorkload | undefined
+  /** Of the local workload's identity. */
+  readonly svid: SvidState | undefined
+}
+
+/** What the source's ztunnel would decide: capture, name, route, certificate. The endpoint is one that could be drawn. */
+export function reviewSource(init: SourceReviewInit, { uid, host, port }: SourceReviewQuery): ReviewAnswer {
+  const { state, node, clusterDomain, local, svid } = init
+  const write = new CheckpointWriter(`ztunnel ${node}`)
+  const source = state.workload(uid)
+  if (!source || !local) {
+    const unknown = rejection('SOURCE_UNKNOWN', `failed to fetch information about local workload: ${uid}`)
+    return { checkpoints: [write.denied('capture', uid, unknown)] }
+  }
+  const checkpoints: Checkpoint[] = [
+    local.captured
+      ? write.ok('capture', source.name, 'captured by the mesh')
+      : write.skipped(
+          'capture',
+          source.name,
+          'not captured: bytes travel as they are, no policy of the source applies',
+        ),
+  ]
+  const random = new SeededRandom(0)
+  const resolution = resolveHost(state, { host, source, clusterDomain, random })
+  if (resolution.kind === 'unknown') {
+    const unknown = rejection('UNKNOWN_HOST', `the mesh does not know the name ${host}`)
+    return { checkpoints: [...checkpoints, write.denied('name', host, unknown)] }
+  }
+  if (resolution.kind === 'external') {
+    return { checkpoints: [...checkpoints, write.ok('name', host, 'not of the mesh: the DNS of the machine is asked')] }
+  }
+  const destination = { address: resolution.address, port }
+  checkpoints.push(write.ok('name', host, `is ${formatAddress(destination)}`))
+  const request = { source, destination, random }
+  const plan = local.captured ? planOutbound(state, request) : planUncaptured(state, request)
+  if (plan.kind === 'rejection') {
+    return { checkpoints: [...checkpoints, write.denied('route', formatAddress(destination), plan)] }
+  }
+  checkpoints.push(write.ok('route', plan.service?.hostname ?? formatAddress(destination), describeRoute(state, plan)))
+  if (plan.kind === 'tunnel') {
+    const certificate = write.certificate(factsOf(source).identity, svid)
+    checkpoints.push(certificate)
+    if (certificate.verdict === 'denied') return { checkpoints }
+  }
+  const next = hopOf(plan, source)
+  return { checkpoints, ...(next && { next }) }
+}
+
+function describeRoute(state: ProxyState, plan: OutboundPlan): string {
+  if (!plan.destination) return 'not of the mesh: passed through as plain TCP'
+  const { name } = plan.destination
+  if (isWaypointHop(plan)) return `through its waypoint, pod ${name}`
+  const how = plan.kind === 'tunnel' ? 'HBONE' : 'plain TCP'
+  const many = plan.service ? state.endpointsOf(serviceKeyOf(plan.service)).size : 1
+  return many > 1 ? `${how} to one of ${many} endpoints, such as ${name}` : `${how} to ${name}`
+}
+
+/** A waypoint is asked for something that is not its own address. */
+function isWaypointHop(plan: OutboundPlan): boolean {
+  return plan.kind === 'tunnel' && !plan.destination.addresses.includes(plan.requested.address)
+}
+
+function hopOf(plan: OutboundPlan, source: Workload): ReviewHop | undefined {
+  const { destination } = plan
+  if (!destination) return undefined
+  const tunnelled = plan.kind === 'tunnel'
+  return {
+    kind: isWaypointHop(plan) ? 'waypoint' : 'destination',
+    uid: destination.uid,
+    node: destination.node,
+    protocol: tunnelled ? 'HBONE' : 'TCP',
+    authority: tunnelled ? plan.authority : formatAddress({ address: plan.target.host, port: plan.target.port }),
+    identity: tunnelled ? factsOf(source).identity : '',
+    sourceIp: source.addresses[0] ?? '',
+    ...serviceOf(plan.service),
+  }
+}
+
+function serviceOf(service: Service | undefined): { readonly service?: string } {
+  return service ? { service: serviceKeyOf(service) } : {}
+}

@@ -1,0 +1,74 @@
+import type { HttpPolicies, JwtAuthenticator } from '@ambient-lab/policy'
+import type { Clock, Random } from '@ambient-lab/std'
+import type { ExtAuthz, RateLimitService, Route } from '@ambient-lab/xds'
+import type { HeaderMap } from '../http1/index.ts'
+import type { HttpResponse, HttpStream } from './http-stream.ts'
+import type { CompilePattern } from './router/matchers.ts'
+
+/**
+ * In the order in which a request meets them, each by name within; a response meets them in reverse. CUSTOM policies
+ * come before the token is looked at, DENY and ALLOW behind it, as Istio orders them.
+ */
+export const FILTER_PHASES = ['custom', 'authn', 'authz', 'limit', 'fault', 'route'] as const
+
+export type FilterPhase = (typeof FILTER_PHASES)[number]
+
+/**
+ * `stop` holds the message where it is: nothing more of it is delivered, and whoever sends is held back, until
+ * `continueDecoding` (or `continueEncoding`) of the stream. A filter that replied by itself says `stop` as well.
+ */
+export type FilterStatus = 'continue' | 'stop'
+
+/** What one filter does with one request. Parts that it leaves out let the message pass. */
+export interface HttpFilter {
+  /** @param endStream there will be no body and no trailers */
+  decodeHeaders?(stream: HttpStream, endStream: boolean): FilterStatus
+  decodeData?(stream: HttpStream, piece: Uint8Array): FilterStatus
+  /** The request is complete; not called when its head was all of it. */
+  decodeEnd?(stream: HttpStream, trailers: HeaderMap | undefined): void
+  /** Also for replies of this proxy itself. */
+  encodeHeaders?(stream: HttpStream, response: HttpResponse, endStream: boolean): FilterStatus
+  encodeData?(stream: HttpStream, piece: Uint8Array): void
+  encodeEnd?(stream: HttpStream, trailers: HeaderMap | undefined): void
+  /** The request is over, one way or another: timers go. Called once. */
+  onDestroy?(): void
+}
+
+/** Makes the filter of one request; undefined: this one does not concern it. */
+export type HttpFilterFactory = (stream: HttpStream) => HttpFilter | undefined
+
+/** What guards a destination, compiled once for all of its routes. */
+export interface Guard {
+  readonly policies: HttpPolicies | undefined
+  readonly authenticator: JwtAuthenticator | undefined
+  /** By name. */
+  readonly extAuthz: ReadonlyMap<string, ExtAuthz>
+  readonly rateLimitService: RateLimitService | undefined
+}
+
+export interface FilterContext {
+  readonly guard: Guard
+  /** Undefined for requests that no route matches: filters that guard the whole chain see them too. */
+  readonly route: Route | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly compilePattern: CompilePattern
+}
+
+/** A filter of the chain; its place in it follows from the phase, and then from the name. */
+export interface HttpFilterDefinition {
+  /** Envoy's short name: `cors`, `fault`, `router`. */
+  readonly name: string
+  readonly phase: FilterPhase
+  /**
+   * Asked once for each route, so that a filter which has nothing to do there costs its requests nothing.
+   * @returns undefined when the route does not concern this filter
+   * @throws CodedError for a configuration that cannot be compiled
+   */
+  create(context: FilterContext): HttpFilterFactory | undefined
+}
+
+/** Identity, typed: what the catalogue expects of its files. */
+export function defineHttpFilter(definition: HttpFilterDefinition): HttpFilterDefinition {
+  return definition
+}

@@ -1,0 +1,377 @@
+import { STATUS_CODES } from 'node:http'
+import { type CancelTimer, type Clock, CodedError } from '@ambient-lab/std'
+import {
+  type HeaderMap,
+  type HttpCodecError,
+  RequestDecoder,
+  type RequestHead,
+  type RequestSink,
+  ResponseEncoder,
+} from '../http1/index.ts'
+import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
+import { CoalescingWriter } from './coalescing-writer.ts'
+import { DateHeader } from './date-header.ts'
+import type { HttpRuntime } from './http-runtime.ts'
+import type { DownstreamExchange, HttpRequest, HttpResponse, HttpStream } from './http-stream.ts'
+import { DOWNSTREAM_IDLE_TIMEOUT_MS, LINGER_MS, REQUEST_HEADERS_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from './limits.ts'
+import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
+import { takeIn } from './request-intake.ts'
+import { type DownstreamPeer, RequestRecord } from './request-record.ts'
+
+/** Pipelined bytes that are read ahead; beyond it the client is held back. */
+const HELD_BYTES_MAX = 64 * 1024
+
+export interface HttpConnectionInit {
+  readonly stream: ByteStream
+  readonly peer: DownstreamPeer
+  /** The configuration of this moment: asked once for each request. */
+  readonly runtime: () => HttpRuntime
+  readonly clock: Clock
+  /** The stream was started by somebody who hands its events on. @default false */
+  readonly isStarted?: boolean
+  readonly onClosed: () => void
+}
+
+/** One HTTP/1.1 connection of a client: bytes in, one HttpStream after the other, bytes out. */
+export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange {
+  readonly #init: HttpConnectionInit
+  readonly #stream: ByteStream
+  readonly #writer: CoalescingWriter
+  readonly #decoder: RequestDecoder
+  readonly #encoder: ResponseEncoder
+  #current: HttpStream | undefined
+  #head: RequestHead | undefined
+  #trailers: HeaderMap | undefined
+  #requestDone = true
+  /** Pipelined input waits for the response. */
+  #waits = false
+  /** Whoever takes the request has no room. */
+  #heldByStream = false
+  #keepAlive = true
+  #switched = false
+  #draining = false
+  #closing = false
+  #closed = false
+  #activeMs: number
+  /** Bytes of the request in flight at the last look. */
+  #movedBytes = 0
+  #cancelWatch: CancelTimer
+  #cancelLinger: CancelTimer | undefined
+  #cancelDrain: CancelTimer | undefined
+
+  constructor(init: HttpConnectionInit) {
+    this.#init = init
+    this.#stream = init.stream
+    this.#decoder = new RequestDecoder(this)
+    this.#writer = new CoalescingWriter(init.stream)
+    this.#encoder = new ResponseEncoder(this.#writer)
+    this.#activeMs = init.clock.monotonic()
+    this.#cancelWatch = this.#armWatch()
+    if (!init.isStarted) init.stream.start(this)
+  }
+
+  /** No request is in flight. */
+  get isIdle(): boolean {
+    return this.#current === undefined
+  }
+
+  /**
+   * The next response closes the connection, and says so. Where no request comes the client is left alone for a while:
+   * a request that crosses our end on its way would be lost.
+   */
+  drain(idleGraceMs: number): void {
+    if (this.#draining || this.#closed) return
+    this.#draining = true
+    this.#cancelDrain = this.#init.clock.schedule(idleGraceMs, () => {
+      if (this.isIdle && this.#decoder.idle) this.#close()
+    })
+  }
+
+  cut(reason: CodedError): void {
+    this.#stream.reset(reason)
+  }
+
+  // ByteSink
+
+  onData(chunk: Uint8Array): void {
+    if (this.#switched) return void this.#current?.decodeData(chunk)
+    if (this.#closing) return
+    this.#decoder.push(chunk)
+    if (this.#decoder.paused && this.#decoder.heldBytes > HELD_BYTES_MAX) this.#stream.pause()
+  }
+
+  onEnd(): void {
+    if (this.#switched) return void this.#current?.decodeEnd(undefined)
+    this.#keepAlive = false
+    this.#decoder.end()
+    // Whoever waits for an answer gets it: a client may half-close when it has said all (RFC 9112 §9.6).
+    if (this.isIdle) this.#close()
+  }
+
+  onDrain(): void {
+    this.#writer.drained()
+    this.#current?.responseSource?.resume()
+  }
+
+  onClose(reason: CodedError | undefined): void {
+    this.#closed = true
+    this.#cancelWatch()
+    this.#cancelLinger?.()
+    this.#cancelDrain?.()
+    const stream = this.#current
+    if (stream) {
+      const { record } = stream
+      if (!this.#switched) {
+        record.flag('DC')
+        if (record.status === 0) record.details = 'downstream_remote_disconnect'
+      }
+      if (reason) record.terminationDetails = reason.code.toLowerCase()
+      this.#over(stream)
+    }
+    this.#init.onClosed()
+  }
+
+  // RequestSink
+
+  onHead(head: RequestHead): void {
+    const { clock, peer } = this.#init
+    this.#activeMs = clock.monotonic()
+    const request: HttpRequest = {
+      method: head.method,
+      scheme: head.scheme ?? peer.scheme,
+      authority: head.authority,
+      path: head.path,
+      headers: head.headers,
+      framing: head.framing,
+      contentLength: head.contentLength,
+      upgrade: head.upgrade,
+      expectContinue: head.expectContinue,
+    }
+    this.#head = head
+    this.#trailers = undefined
+    this.#requestDone = head.framing === 'none'
+    if (!head.keepAlive) this.#keepAlive = false
+    const protocol = head.version === '1.1' ? 'HTTP/1.1' : 'HTTP/1.0'
+    const { stream, refusal } = takeIn({
+      runtime: this.#init.runtime(),
+      clock,
+      peer,
+      request,
+      protocol,
+      exchange: this,
+    })
+    this.#current = stream
+    if (refusal) stream.localReply(refusal)
+    else stream.begin(head.framing === 'none' && head.upgrade === undefined)
+  }
+
+  onBody(piece: Uint8Array): void {
+    this.#current?.decodeData(piece)
+  }
+
+  onTrailers(trailers: HeaderMap): void {
+    this.#trailers = trailers
+  }
+
+  onMessageEnd(): void {
+    const stream = this.#current
+    // It was answered before it was over; one that asked for an upgrade has paused the decoder.
+    if (!stream) return this.#resumeReading()
+    this.#requestDone = true
+    if (this.#head!.upgrade === undefined) {
+      this.#waits = true
+      this.#decoder.pause()
+      stream.decodeEnd(this.#trailers)
+    }
+  }
+
+  onError(error: HttpCodecError): void {
+    const stream = this.#current
+    this.#keepAlive = false
+    // The client is gone, or gave up: nobody reads an answer.
+    if (error.code === 'MESSAGE_INCOMPLETE') return this.#stream.reset(error)
+    if (stream) {
+      stream.record.flag('DPE')
+      if (stream.responseStarted) return this.#stream.reset(error)
+      return stream.localReply(replyTo(error))
+    }
+    this.#refuse(replyTo(error))
+  }
+
+  // DownstreamExchange
+
+  writeContinue(): void {
+    if (!this.#closed) this.#encoder.writeInterim(100)
+  }
+
+  writeHead(response: HttpResponse, endStream: boolean): boolean {
+    if (this.#closed) return true
+    const { headers, status, framing, contentLength, upgrade } = response
+    const { method, version } = this.#head!
+    headers.set('server', 'istio-envoy')
+    if (!headers.has('date')) headers.append('date', dates.text(this.#init.clock.now()))
+    // A refusal reads nothing more of its request: the client has to know (RFC 9112 §9.6).
+    const isRefusal = !this.#requestDone && this.#current?.responseSource === undefined
+    if (this.#draining || isRefusal) this.#keepAlive = false
+    const keepAlive = this.#keepAlive
+    const isRoom = this.#encoder.writeHead({
+      status,
+      headers,
+      framing,
+      contentLength,
+      upgrade,
+      request: { method, version },
+      keepAlive,
+    })
+    if (endStream) {
+      this.#encoder.end()
+      this.#responseEnded()
+    }
+    return isRoom
+  }
+
+  writeBody(piece: Uint8Array): boolean {
+    if (this.#closed) return true
+    return this.#switched ? this.#writer.write(piece) : this.#encoder.writeBody(piece)
+  }
+
+  writeEnd(trailers: HeaderMap | undefined): void {
+    if (this.#closed) return
+    if (this.#switched) return this.#end()
+    this.#encoder.end(trailers)
+    this.#responseEnded()
+  }
+
+  switchProtocols(): void {
+    this.#switched = true
+    this.#encoder.end()
+    const stream = this.#current
+    for (const piece of this.#decoder.takeRest()) stream?.decodeData(piece)
+    this.#stream.resume()
+  }
+
+  reset(): void {
+    const reason = new CodedError('UPSTREAM_DISCONNECTED', 'the response could not be finished', { origin: 'upstream' })
+    const stream = this.#current
+    if (stream) this.#over(stream)
+    this.#decoder.takeRest()
+    this.#stream.reset(reason)
+  }
+
+  pauseRequest(): void {
+    this.#heldByStream = true
+    if (!this.#switched) this.#decoder.pause()
+    this.#stream.pause()
+  }
+
+  resumeRequest(): void {
+    if (!this.#heldByStream) return
+    this.#heldByStream = false
+    this.#resumeReading()
+  }
+
+  #responseEnded(): void {
+    const stream = this.#current!
+    this.#activeMs = this.#init.clock.monotonic()
+    this.#over(stream)
+    if (!this.#requestDone || !this.#keepAlive || this.#encoder.closes) return this.#close()
+    this.#waits = false
+    this.#heldByStream = false
+    // An upgrade that was declined has paused the decoder by itself.
+    this.#resumeReading()
+  }
+
+  #over(stream: HttpStream): void {
+    this.#current = undefined
+    stream.destroy()
+    stream.runtime.recorder.finish(stream.record)
+  }
+
+  #resumeReading(): void {
+    if (this.#closed || this.#closing || this.#heldByStream) return
+    if (this.#switched) return this.#stream.resume()
+    if (this.#waits) return
+    this.#stream.resume()
+    if (this.#decoder.paused) this.#decoder.resume()
+  }
+
+  /** A request that never got a head of its own. */
+  #refuse(reply: LocalReply): void {
+    const { clock, peer } = this.#init
+    const runtime = this.#init.runtime()
+    const record = new RequestRecord({ peer, startedAtMs: clock.now(), startedMs: clock.monotonic() })
+    if (reply.flag) record.flag(reply.flag)
+    record.status = reply.status
+    record.details = reply.details
+    this.#writeBare(reply)
+    runtime.recorder.finish(record)
+    this.#close()
+  }
+
+  #writeBare({ status, body }: LocalReply): void {
+    if (this.#closed) return
+    const type = body === '' ? '' : 'content-type: text/plain\r\n'
+    const date = dates.text(this.#init.clock.now())
+    const head =
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: ${body.length}\r\n${type}` +
+      `date: ${date}\r\nserver: istio-envoy\r\nconnection: close\r\n\r\n${body}`
+    this.#writer.write(Buffer.from(head, 'latin1'))
+  }
+
+  /** Half-closes, and reads on for a while: a reset would take the answer from a client that still sends. */
+  #close(): void {
+    if (this.#closing || this.#closed) return
+    this.#closing = true
+    // What is behind it in the same chunk is no request any more: answering it would write after the end.
+    this.#decoder.takeRest()
+    this.#end()
+    this.#stream.resume()
+    this.#cancelLinger = this.#init.clock.schedule(
+      LINGER_MS,
+      () => this.#stream.reset(new CodedError('CONNECTION_CLOSED', 'the connection was over')),
+      { background: true },
+    )
+  }
+
+  #end(): void {
+    this.#writer.flush()
+    this.#stream.end()
+  }
+
+  /** One timer for all waits of a connection, so that no request pays for one; it is a quarter late at most. */
+  #armWatch(): CancelTimer {
+    const periodMs = REQUEST_HEADERS_TIMEOUT_MS
+    return this.#init.clock.schedule(periodMs, () => this.#watch(), { background: true })
+  }
+
+  #watch(): void {
+    if (this.#closed) return
+    this.#cancelWatch = this.#armWatch()
+    const quietMs = this.#init.clock.monotonic() - this.#activeMs
+    const stream = this.#current
+    if (this.#switched) return
+    if (stream) {
+      const moved = stream.record.bytesReceived + stream.record.bytesSent
+      if (moved !== this.#movedBytes) {
+        this.#movedBytes = moved
+        this.#activeMs = this.#init.clock.monotonic()
+      } else if (quietMs >= STREAM_IDLE_TIMEOUT_MS) {
+        stream.localReply(this.#requestDone ? LOCAL_REPLIES.RESPONSE_IDLE_TIMEOUT : LOCAL_REPLIES.STREAM_IDLE_TIMEOUT)
+      }
+    } else if (!this.#decoder.idle && quietMs >= REQUEST_HEADERS_TIMEOUT_MS) {
+      this.#refuse(LOCAL_REPLIES.HEADERS_TIMEOUT)
+    } else if (quietMs >= DOWNSTREAM_IDLE_TIMEOUT_MS) {
+      this.#close()
+    }
+  }
+}
+
+const dates = new DateHeader()
+
+/** Envoy answers with its status text; a head that is too large has words of its own. */
+function replyTo(error: HttpCodecError): LocalReply {
+  if (error.code === 'HOST_MISSING') return LOCAL_REPLIES.MISSING_HOST
+  if (error.code === 'HEAD_TOO_LARGE') return LOCAL_REPLIES.HEADERS_TOO_LARGE
+  const { status, details } = error
+  return { ...LOCAL_REPLIES.PROTOCOL_ERROR, status, details, body: STATUS_CODES[status] ?? '' }
+}

@@ -1,0 +1,32 @@
+import type { Clock } from '@ambient-lab/std'
+import type { LineOf } from './request-log.ts'
+import type { RequestRecord } from './request-record.ts'
+import type { RequestSeries } from './request-series.ts'
+import type { SpanExporter } from './tracing.ts'
+
+export interface RequestRecorderComponents {
+  readonly clock: Clock
+  readonly series: RequestSeries
+  /** Takes whole lines. */
+  readonly logSink: (line: string) => void
+}
+
+/** Tells about each request once, when it is over: metrics, a line, a span. */
+export class RequestRecorder {
+  readonly #components: RequestRecorderComponents
+  /** Undefined: the log is off. Swapped with the proxy's configuration. */
+  lineOf: LineOf | undefined
+  spans: SpanExporter | undefined
+
+  constructor(components: RequestRecorderComponents) {
+    this.#components = components
+  }
+
+  finish(record: RequestRecord): void {
+    const { clock, series, logSink } = this.#components
+    record.durationMs = clock.monotonic() - record.startedMs
+    series.count(record)
+    if (this.lineOf) logSink(this.lineOf(record))
+    if (record.isSampled) this.spans?.add(record)
+  }
+}

@@ -1,0 +1,171 @@
+import {
+  cidrContains,
+  evaluateCustom,
+  evaluateRequest,
+  type HttpPolicies,
+  parseCidr,
+  parseIp,
+} from '@ambient-lab/policy'
+import { type Clock, CodedError, type Random } from '@ambient-lab/std'
+import type { TcpRoute } from '@ambient-lab/xds'
+import type { ByteStream } from '../stream/byte-stream.ts'
+import { Copy } from '../stream/copy.ts'
+import { CONNECT_TIMEOUT } from '../stream/errors.ts'
+import { asCodedError } from '../ztunnel/outbound.ts'
+import { type DownstreamPeer, RequestRecord } from './request-record.ts'
+import type { RequestRecorder } from './request-recorder.ts'
+import type { Clusters } from './upstream/clusters.ts'
+import type { EndpointDialer } from './upstream/endpoint-dialer.ts'
+
+export interface TcpProxyComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly clusters: Clusters
+  readonly dialer: EndpointDialer
+  readonly recorder: RequestRecorder
+}
+
+export interface TcpConnectionInit {
+  readonly downstream: ByteStream
+  readonly peer: DownstreamPeer
+  readonly routes: readonly TcpRoute[]
+  readonly policies: HttpPolicies | undefined
+  /** SNI of the client hello; undefined without TLS. */
+  readonly serverName: string | undefined
+  readonly onClosed: () => void
+}
+
+const CUSTOM_DENIED = { allowed: false, details: 'ext_authz_error' } as const
+
+/** A connection whose bytes nobody reads: a route is chosen, an endpoint dialled, and bytes move. */
+export class TcpConnection {
+  readonly #components: TcpProxyComponents
+  readonly #init: TcpConnectionInit
+  readonly #record: RequestRecord
+  readonly #abort = new AbortController()
+  #copy: Copy | undefined
+
+  constructor(components: TcpProxyComponents, init: TcpConnectionInit) {
+    const { clock } = components
+    this.#components = components
+    this.#init = init
+    this.#record = new RequestRecord({ peer: init.peer, startedAtMs: clock.now(), startedMs: clock.monotonic() })
+    this.#record.protocol = '-'
+    this.#start()
+  }
+
+  cut(reason: CodedError): void {
+    this.#abort.abort(reason)
+    this.#copy?.abort(reason)
+  }
+
+  #start(): void {
+    const { clusters, random, clock, dialer } = this.#components
+    const { downstream, peer, routes, policies, serverName } = this.#init
+    if (policies && !this.#isAllowed(policies)) return this.#refuse('UAEX')
+    const route = chooseTcpRoute(routes, serverName, peer.local.address)
+    const name = route && drawBackend(route, random)
+    this.#record.routeName = route?.name ?? ''
+    this.#record.cluster = name ?? ''
+    const cluster = name === undefined ? undefined : clusters.get(name)
+    if (!cluster) return this.#refuse(route ? 'NC' : 'NR')
+    const host = cluster.pick({ random, hash: undefined }, peer)
+    if (!host) return this.#refuse('UH')
+    this.#record.upstreamHost = host
+    if (!cluster.breaker.acquire('connections')) return this.#refuse('UO')
+    const { connectTimeoutMs } = cluster.config
+    const cancel = clock.schedule(connectTimeoutMs, () => this.#abort.abort(timeout(connectTimeoutMs)))
+    host.activeRequests += 1
+    const over = () => {
+      cancel()
+      host.activeRequests -= 1
+      cluster.breaker.release('connections')
+    }
+    const dialled = Promise.resolve().then(() =>
+      dialer.dial(host, peer, { timeoutMs: connectTimeoutMs, signal: this.#abort.signal }),
+    )
+    dialled.then(
+      (upstream) => {
+        cancel()
+        this.#copy = new Copy(downstream, upstream)
+        void this.#copy.result.then((result) => {
+          over()
+          this.#record.bytesReceived = result.bytesSent
+          this.#record.bytesSent = result.bytesReceived
+          if (result.error) this.#record.terminationDetails = result.error.code.toLowerCase()
+          this.#over()
+        })
+      },
+      (error: unknown) => {
+        over()
+        cluster.record(host, 'local-origin-failure')
+        this.#record.upstreamFailure = asCodedError(error).message
+        this.#refuse('UF')
+      },
+    )
+  }
+
+  /** A CUSTOM policy needs somebody to be asked about connections, which nobody here can: it denies what it matches. */
+  #isAllowed(policies: HttpPolicies): boolean {
+    const { facts } = this.#init.peer
+    const verdict = evaluateCustom(facts, policies) ? CUSTOM_DENIED : evaluateRequest(facts, policies)
+    if (verdict.allowed) return true
+    this.#record.details = verdict.details
+    return false
+  }
+
+  #refuse(flag: 'NR' | 'NC' | 'UH' | 'UO' | 'UF' | 'UAEX'): void {
+    this.#record.flag(flag)
+    this.#init.downstream.start({ onData() {}, onEnd() {}, onDrain() {}, onClose: () => this.#over() })
+    this.#init.downstream.reset(refused(flag))
+  }
+
+  #over(): void {
+    this.#components.recorder.finish(this.#record)
+    this.#init.onClosed()
+  }
+}
+
+/** The first route that matches. @param serverName undefined without TLS */
+export function chooseTcpRoute(
+  routes: readonly TcpRoute[],
+  serverName: string | undefined,
+  destination: string,
+): TcpRoute | undefined {
+  return routes.find(({ serverNames, destinationCidrs }) => {
+    if (serverNames.length > 0 && !serverNames.some((name) => matchesServerName(name, serverName))) return false
+    return destinationCidrs.length === 0 || destinationCidrs.some((text) => contains(text, destination))
+  })
+}
+
+function matchesServerName(pattern: string, serverName: string | undefined): boolean {
+  if (serverName === undefined) return false
+  const name = serverName.toLowerCase()
+  if (pattern.startsWith('*')) return name.length > pattern.length - 1 && name.endsWith(pattern.slice(1).toLowerCase())
+  return name === pattern.toLowerCase()
+}
+
+function contains(text: string, address: string): boolean {
+  const cidr = parseCidr(text)
+  const ip = parseIp(address)
+  return cidr !== undefined && ip !== undefined && cidrContains(cidr, ip)
+}
+
+/** @returns a cluster's name; undefined for a backend that is invalid */
+export function drawBackend({ backends }: TcpRoute, random: Random): string | undefined {
+  const total = backends.reduce((sum, { weight }) => sum + weight, 0)
+  let rest = random.next() * total
+  for (const { cluster, weight } of backends) {
+    rest -= weight
+    if (rest < 0) return cluster
+  }
+  return undefined
+}
+
+function timeout(ms: number): CodedError {
+  return new CodedError(CONNECT_TIMEOUT, `no answer in ${ms} ms`, { origin: 'upstream' })
+}
+
+function refused(flag: string): CodedError {
+  return new CodedError('CONNECT_FAILED', `the connection was refused: ${flag}`)
+}

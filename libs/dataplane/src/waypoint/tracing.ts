@@ -1,0 +1,148 @@
+import type { Random } from '@ambient-lab/std'
+import {
+  formatTraceparent,
+  OtlpSpanExporter,
+  type OtlpSpanExporterComponents,
+  parseTraceparent,
+  SPAN_KIND,
+  type Span,
+  type TraceContext,
+} from '@ambient-lab/telemetry'
+import type { TracingConfig } from '@ambient-lab/xds'
+import { formatAddress } from '../address.ts'
+import type { HeaderMap } from '../http1/index.ts'
+import { hex8 } from '../random-id.ts'
+import type { RequestRecord } from './request-record.ts'
+
+/** Span contexts of a request: reads what came in, writes what goes on. */
+export class Tracing {
+  readonly #random: Random
+  readonly #samplingShare: number
+
+  constructor(components: { readonly random: Random }, config: TracingConfig) {
+    this.#random = components.random
+    this.#samplingShare = config.randomSamplingPercent / 100
+  }
+
+  /** Gives the request a span: a child of the caller's, or the first of a new trace. Headers tell the backend of it. */
+  begin(record: RequestRecord, headers: HeaderMap): void {
+    const parent = extract(headers)
+    record.traceId = parent?.traceId ?? this.#id(32)
+    record.parentSpanId = parent?.spanId ?? ''
+    record.spanId = this.#id(16)
+    record.isSampled = parent ? (parent.flags & 1) === 1 : this.#random.next() < this.#samplingShare
+    const { traceId, spanId, isSampled } = record
+    const flags = isSampled ? 1 : 0
+    if (headers.has('b3')) headers.set('b3', `${traceId}-${spanId}-${flags}`)
+    if (headers.has('x-b3-traceid')) {
+      headers.set('x-b3-traceid', traceId)
+      headers.set('x-b3-spanid', spanId)
+      headers.set('x-b3-sampled', String(flags))
+      if (record.parentSpanId !== '') headers.set('x-b3-parentspanid', record.parentSpanId)
+    }
+    headers.set('traceparent', formatTraceparent({ traceId, spanId, flags }))
+  }
+
+  #id(digits: 16 | 32): string {
+    let id = ''
+    while (id.length < digits) id += hex8(this.#random)
+    // Ids of zeros only are forbidden.
+    return `${id.slice(0, -1)}1`
+  }
+}
+
+/** W3C's header first, then B3's single one, then its several. */
+export function extract(headers: HeaderMap): TraceContext | undefined {
+  const traceparent = headers.get('traceparent')
+  const w3c = traceparent === undefined ? undefined : parseTraceparent(traceparent)
+  if (w3c) return w3c
+  const single = headers.get('b3')
+  if (single !== undefined) return parseB3(single)
+  const traceId = headers.get('x-b3-traceid')
+  const spanId = headers.get('x-b3-spanid')
+  if (traceId === undefined || spanId === undefined) return undefined
+  const sampled = headers.get('x-b3-flags') === '1' ? 'd' : (headers.get('x-b3-sampled') ?? '')
+  return parseB3(`${traceId}-${spanId}-${sampled}`)
+}
+
+const B3 = /^([0-9a-f]{16}|[0-9a-f]{32})-([0-9a-f]{16})(?:-(1|0|d|true|false)?(?:-[0-9a-f]{16})?)?$/i
+
+/** @see https://github.com/openzipkin/b3-propagation#single-header */
+export function parseB3(text: string): TraceContext | undefined {
+  const match = text.length > 100 ? null : B3.exec(text)
+  if (!match) return undefined
+  const [, traceId, spanId, sampled = ''] = match
+  const isSampled = sampled === '1' || sampled === 'd' || sampled === 'true'
+  return { traceId: traceId!.toLowerCase().padStart(32, '0'), spanId: spanId!.toLowerCase(), flags: isSampled ? 1 : 0 }
+}
+
+/** Spans of the requests of one proxy. */
+export class SpanExporter implements Disposable {
+  readonly #exporter: OtlpSpanExporter
+  readonly #config: TracingConfig
+  readonly #cluster: string
+
+  /** @param cluster of the lab, a standard tag */
+  constructor(components: OtlpSpanExporterComponents, config: TracingConfig, cluster: string) {
+    this.#exporter = new OtlpSpanExporter(components, config.endpoint)
+    this.#config = config
+    this.#cluster = cluster
+  }
+
+  get dropped(): number {
+    return this.#exporter.dropped
+  }
+
+  add(record: RequestRecord): void {
+    this.#exporter.add(this.#spanOf(record))
+  }
+
+  flush(): Promise<void> {
+    return this.#exporter.flush()
+  }
+
+  [Symbol.dispose](): void {
+    this.#exporter[Symbol.dispose]()
+  }
+
+  #spanOf(record: RequestRecord): Span {
+    const { peer, upstreamHost } = record
+    const tags: Record<string, string> = {
+      'http.method': record.method,
+      'http.url': `${peer.scheme}://${record.authority}${record.path}`,
+      'http.protocol': record.protocol,
+      'http.status_code': String(record.status),
+      request_size: String(record.bytesReceived),
+      response_size: String(record.bytesSent),
+      response_flags: record.flags,
+      upstream_cluster: record.cluster,
+      'upstream_cluster.name': record.cluster,
+      'peer.address': peer.address.address,
+      'guid:x-request-id': record.requestId,
+      'istio.cluster_id': this.#cluster,
+      'istio.source_workload': peer.workload?.workloadName ?? '',
+      'istio.source_namespace': peer.workload?.namespace ?? '',
+      'istio.destination_workload': upstreamHost?.workload?.workloadName ?? '',
+      'istio.destination_namespace': upstreamHost?.workload?.namespace ?? '',
+      'istio.destination_service': peer.service?.hostname ?? formatAddress(peer.local),
+      ...this.#config.customTags,
+    }
+    return {
+      service: serviceOf(record),
+      traceId: record.traceId,
+      spanId: record.spanId,
+      parentSpanId: record.parentSpanId,
+      name: `${peer.service?.hostname ?? record.authority}/*`,
+      kind: SPAN_KIND.server,
+      startedAtMs: record.startedAtMs,
+      durationMs: record.durationMs,
+      attributes: tags,
+      isError: record.status >= 500 || record.status === 0,
+    }
+  }
+}
+
+/** Istio names the span's service after the destination, not after the proxy. */
+function serviceOf({ peer, authority }: RequestRecord): string {
+  return peer.service ? `${peer.service.name}.${peer.service.namespace}` : authority
+}

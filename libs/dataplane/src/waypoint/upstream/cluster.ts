@@ -1,0 +1,243 @@
+import { canonicalIp } from '@ambient-lab/policy'
+import { type CancelTimer, type Clock, every, type Random } from '@ambient-lab/std'
+import type { Cluster as ClusterConfig, Service } from '@ambient-lab/xds'
+import { formatAddress } from '../../address.ts'
+import type { PlainNetwork } from '../../plain-network.ts'
+import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
+import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
+import { addressOf } from '../../ztunnel/workload-address.ts'
+import { ORIGINAL_DESTINATIONS_MAX, POOLS_MAX } from '../limits.ts'
+import type { DownstreamPeer } from '../request-record.ts'
+import { CircuitBreaker } from './circuit-breaker.ts'
+import { ConnectionPool, type ConnectionPoolComponents } from './connection-pool.ts'
+import type { EndpointDialer } from './endpoint-dialer.ts'
+import { UpstreamHost } from './host.ts'
+import { HostSelection } from './host-selection.ts'
+import { Http2Pool } from './http2-pool.ts'
+import type { Draw } from './load-balancer.ts'
+import type { OwnPlace } from './locality.ts'
+import { type HostOutcome, OutlierDetection } from './outlier-detection.ts'
+import type { UpstreamPool } from './upstream-connection.ts'
+
+export interface ClusterComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly state: ProxyStateHolder
+  readonly network: PlainNetwork
+  readonly dialer: EndpointDialer
+}
+
+/** What requests are sent to: its hosts as they are at this moment, and what is open to them. */
+export class Cluster implements Disposable {
+  readonly config: ClusterConfig
+  readonly breaker: CircuitBreaker
+  readonly #components: ClusterComponents
+  readonly #own: OwnPlace
+  readonly #hosts = new Map<string, UpstreamHost>()
+  readonly #selection: HostSelection
+  readonly #outliers: OutlierDetection | undefined
+  /** By host key and client address: what a tunnel tells the destination about the client holds for all it carries. */
+  readonly #pools = new Map<string, { readonly host: UpstreamHost; readonly pool: UpstreamPool }>()
+  #endpoints: EndpointSet | undefined
+  #service: Service | undefined
+  #resolution: Promise<void> | undefined
+  #stopResolving: CancelTimer | undefined
+  #list: readonly UpstreamHost[] = []
+
+  constructor(components: ClusterComponents, config: ClusterConfig, own: OwnPlace) {
+    const { clock } = components
+    const { outlierDetection, circuitBreakers, loadBalancing, endpoints } = config
+    this.config = config
+    this.#components = components
+    this.#own = own
+    this.breaker = new CircuitBreaker(circuitBreakers)
+    this.#selection = new HostSelection(
+      { clock },
+      { loadBalancing, isLocalityAware: outlierDetection !== undefined, own },
+    )
+    this.#outliers =
+      outlierDetection &&
+      new OutlierDetection(
+        { clock, hosts: () => this.#list, onChange: () => this.#selection.healthChanged() },
+        outlierDetection,
+      )
+    if (endpoints.kind === 'dns') this.#resolveNow(endpoints)
+  }
+
+  /** Undefined when hosts can be picked at once; else it settles when that is so, never rejects. */
+  get warming(): Promise<void> | undefined {
+    return this.#resolution
+  }
+
+  get hosts(): readonly UpstreamHost[] {
+    this.#refresh()
+    return this.#list
+  }
+
+  /** @returns undefined when no host is healthy */
+  pick(draw: Draw, peer: DownstreamPeer): UpstreamHost | undefined {
+    if (this.config.endpoints.kind === 'original-destination') return this.#originalDestination(peer)
+    this.#refresh()
+    return this.#selection.pick(draw)
+  }
+
+  /**
+   * The way to a host on behalf of a client.
+   * @param isHttp2 whether the client spoke HTTP/2, which a cluster of protocol `downstream` follows
+   */
+  poolOf(host: UpstreamHost, peer: DownstreamPeer, isHttp2: boolean): UpstreamPool {
+    const { protocol } = this.config
+    const speaksHttp2 = protocol === 'http2' || (protocol === 'downstream' && isHttp2)
+    const key = `${host.key} ${peer.address.address}${speaksHttp2 ? ' h2' : ''}`
+    const known = this.#pools.get(key)
+    if (known) return known.pool
+    const { clock, dialer } = this.#components
+    const { connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs } = this.config
+    const components: ConnectionPoolComponents = {
+      clock,
+      breaker: this.breaker,
+      dial: (options) => dialer.dial(host, peer, options),
+    }
+    const pool = speaksHttp2
+      ? new Http2Pool(components, { connectTimeoutMs })
+      : new ConnectionPool(components, {
+          connectTimeoutMs,
+          idleTimeoutMs,
+          maxRequestsPerConnection,
+          maxConnectionDurationMs,
+        })
+    if (this.#pools.size >= POOLS_MAX) this.#forgetEmptyPools()
+    this.#pools.set(key, { host, pool })
+    return pool
+  }
+
+  /** One try is over. */
+  record(host: UpstreamHost, outcome: HostOutcome): void {
+    this.#outliers?.record(host, outcome)
+  }
+
+  /** What its successor takes over, so that a change of a timeout neither forgives nor forgets. */
+  adopt(predecessor: Cluster): void {
+    predecessor.#refresh()
+    for (const [key, host] of predecessor.#hosts) this.#hosts.set(key, host)
+    this.#endpoints = undefined
+  }
+
+  /** Nothing new; exchanges that are under way end by themselves. */
+  [Symbol.dispose](): void {
+    this.#stopResolving?.()
+    this.#outliers?.[Symbol.dispose]()
+    for (const { pool } of this.#pools.values()) pool.drain()
+    this.#pools.clear()
+  }
+
+  #refresh(): void {
+    const { endpoints: source } = this.config
+    if (source.kind !== 'service') return
+    const state = this.#components.state.current
+    const endpoints = state.endpointsOf(source.service)
+    const service = state.service(source.service)
+    if (endpoints === this.#endpoints && service === this.#service) return
+    this.#endpoints = endpoints
+    this.#service = service
+    const nowMs = this.#components.clock.monotonic()
+    const seen = new Set<string>()
+    for (const endpoint of service ? endpoints.values() : NO_ENDPOINTS.values()) {
+      const { workload } = endpoint
+      if (source.subset && !source.subset.includes(workload.uid)) continue
+      if (!isUsable(endpoint, service!) || workload.capacity === 0) continue
+      const port = targetPortOf(endpoint, service!, source.servicePort)
+      const address = addressOf(workload, service, '') ?? workload.hostname
+      if (port === undefined || address === '') continue
+      const key = `${workload.uid}:${port}`
+      seen.add(key)
+      const known = this.#hosts.get(key)
+      if (known && known.host === address) {
+        known.workload = workload
+        known.weight = workload.capacity
+      } else {
+        this.#add({ key, host: address, port, nowMs, workload })
+      }
+    }
+    this.#keepOnly(seen)
+  }
+
+  #add(init: {
+    readonly key: string
+    readonly host: string
+    readonly port: number
+    readonly nowMs: number
+    readonly workload?: UpstreamHost['workload']
+  }): void {
+    const { key, host, port, nowMs, workload } = init
+    const address = formatAddress({ address: host, port })
+    const weight = workload?.capacity ?? 1
+    this.#dropPools(key)
+    this.#hosts.set(key, new UpstreamHost({ key, address, host, port, addedMs: nowMs, workload, weight }))
+  }
+
+  #keepOnly(keys: ReadonlySet<string>): void {
+    for (const key of this.#hosts.keys()) {
+      if (keys.has(key)) continue
+      this.#hosts.delete(key)
+      this.#dropPools(key)
+    }
+    this.#list = [...this.#hosts.values()]
+    this.#selection.update(this.#list)
+  }
+
+  /** Clients come and go; what they leave behind is a pool without connections. */
+  #forgetEmptyPools(): void {
+    for (const [key, { pool }] of this.#pools) if (pool.isEmpty) this.#pools.delete(key)
+  }
+
+  #dropPools(hostKey: string): void {
+    for (const [key, { host, pool }] of this.#pools) {
+      if (host.key !== hostKey) continue
+      pool.drain()
+      this.#pools.delete(key)
+    }
+  }
+
+  /** Where the client was going is the one host; a client that comes back finds it again. */
+  #originalDestination({ local }: DownstreamPeer): UpstreamHost {
+    const key = formatAddress(local)
+    let host = this.#hosts.get(key)
+    if (!host) {
+      const nowMs = this.#components.clock.monotonic()
+      const workload = this.#components.state.current.workloadByAddress(this.#own.network, local.address)
+      const [oldest] = this.#hosts.keys()
+      if (oldest !== undefined && this.#hosts.size >= ORIGINAL_DESTINATIONS_MAX) {
+        this.#hosts.delete(oldest)
+        this.#dropPools(oldest)
+      }
+      this.#add({ key, host: local.address, port: local.port, nowMs, workload })
+      host = this.#hosts.get(key)!
+      this.#list = [...this.#hosts.values()]
+    }
+    return host
+  }
+
+  #resolveNow(source: Extract<ClusterConfig['endpoints'], { kind: 'dns' }>): void {
+    this.#resolution = this.#resolve(source).finally(() => {
+      this.#resolution = undefined
+    })
+    this.#stopResolving = every(this.#components.clock, source.dnsTtlMs, () => void this.#resolve(source))
+  }
+
+  /** A name that does not resolve keeps the hosts that it had. */
+  async #resolve({ hosts }: Extract<ClusterConfig['endpoints'], { kind: 'dns' }>): Promise<void> {
+    const { network, clock } = this.#components
+    const found = await Promise.all(
+      hosts.map(async ({ host, port }) => ({ host: canonicalIp(host) ?? (await network.lookup(host)), port })),
+    )
+    const addresses = found.flatMap(({ host, port }) => (host === undefined ? [] : { host, port }))
+    if (addresses.length === 0 && this.#hosts.size > 0) return
+    const nowMs = clock.monotonic()
+    const keys = addresses.map(({ host, port }) => formatAddress({ address: host, port }))
+    for (const [index, key] of keys.entries()) {
+      if (!this.#hosts.has(key)) this.#add({ key, ...addresses[index]!, nowMs })
+    }
+    this.#keepOnly(new Set(keys))
+  }
+}

@@ -1,0 +1,175 @@
+import type { SpiffeId } from '@ambient-lab/pki'
+import { type Cidr, cidrContains, parseIp } from '@ambient-lab/policy'
+import type { CodedError, Random } from '@ambient-lab/std'
+import type { Workload } from '@ambient-lab/xds'
+import { formatAddress, type HostPort, type SocketAddress } from '../../address.ts'
+import { dataplaneError } from '../../errors.ts'
+import type { PlainNetwork } from '../../plain-network.ts'
+import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
+import type { ByteStream } from '../../stream/byte-stream.ts'
+import type { TunnelPool } from '../../tunnel/tunnel-pool.ts'
+import { formatForwarded, newTraceparent } from '../../ztunnel/forwarded.ts'
+import { chooseEndpoint } from '../../ztunnel/load-balancing.ts'
+import { planDirect, type TunnelPlan } from '../../ztunnel/outbound-plan.ts'
+import { encodeProxyHeader } from '../../ztunnel/proxy-protocol.ts'
+import { serverNameOf } from '../../ztunnel/server-name.ts'
+import { addressOf } from '../../ztunnel/workload-address.ts'
+import { factsOf } from '../../ztunnel/workload-facts.ts'
+import type { DownstreamPeer } from '../request-record.ts'
+import type { UpstreamHost } from './host.ts'
+
+export interface EndpointDialerComponents {
+  readonly random: Random
+  readonly state: ProxyStateHolder
+  readonly tunnels: TunnelPool
+  readonly network: PlainNetwork
+}
+
+export interface EndpointDialerInit {
+  readonly node: string
+  /** uid of the proxy's own pod. */
+  readonly uid: string
+  /** As whom it dials. */
+  readonly identity: SpiffeId
+  readonly clusterDomain: string
+  /** Addresses that exist in the lab only: never dialled on the machine's own network. */
+  readonly labRanges: readonly Cidr[]
+}
+
+export interface EndpointDialOptions {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+/** What a kernel would give a socket: nobody listens there, it only has to be told apart. */
+const EPHEMERAL_PORT_FIRST = 32_768
+const EPHEMERAL_PORTS = 28_232
+
+/** For whom a connection is opened. */
+interface Client {
+  readonly address: SocketAddress
+  /** Host name of the service that it dialled. */
+  readonly service: string | undefined
+}
+
+/** Opens connections to endpoints as the proxy: through a tunnel where the workload has one, else as the network is. */
+export class EndpointDialer {
+  readonly #components: EndpointDialerComponents
+  readonly #init: EndpointDialerInit
+
+  constructor(components: EndpointDialerComponents, init: EndpointDialerInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /**
+   * @param peer whose request it is: its address travels along, so that the destination knows the client
+   * @throws CodedError as TunnelPool.connect and Dialer.dial; NODE_UNREACHABLE, NO_ROUTE
+   */
+  dial(host: UpstreamHost, peer: DownstreamPeer, options: EndpointDialOptions): Promise<ByteStream> {
+    const { workload } = host
+    if (!workload) return this.#dialOutside({ host: host.host, port: host.port }, options)
+    const client = { address: peer.address, service: peer.service?.hostname }
+    return this.#dialWorkload(workload, { address: host.host, port: host.port }, client, options)
+  }
+
+  /**
+   * A connection for the proxy's own ends, to a service or workload by its address, or to anything outside.
+   * @throws CodedError as `dial`; NO_HEALTHY_UPSTREAM
+   */
+  async dialAddress(destination: SocketAddress, options: EndpointDialOptions): Promise<ByteStream> {
+    const { random, state } = this.#components
+    const own = this.#own()
+    const port = EPHEMERAL_PORT_FIRST + random.integer(EPHEMERAL_PORTS)
+    const client = { address: { address: own.addresses[0] ?? '', port }, service: undefined }
+    const workload = state.current.workloadByAddress(own.network, destination.address)
+    if (workload) return this.#dialWorkload(workload, destination, client, options)
+    const service = state.current.serviceByVip(own.network, destination.address, own.namespace)
+    if (!service) return this.#dialOutside({ host: destination.address, port: destination.port }, options)
+    const chosen = chooseEndpoint(state.current, own, service, destination.port, random)
+    const address = chosen && addressOf(chosen.workload, service, destination.address)
+    if (!chosen || address === undefined) {
+      throw dataplaneError('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${formatAddress(destination)}`)
+    }
+    return this.#dialWorkload(chosen.workload, { address, port: chosen.port }, client, options)
+  }
+
+  #own(): Workload {
+    const own = this.#components.state.current.workload(this.#init.uid)
+    if (!own) throw sourceUnknown(this.#init.uid)
+    return own
+  }
+
+  async #dialWorkload(
+    workload: Workload,
+    destination: SocketAddress,
+    client: Client,
+    options: EndpointDialOptions,
+  ): Promise<ByteStream> {
+    const { state, random } = this.#components
+    const own = this.#own()
+    // Straight to the pod: a waypoint that answers for it too is not asked (ambient.md §1.8).
+    const plan = planDirect(state.current, { source: own, destination, random }, workload, destination.port, undefined)
+    if (plan.kind === 'rejection') throw dataplaneError(plan.code, plan.reason, { origin: 'upstream' })
+    if (plan.kind === 'tunnel') return this.#tunnel(own, plan, client, options)
+    return this.#dialPlain(plan.target, workload, client.address, options)
+  }
+
+  async #tunnel(own: Workload, plan: TunnelPlan, client: Client, { signal }: EndpointDialOptions): Promise<ByteStream> {
+    const { random, state, tunnels } = this.#components
+    const { node, identity, clusterDomain } = this.#init
+    const { destination } = plan
+    const listener = destination.hbone ?? state.current.node(destination.node)?.hbone
+    if (!listener) throw nodeUnreachable(destination)
+    const target = {
+      source: identity,
+      address: listener,
+      serverName: serverNameOf(plan.hboneAddress.address, destination.namespace, clusterDomain),
+      expectedIds: plan.expectedIds,
+      fromNode: node,
+      toNode: destination.node,
+      sourceIp: own.addresses[0] ?? '',
+    }
+    const request = {
+      authority: plan.authority,
+      baggage: factsOf(own).baggage,
+      forwarded: formatForwarded(client.address, client.service),
+      traceparent: newTraceparent(random),
+    }
+    return (await tunnels.connect(target, request, signal)).stream
+  }
+
+  /** To a pod over its node's underlay, where a header says who and whom. */
+  async #dialPlain(
+    target: HostPort,
+    workload: Workload,
+    source: SocketAddress,
+    options: EndpointDialOptions,
+  ): Promise<ByteStream> {
+    if (!workload.node) return this.#dialOutside(target, options)
+    const listener = this.#components.state.current.node(workload.node)?.underlay
+    if (!listener) throw nodeUnreachable(workload)
+    const stream = await this.#components.network.dial(listener, options)
+    stream.write(encodeProxyHeader(source, { address: target.host, port: target.port }))
+    return stream
+  }
+
+  async #dialOutside(target: HostPort, options: EndpointDialOptions): Promise<ByteStream> {
+    const ip = parseIp(target.host)
+    if (ip && this.#init.labRanges.some((range) => cidrContains(range, ip))) {
+      throw dataplaneError('NODE_UNREACHABLE', 'io error: no route to host', { origin: 'upstream' })
+    }
+    return this.#components.network.dial(target, options)
+  }
+}
+
+function sourceUnknown(uid: string): CodedError {
+  return dataplaneError('SOURCE_UNKNOWN', `failed to fetch information about local workload: ${uid}`)
+}
+
+function nodeUnreachable(destination: Workload): CodedError {
+  return dataplaneError('NODE_UNREACHABLE', `io error: no agent serves node ${destination.node}`, {
+    where: `node ${destination.node}`,
+    origin: 'upstream',
+  })
+}

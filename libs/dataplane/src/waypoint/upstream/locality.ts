@@ -1,0 +1,106 @@
+import type { Locality, LocalityLoadBalancing } from '@ambient-lab/xds'
+import type { UpstreamHost } from './host.ts'
+
+/** Hosts that share the traffic of their level in proportion to `weight`. */
+export interface LocalityGroup {
+  readonly hosts: readonly UpstreamHost[]
+  readonly weight: number
+}
+
+/** Level 0 gets all traffic as long as enough of it is healthy; what it cannot take goes to the next. */
+export type PriorityLevel = readonly LocalityGroup[]
+
+/** Who asks: the proxy's own place, and its labels for `failoverPriority`. */
+export interface OwnPlace {
+  readonly network: string
+  readonly locality: Locality | undefined
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Everybody in one group of one level, where localities play no part. */
+export function oneLevel(hosts: readonly UpstreamHost[]): readonly PriorityLevel[] {
+  return [[{ hosts, weight: 1 }]]
+}
+
+/**
+ * Orders hosts by how near they are, as Istio does: `distribute` for the proxy's own locality sets shares and leaves
+ * out who is not named; otherwise same subzone, zone, region come first, then the region that `failover` names, then
+ * the rest.
+ */
+export function priorityLevels(
+  hosts: readonly UpstreamHost[],
+  own: OwnPlace,
+  setting: LocalityLoadBalancing,
+): readonly PriorityLevel[] {
+  const distribute = setting.distribute?.find(({ from }) => matchesLocality(from, own.locality))
+  if (distribute) return [distributed(hosts, distribute.to)]
+  const failover = setting.failover?.find(({ from }) => from === own.locality?.region)
+  return byRank(hosts, (host) => distance(host.locality, own.locality, failover?.to))
+}
+
+function distributed(hosts: readonly UpstreamHost[], to: Readonly<Record<string, number>>): PriorityLevel {
+  const taken = new Set<UpstreamHost>()
+  // A narrower pattern is asked before a wider one, whatever the order in the YAML.
+  const patterns = Object.entries(to).sort(([a], [b]) => specificity(b) - specificity(a))
+  return patterns.flatMap(([pattern, weight]) => {
+    const members = hosts.filter((host) => !taken.has(host) && matchesLocality(pattern, host.locality))
+    for (const host of members) taken.add(host)
+    return weight > 0 ? [{ hosts: members, weight }] : []
+  })
+}
+
+function byRank(hosts: readonly UpstreamHost[], rankOf: (host: UpstreamHost) => number): readonly PriorityLevel[] {
+  const ranks = new Map<number, UpstreamHost[]>()
+  for (const host of hosts) {
+    const rank = rankOf(host)
+    const members = ranks.get(rank)
+    if (members) members.push(host)
+    else ranks.set(rank, [host])
+  }
+  return [...ranks].sort(([a], [b]) => a - b).map(([, members]) => [{ hosts: members, weight: 1 }])
+}
+
+/** 0 for the same subzone, up to 4 for another region. */
+function distance(theirs: Locality | undefined, own: Locality | undefined, failoverRegion: string | undefined): number {
+  if (!own?.region) return 0
+  if (theirs?.region !== own.region) return failoverRegion !== undefined && theirs?.region === failoverRegion ? 3 : 4
+  if (theirs.zone !== own.zone) return 2
+  return theirs.subzone === own.subzone ? 0 : 1
+}
+
+/** `region/zone/subzone`; `*` and what is left out stand for anything. */
+export function matchesLocality(pattern: string, locality: Locality | undefined): boolean {
+  const own = [locality?.region ?? '', locality?.zone ?? '', locality?.subzone ?? '']
+  for (const [index, part] of pattern.split('/').entries()) {
+    if (part === '*') return true
+    if (part !== own[index]) return false
+  }
+  return true
+}
+
+function specificity(pattern: string): number {
+  return pattern.split('/').filter((part) => part !== '*').length
+}
+
+/** Envoy's overprovisioning factor: a level is full as long as five of seven of its hosts are healthy. */
+const OVERPROVISIONING = 1.4
+
+/**
+ * The share of traffic for each level. @param healthy share of healthy hosts of each level, 0 to 1
+ * @returns shares that add up to 1, or zeros when nobody is healthy
+ * @see https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/priority
+ */
+export function levelShares(healthy: readonly number[]): readonly number[] {
+  const capacities = healthy.map((share) => Math.min(1, share * OVERPROVISIONING))
+  const total = Math.min(
+    1,
+    capacities.reduce((sum, capacity) => sum + capacity, 0),
+  )
+  if (total === 0) return capacities
+  let left = 1
+  return capacities.map((capacity) => {
+    const share = Math.min(left, capacity / total)
+    left -= share
+    return share
+  })
+}

@@ -1,0 +1,217 @@
+import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
+import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
+import type { MetricsRegistry } from '@ambient-lab/telemetry'
+import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import type { HostPort } from '../address.ts'
+import { dataplaneError } from '../errors.ts'
+import { parseRanges } from '../lab-ranges.ts'
+import { DRAIN_DEADLINE_MS } from '../limits.ts'
+import type { PlainNetwork } from '../plain-network.ts'
+import { reviewWaypoint } from '../review/waypoint-review.ts'
+import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
+import type { Transport } from '../tunnel/transport.ts'
+import { TunnelPool } from '../tunnel/tunnel-pool.ts'
+import { TunnelServer } from '../tunnel/tunnel-server.ts'
+import { GatewayListeners } from './gateway-listeners.ts'
+import { Listener } from './listener.ts'
+import { OwnHttpClient } from './own-http-client.ts'
+import { ProxyConfig } from './proxy-config.ts'
+import { RequestRecorder } from './request-recorder.ts'
+import { RequestSeries } from './request-series.ts'
+import { Clusters } from './upstream/clusters.ts'
+import { EndpointDialer } from './upstream/endpoint-dialer.ts'
+
+export interface WaypointComponents {
+  readonly clock: Clock
+  readonly random: Random
+  /** Presents the waypoint's own certificate, as client and as server. */
+  readonly transport: Transport
+  readonly network: PlainNetwork
+  readonly svids: SvidSource
+  readonly metrics: MetricsRegistry
+  /** Reads the keys of issuers. */
+  readonly fetchText: FetchText
+  /** Takes the access log, whole lines. */
+  readonly accessLogSink: (line: string) => void
+}
+
+export interface WaypointInit {
+  /** uid of the pod that this is. */
+  readonly uid: string
+  /** Resource name of its L7Proxy. */
+  readonly proxy: string
+  readonly node: string
+  readonly identity: SpiffeId
+  readonly labels: Readonly<Record<string, string>>
+  /** Where the HBONE listener listens. @default 127.0.0.1 */
+  readonly host?: string
+  /** @default 0: a free one */
+  readonly port?: number
+  /** Where a gateway's listeners listen. @default 127.0.0.1 */
+  readonly gatewayHost?: string
+  /** Told whenever a gateway's ports are others: the Gateway's port → where it really listens. */
+  readonly onGatewayPorts?: (ports: Readonly<Record<string, HostPort>>) => void
+  /** @default cluster.local */
+  readonly clusterDomain?: string
+  /** CIDRs that exist in the lab only. @default pods, services, ServiceEntries */
+  readonly labRanges?: readonly string[]
+  /** @default 5 s */
+  readonly drainDeadlineMs?: number
+}
+
+/** The L7 proxy of a service, a namespace or a service account, or a gateway into the mesh: one replica of it. */
+export class Waypoint implements AsyncDisposable {
+  readonly state = new ProxyStateHolder()
+  readonly config: ProxyConfig
+  readonly clusters: Clusters
+  readonly #components: WaypointComponents
+  readonly #init: WaypointInit
+  readonly #scope: Scope
+  readonly #tunnels: TunnelPool
+  readonly #server: TunnelServer
+  readonly #listener: Listener
+  readonly #gateway: GatewayListeners
+  #draining: Promise<void> | undefined
+
+  constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
+    const { components, init } = options
+    const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
+    const { state } = this
+    const { uid, node, identity, clusterDomain = 'cluster.local' } = init
+    const labRanges = parseRanges(init.labRanges)
+    this.#components = components
+    this.#init = init
+    this.#scope = new Scope(`waypoint ${init.proxy}`)
+    this.#tunnels = new TunnelPool({ transport, clock })
+    const dialer = new EndpointDialer(
+      { random, state, tunnels: this.#tunnels, network },
+      { node, uid, identity, clusterDomain, labRanges },
+    )
+    this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
+    const series = new RequestSeries({
+      metrics,
+      reporter: () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'),
+    })
+    const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
+    const own = new OwnHttpClient({ random, state, dialer }, { uid, clusterDomain })
+    this.config = new ProxyConfig(init.proxy, {
+      clock,
+      random,
+      clusters: this.clusters,
+      recorder,
+      keys: new JwkSetStore({
+        clock,
+        fetchText: (url, signal) => (own.reaches(url) ? own.fetchText(url, signal) : fetchText(url, signal)),
+      }),
+      post: (endpoint, body) => own.post(endpoint, body, clock),
+    })
+    this.#listener = new Listener(
+      { clock, random, clusters: this.clusters, dialer, recorder, state, config: this.config },
+      uid,
+    )
+    this.#gateway = new GatewayListeners(
+      { clock, network, state, config: this.config, listener: this.#listener },
+      { uid, host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
+    )
+    this.#server = new TunnelServer(
+      { transport, clock },
+      {
+        node,
+        host: init.host ?? '127.0.0.1',
+        port: init.port ?? 0,
+        drainDeadlineMs: this.#drainDeadlineMs,
+        onConnect: (incoming) => this.#listener.handle(incoming),
+      },
+    )
+  }
+
+  /** Opens the HBONE listener. @throws CodedError ADDRESS_IN_USE */
+  async start(): Promise<void> {
+    const { svids } = this.#components
+    svids.prefetch(this.#init.identity)
+    this.#scope.own(this.clusters)
+    this.#scope.own(this.config)
+    this.#scope.defer(() => this.#tunnels[Symbol.asyncDispose]())
+    await this.#server.start()
+    this.#scope.own(this.#server)
+    this.#scope.own(this.#gateway)
+    this.#scope.defer(this.config.onProxy.on(({ ports }) => void this.#gateway.update(ports)))
+    await this.#gateway.update(this.config.proxy.ports)
+    this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#tunnels.drainSource(id)))
+  }
+
+  /** Where the HBONE listener really listens; known after `start`. */
+  get address(): HostPort {
+    return this.#server.address
+  }
+
+  get connectionCount(): number {
+    return this.#listener.connectionCount
+  }
+
+  /** One push of the control plane; what is no business of a proxy is ignored. @returns the refusals */
+  apply(typeUrl: TypeUrl, upserts: readonly Upsert[], removed: readonly string[]): readonly ResourceError[] {
+    if (ProxyStateHolder.holds(typeUrl)) return this.state.apply(typeUrl, upserts, removed)
+    if (ProxyConfig.holds(typeUrl)) return this.config.apply(typeUrl, upserts, removed)
+    return []
+  }
+
+  /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
+  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+    const { clock, svids } = this.#components
+    const { uid, identity } = this.#init
+    const { config, clusters } = this
+    return reviewWaypoint(
+      { clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      query,
+    )
+  }
+
+  /** What it runs on, for `/config_dump`: Envoy's sections in the lab's shapes. */
+  configDump(): unknown {
+    return {
+      proxy: this.config.proxy,
+      filterChains: this.config.chains(),
+      clusters: [...this.clusters.values()].map(({ config, hosts, breaker }) => ({
+        ...config,
+        hosts: hosts.map(({ address, weight, health, activeRequests }) => ({
+          address,
+          weight,
+          activeRequests,
+          ejected: health.isEjected,
+        })),
+        open: { connections: breaker.count('connections'), requests: breaker.count('requests') },
+      })),
+    }
+  }
+
+  /** Stops accepting; requests in flight are answered, connections close behind them, and what is left is cut. */
+  drain(): Promise<void> {
+    this.#draining ??= this.#drainAll()
+    return this.#draining
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.cutAll(dataplaneError('DRAINED', 'connection closed due to connection drain'))
+    await this.#scope.dispose()
+  }
+
+  get #drainDeadlineMs(): number {
+    return this.#init.drainDeadlineMs ?? DRAIN_DEADLINE_MS
+  }
+
+  async #drainAll(): Promise<void> {
+    const over = new AbortController()
+    await this.#gateway[Symbol.asyncDispose]()
+    const drained = Promise.all([this.#server.drain(), this.#listener.drain(this.#drainDeadlineMs / 2)]).then(() =>
+      over.abort(),
+    )
+    await Promise.race([drained, sleep(this.#components.clock, this.#drainDeadlineMs, over.signal).catch(() => {})])
+    this.#listener.cutAll(dataplaneError('DRAIN_TIMEOUT', 'connection failed to drain within the timeout'))
+  }
+
+  #ownPlace() {
+    const own = this.state.current.workload(this.#init.uid)
+    return { network: own?.network ?? '', locality: own?.locality, labels: this.#init.labels }
+  }
+}

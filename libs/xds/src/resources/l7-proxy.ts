@@ -1,0 +1,35 @@
+/**
+ * An L7 proxy: a waypoint or a gateway (resource name `namespace/name` of its Gateway), or a sidecar (the workload's
+ * uid). Which pods run it follows from `workloads`.
+ */
+export interface L7Proxy {
+  readonly name: string
+  readonly namespace: string
+  readonly kind: 'waypoint' | 'gateway' | 'sidecar'
+  /** uids of the pods that are replicas of it. */
+  readonly workloads: readonly string[]
+  /** Of a gateway: ports that it listens on, by TCP; traffic is matched to the filter chains of each. */
+  readonly ports: readonly ProxyPort[]
+  readonly accessLog: AccessLogConfig
+  readonly tracing?: TracingConfig
+  readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
+}
+
+export interface ProxyPort {
+  readonly port: number
+  readonly protocol: 'HTTP' | 'TLS' | 'TCP'
+}
+
+export interface AccessLogConfig {
+  readonly enabled: boolean
+  readonly encoding: 'TEXT' | 'JSON'
+  /** Envoy's format commands; absent: its default line. */
+  readonly format?: string
+}
+
+export interface TracingConfig {
+  /** OTLP/HTTP, `http://host:port/v1/traces`, dialled through the mesh when it is a service of it. */
+  readonly endpoint: string
+  readonly randomSamplingPercent: number
+  readonly customTags: Readonly<Record<string, string>>
+}

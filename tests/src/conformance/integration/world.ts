@@ -1,0 +1,225 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import {
+  type Gateway,
+  getCondition,
+  isConditionTrue,
+  type ManifestResource,
+  type Node,
+  type Pod,
+  parseManifest,
+  type Resource,
+  stringifyYaml,
+} from '@ambient-lab/api'
+import { ApiClient, applyAll } from '@ambient-lab/lab'
+import { CodedError } from '@ambient-lab/std'
+import { eventually, TestCertificates } from '@ambient-lab/testing'
+import { AmbientLab } from '../../mesh/ambient.ts'
+import type { CorpusFolder } from '../corpus.ts'
+import type { LabelChange } from './cases.ts'
+import { PROTOCOL_OF_PORT } from './protocols.ts'
+
+const PROGRAM = fileURLToPath(new URL('echo-program.ts', import.meta.url))
+const NODES = ['n1', 'n2']
+const NODE_TYPE = { group: '', version: 'v1', resource: 'nodes' }
+const POD_TYPE = { group: '', version: 'v1', resource: 'pods' }
+const GATEWAY_TYPE = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'gateways' }
+const NAMESPACE = 'echo'
+
+/** Upper bounds: of a wait for what takes a fraction of it on an idle machine. */
+const PROGRAMMED_TIMEOUT_MS = 10_000
+const WAYPOINT_TIMEOUT_MS = 20_000
+
+/** The corpus's world as a lab of real processes: its pods on two nodes, each running the echo program. */
+export class IntegrationWorld implements AsyncDisposable {
+  readonly hasWaypoints: boolean
+  readonly #lab: AmbientLab
+  readonly #client: ApiClient
+  readonly #adminPorts: readonly number[]
+  /** Address in the corpus → pod. */
+  readonly #podByWorldAddress: ReadonlyMap<string, string>
+  readonly #pods: ReadonlyMap<string, Pod>
+  #marks = 0
+
+  private constructor(init: {
+    readonly lab: AmbientLab
+    readonly client: ApiClient
+    readonly adminPorts: readonly number[]
+    readonly podByWorldAddress: ReadonlyMap<string, string>
+    readonly pods: ReadonlyMap<string, Pod>
+    readonly hasWaypoints: boolean
+  }) {
+    this.#lab = init.lab
+    this.#client = init.client
+    this.#adminPorts = init.adminPorts
+    this.#podByWorldAddress = init.podByWorldAddress
+    this.#pods = init.pods
+    this.hasWaypoints = init.hasWaypoints
+  }
+
+  static async start(folder: CorpusFolder): Promise<IntegrationWorld> {
+    const lab = new AmbientLab()
+    try {
+      const { resources } = await parseManifest(folder.text('world.yaml'))
+      const objects = resources.map(({ object }) => object)
+      await writeLab(lab.home, objects)
+      await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait', '--timeout', '60s')
+      const client = ApiClient.fromKubeconfig(join(lab.folder, 'kubeconfig'))
+      const nodes = (await client.list<Node>(NODE_TYPE)).items
+      await lab.ok('wait', 'pods', '--all', '-n', NAMESPACE, '--for=condition=Ready', '--timeout', '60s')
+      const pods = (await client.list<Pod>(POD_TYPE, { namespace: NAMESPACE })).items
+      return new IntegrationWorld({
+        lab,
+        client,
+        adminPorts: nodes.map(({ status }) => status!.agent!.ports.admin),
+        podByWorldAddress: new Map(objects.flatMap(worldAddress)),
+        pods: new Map(pods.map((pod) => [pod.metadata.name, pod])),
+        hasWaypoints: await waypointsComeUp(client),
+      })
+    } catch (error) {
+      await lab[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  pod(name: string): Pod {
+    const pod = this.#pods.get(name)
+    if (!pod) throw new Error(`the world has no pod ${name}`)
+    return pod
+  }
+
+  /** The pod whose address this is in the corpus. */
+  podAt(worldAddress: string): Pod {
+    return this.pod(this.#podByWorldAddress.get(worldAddress) ?? worldAddress)
+  }
+
+  /** Holds while the objects are there, and every proxy acts on it from before `body` to its end. */
+  async under(manifests: readonly string[], labels: readonly LabelChange[], body: () => Promise<void>): Promise<void> {
+    const parsed = await Promise.all(manifests.map((text) => parseManifest(text, { defaultNamespace: NAMESPACE })))
+    const resources = parsed.flatMap((manifest) => manifest.resources)
+    await applyAll(this.#client, resources)
+    for (const change of labels) await this.#label(change, change.set)
+    try {
+      await this.#programmed()
+      await body()
+    } finally {
+      for (const change of labels) {
+        await this.#label(change, Object.fromEntries(Object.keys(change.set).map((key) => [key, null])))
+      }
+      for (const resource of resources) await this.#delete(resource)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client[Symbol.dispose]()
+    await this.#lab[Symbol.asyncDispose]()
+  }
+
+  /**
+   * Until every agent has whatever was written so far: a policy and a service that were written after it have arrived,
+   * and each type's news arrive in their order.
+   */
+  async #programmed(): Promise<void> {
+    const name = `marker-${this.#marks++}`
+    const marker = await parseManifest(markerManifest(name))
+    await applyAll(this.#client, marker.resources)
+    try {
+      await this.#expectEverywhere(name)
+    } finally {
+      for (const resource of marker.resources) await this.#delete(resource)
+    }
+  }
+
+  async #expectEverywhere(name: string): Promise<void> {
+    await eventually(
+      async () => {
+        for (const port of this.#adminPorts) await expectMarker(port, name)
+        return true
+      },
+      { timeoutMs: PROGRAMMED_TIMEOUT_MS },
+    )
+  }
+
+  async #delete({ definition, object }: ManifestResource): Promise<void> {
+    const { name, namespace } = object.metadata
+    const [group = '', version = ''] = object.apiVersion.includes('/') ? object.apiVersion.split('/') : ['', 'v1']
+    try {
+      await this.#client.delete({ group, version, resource: definition.plural }, { name, namespace })
+    } catch (error) {
+      // A case may write one object twice.
+      if (!CodedError.is(error, 'NOT_FOUND')) throw error
+    }
+  }
+
+  async #label({ kind, namespace, name }: LabelChange, labels: Readonly<Record<string, string | null>>): Promise<void> {
+    const resource = kind === 'Service' ? 'services' : 'pods'
+    await this.#client.mergePatch({ group: '', version: 'v1', resource }, { namespace, name }, { metadata: { labels } })
+  }
+}
+
+function markerManifest(name: string): string {
+  return `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: default }
+spec: { selector: { matchLabels: { marker: nobody } } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: default }
+spec: { ports: [{ port: 80 }] }
+`
+}
+
+async function expectMarker(adminPort: number, name: string): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${adminPort}/config_dump`)
+  const { policies, services } = (await response.json()) as Record<string, readonly { readonly name: string }[]>
+  for (const list of [policies, services]) {
+    if (!list?.some((item) => item.name === name)) throw new Error(`an agent does not have ${name} yet`)
+  }
+}
+
+/** No controller takes notice of a Gateway in a lab without waypoints; one that does is waited for. */
+async function waypointsComeUp(client: ApiClient): Promise<boolean> {
+  const gateways = async () => (await client.list<Gateway>(GATEWAY_TYPE, { namespace: NAMESPACE })).items
+  if ((await gateways()).some((gateway) => !getCondition(gateway, 'Accepted'))) return false
+  await eventually(
+    async () => {
+      const pending = (await gateways()).filter((gateway) => !isConditionTrue(gateway, 'Programmed'))
+      if (pending.length > 0) throw new Error(`${pending.map(({ metadata }) => metadata.name)} not programmed`)
+      return true
+    },
+    { timeoutMs: WAYPOINT_TIMEOUT_MS },
+  )
+  return true
+}
+
+function worldAddress(object: Resource): [string, string][] {
+  const address = object.kind === 'Pod' ? (object as Pod).status?.podIP : undefined
+  return address === undefined ? [] : [[address, object.metadata.name]]
+}
+
+async function writeLab(folder: string, objects: readonly Resource[]): Promise<void> {
+  const { privateKey, chainPem } = new TestCertificates().svid('echo/echo')
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const tls = { ECHO_KEY: key, ECHO_CERTIFICATE: chainPem }
+  const spec = { nodes: NODES.map((name) => ({ name })), apply: ['world.yaml'] }
+  const lab = { apiVersion: 'ambient.lab/v1', kind: 'Lab', metadata: { name: 'integration' }, spec }
+  writeFileSync(join(folder, 'lab.yaml'), await stringifyYaml([lab]))
+  const runnable = objects.map((object) => (object.kind === 'Pod' ? runnablePod(object as Pod, tls) : object))
+  writeFileSync(join(folder, 'world.yaml'), await stringifyYaml(runnable))
+}
+
+/** Versions on different nodes, so that calls cross the tunnel and stay on the node alike. */
+function runnablePod({ apiVersion, kind, metadata, spec }: Pod, tls: Readonly<Record<string, string>>): Pod {
+  const container = {
+    name: 'app',
+    command: [process.execPath, '--conditions=@ambient-lab/source', PROGRAM],
+    env: Object.entries(tls).map(([name, value]) => ({ name, value })),
+    ports: Object.keys(PROTOCOL_OF_PORT).map((port) => ({ containerPort: Number(port) })),
+  }
+  const nodeName = metadata.name.endsWith('-v1') ? NODES[0]! : NODES[1]!
+  const serviceAccountName = spec?.serviceAccountName ?? 'default'
+  return { apiVersion, kind, metadata, spec: { serviceAccountName, nodeName, containers: [container] } } as Pod
+}
