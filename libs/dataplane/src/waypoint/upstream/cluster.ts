@@ -6,6 +6,7 @@ import type { PlainNetwork } from '../../plain-network.ts'
 import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
 import { addressOf } from '../../ztunnel/workload-address.ts'
+import { ORIGINAL_DESTINATIONS_MAX, POOLS_MAX } from '../limits.ts'
 import type { DownstreamPeer } from '../request-record.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { ConnectionPool, type ConnectionPoolComponents } from './connection-pool.ts'
@@ -105,6 +106,7 @@ export class Cluster implements Disposable {
           maxRequestsPerConnection,
           maxConnectionDurationMs,
         })
+    if (this.#pools.size >= POOLS_MAX) this.#forgetEmptyPools()
     this.#pools.set(key, { host, pool })
     return pool
   }
@@ -184,6 +186,11 @@ export class Cluster implements Disposable {
     this.#selection.update(this.#list)
   }
 
+  /** Clients come and go; what they leave behind is a pool without connections. */
+  #forgetEmptyPools(): void {
+    for (const [key, { pool }] of this.#pools) if (pool.isEmpty) this.#pools.delete(key)
+  }
+
   #dropPools(hostKey: string): void {
     for (const [key, { host, pool }] of this.#pools) {
       if (host.key !== hostKey) continue
@@ -199,6 +206,11 @@ export class Cluster implements Disposable {
     if (!host) {
       const nowMs = this.#components.clock.monotonic()
       const workload = this.#components.state.current.workloadByAddress(this.#own.network, local.address)
+      const [oldest] = this.#hosts.keys()
+      if (oldest !== undefined && this.#hosts.size >= ORIGINAL_DESTINATIONS_MAX) {
+        this.#hosts.delete(oldest)
+        this.#dropPools(oldest)
+      }
       this.#add({ key, host: local.address, port: local.port, nowMs, workload })
       host = this.#hosts.get(key)!
       this.#list = [...this.#hosts.values()]
