@@ -12,6 +12,10 @@ export { foreignParents, isSameParent, routeFindings } from './gateways/route-st
 export type { JoinReply, JoinRequest } from './join.ts'
 export { type ControlPlaneLog, SILENT_LOG } from './log.ts'
 export * from './mesh-config.ts'
+export {
+  type IstioGatewayProxy,
+  istioGatewayChains,
+} from './routing/istio-gateway-chains.ts'
 export * from './scheduler.ts'
 export { MemoryStore } from './store/memory-store.ts'
 export { SqliteStore, type SqliteStoreInit } from './store/sqlite-store.ts'

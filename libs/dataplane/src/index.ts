@@ -27,6 +27,8 @@ export {
 } from './tunnel/index.ts'
 export * from './waypoint/path-normalization.ts'
 export { checkProxyResource } from './waypoint/proxy-config.ts'
+export type { CompilePattern } from './waypoint/router/matchers.ts'
+export { type RoutedRequest, RouteTable } from './waypoint/router/route-table.ts'
 export * from './waypoint/waypoint.ts'
 export { ConnectionSpans } from './ztunnel/connection-spans.ts'
 export { formatForwarded } from './ztunnel/forwarded.ts'

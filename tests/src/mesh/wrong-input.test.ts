@@ -134,11 +134,14 @@ describe('without a lab', () => {
         stdio: ['ignore', 'pipe', full],
       })
       closeSync(full)
-      const [line] = (await once(createInterface(child.stdout!), 'line')) as [string]
-      const { api } = JSON.parse(line) as { api: string }
-      // What it wrote at its start is lost by now; nobody may ask anonymously, but an answer there is.
-      for (let times = 0; times < 3; times++) expect(await statusOf(`${api}/api/v1/nodes`)).toBe(403)
-      child.kill()
+      try {
+        const [line] = (await once(createInterface(child.stdout!), 'line')) as [string]
+        const { api } = JSON.parse(line) as { api: string }
+        // What it wrote at its start is lost by now; nobody may ask anonymously, but an answer there is.
+        for (let times = 0; times < 3; times++) expect(await statusOf(`${api}/api/v1/nodes`)).toBe(403)
+      } finally {
+        child.kill()
+      }
       expect((await once(child, 'close'))[0]).toBe(0)
     },
   )

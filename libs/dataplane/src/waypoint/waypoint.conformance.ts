@@ -438,9 +438,9 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
 
     it('gives up at the timeout of the route, and at that of a try', async () => {
       handle(() => 'silence')
-      mesh.routes([forward({ timeoutMs: 100 })])
+      mesh.routes([forward({ timeoutMs: 800 })])
       expect(await mesh.get()).toMatchObject({ status: 504, body: 'upstream request timeout' })
-      mesh.routes([forward({ timeoutMs: 1000, retry: { ...RETRY, attempts: 1, perTryTimeoutMs: 50 } })])
+      mesh.routes([forward({ timeoutMs: 8000, retry: { ...RETRY, attempts: 1, perTryTimeoutMs: 400 } })])
       expect(await mesh.get()).toMatchObject({ status: 504, body: 'upstream request timeout' })
       expect(requests()).toHaveLength(3)
       expect(mesh.lines).toEqual(['504 UT response_timeout', '504 UT,URX upstream_per_try_timeout'])

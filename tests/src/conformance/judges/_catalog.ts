@@ -10,6 +10,7 @@ import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
 import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
 import istioGatewayConversion from './istio-gateway-conversion.ts'
+import istioRoutingSimulation from './istio-routing-simulation.ts'
 import istioSamples from './istio-samples.ts'
 import istioSecurityIntegration from './istio-security-integration.ts'
 import istioValidation from './istio-validation.ts'
@@ -30,6 +31,7 @@ export default [
   istioAmbientWorkloadApi,
   istioAuthzEnvoyRbac,
   istioGatewayConversion,
+  istioRoutingSimulation,
   istioSamples,
   istioSecurityIntegration,
   istioValidation,
