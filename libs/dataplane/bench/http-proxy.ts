@@ -13,6 +13,7 @@ import { ProxyStateHolder } from '../src/state/proxy-state-holder.ts'
 import { TunnelPool } from '../src/tunnel/tunnel-pool.ts'
 import { WsMtlsTransport } from '../src/tunnel/ws-mtls-transport.ts'
 import { HttpConnection } from '../src/waypoint/http-connection-manager.ts'
+import { OwnWorkload } from '../src/waypoint/own-workload.ts'
 import { ProxyConfig, serviceMatch } from '../src/waypoint/proxy-config.ts'
 import { RequestRecorder } from '../src/waypoint/request-recorder.ts'
 import { RequestSeries } from '../src/waypoint/request-series.ts'
@@ -32,8 +33,8 @@ const identity = { trustDomain: 'cluster.local', namespace: 'default', serviceAc
 const noCertificates = () => Promise.reject(new Error('a bench without tunnels'))
 const transport = new WsMtlsTransport({ clock, svids: { clientSvid: noCertificates, serverSvid: noCertificates } })
 const dialer = new EndpointDialer(
-  { random, state, tunnels: new TunnelPool({ transport, clock }), network },
-  { node: 'n', uid: 'u', identity, clusterDomain: 'cluster.local', labRanges: [] },
+  { random, state, own: new OwnWorkload(state, 'u'), tunnels: new TunnelPool({ transport, clock }), network },
+  { node: 'n', identity, clusterDomain: 'cluster.local', labRanges: [] },
 )
 const clusters = new Clusters({ clock, random, state, network, dialer }, () => ({
   network: '',

@@ -619,6 +619,21 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
       expect(mesh.lines).toEqual(['200 - via_upstream'])
     })
 
+    it('serves what it has taken when its pod is gone for everybody else, and what it ran on with it', async () => {
+      const program = await mesh.dial()
+      const request = 'GET / HTTP/1.1\r\nhost: web\r\n\r\n'
+      mesh.loseWaypoint()
+      expect(await mesh.exchange(program, request)).toMatchObject({ status: 200 })
+      const drained = mesh.waypoint.drain()
+      expect(await mesh.exchange(program, request)).toMatchObject({ status: 200, headers: { connection: 'close' } })
+      await mesh.ground.until(() => program.ended)
+      let isDone = false
+      void drained.then(() => {
+        isDone = true
+      })
+      await mesh.ground.until(() => isDone)
+    })
+
     it('moves bytes of a protocol that it does not read', async () => {
       const routes = [{ name: 'tcp', serverNames: [], destinationCidrs: [], backends: [{ cluster: 'web', weight: 1 }] }]
       mesh.chain({ tcp: { routes } })
