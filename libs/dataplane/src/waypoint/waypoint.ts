@@ -113,7 +113,6 @@ export class Waypoint implements AsyncDisposable {
       clock,
       random,
       clusters: this.clusters,
-      dialer,
       recorder,
       state,
       own,

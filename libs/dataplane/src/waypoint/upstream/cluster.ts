@@ -5,12 +5,14 @@ import { formatAddress } from '../../address.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
+import type { ByteStream } from '../../stream/byte-stream.ts'
+import { encodeProxyHeader, encodeProxyLine } from '../../ztunnel/proxy-protocol.ts'
 import { addressOf } from '../../ztunnel/workload-address.ts'
 import { ORIGINAL_DESTINATIONS_MAX, POOLS_MAX } from '../limits.ts'
 import type { DownstreamPeer } from '../request-record.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { ConnectionPool, type ConnectionPoolComponents } from './connection-pool.ts'
-import type { EndpointDialer } from './endpoint-dialer.ts'
+import type { EndpointDialer, EndpointDialOptions } from './endpoint-dialer.ts'
 import { UpstreamHost } from './host.ts'
 import { HostSelection } from './host-selection.ts'
 import { Http2Pool } from './http2-pool.ts'
@@ -18,6 +20,7 @@ import type { Draw } from './load-balancer.ts'
 import type { OwnPlace } from './locality.ts'
 import { type HostOutcome, OutlierDetection } from './outlier-detection.ts'
 import type { UpstreamPool } from './upstream-connection.ts'
+import { needsTls, secureUpstream } from './upstream-tls.ts'
 
 export interface ClusterComponents {
   readonly clock: Clock
@@ -88,15 +91,15 @@ export class Cluster implements Disposable {
   poolOf(host: UpstreamHost, peer: DownstreamPeer, isHttp2: boolean): UpstreamPool {
     const { protocol } = this.config
     const speaksHttp2 = protocol === 'http2' || (protocol === 'downstream' && isHttp2)
-    const key = `${host.key} ${peer.address.address}${speaksHttp2 ? ' h2' : ''}`
+    const key = `${host.key} ${this.#clientKey(peer)}${speaksHttp2 ? ' h2' : ''}`
     const known = this.#pools.get(key)
     if (known) return known.pool
-    const { clock, dialer } = this.#components
+    const { clock } = this.#components
     const { connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs } = this.config
     const components: ConnectionPoolComponents = {
       clock,
       breaker: this.breaker,
-      dial: (options) => dialer.dial(host, peer, options),
+      dial: (options) => this.dial(host, peer, options, speaksHttp2 ? ['h2'] : []),
     }
     const pool = speaksHttp2
       ? new Http2Pool(components, { connectTimeoutMs })
@@ -109,6 +112,24 @@ export class Cluster implements Disposable {
     if (this.#pools.size >= POOLS_MAX) this.#forgetEmptyPools()
     this.#pools.set(key, { host, pool })
     return pool
+  }
+
+  /**
+   * A connection to a host for a client as the cluster wants it, from the outside in: what leads there, PROXY protocol, TLS.
+   * @param protocols for ALPN
+   * @throws CodedError as EndpointDialer.dial and secureUpstream
+   */
+  async dial(
+    host: UpstreamHost,
+    peer: DownstreamPeer,
+    options: EndpointDialOptions,
+    protocols: readonly string[],
+  ): Promise<ByteStream> {
+    const { tls, proxyProtocol } = this.config
+    const stream = await this.#components.dialer.dial(host, peer, options)
+    if (proxyProtocol === 'V1') stream.write(encodeProxyLine(peer.address, peer.local))
+    if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(peer.address, peer.local))
+    return needsTls(tls) ? secureUpstream(stream, tls, { host: host.host, protocols, signal: options.signal }) : stream
   }
 
   /** One try is over. */
@@ -129,6 +150,11 @@ export class Cluster implements Disposable {
     this.#outliers?.[Symbol.dispose]()
     for (const { pool } of this.#pools.values()) pool.drain()
     this.#pools.clear()
+  }
+
+  /** Who may share a connection: a client's address, and where what it says of a client is one connection, that. */
+  #clientKey({ address, local }: DownstreamPeer): string {
+    return this.config.proxyProtocol ? `${formatAddress(address)} ${formatAddress(local)}` : address.address
   }
 
   #refresh(): void {
