@@ -17,6 +17,7 @@ import { OwnWorkload } from '../src/waypoint/own-workload.ts'
 import { ProxyConfig, serviceMatch } from '../src/waypoint/proxy-config.ts'
 import { RequestRecorder } from '../src/waypoint/request-recorder.ts'
 import { RequestSeries } from '../src/waypoint/request-series.ts'
+import { TcpSeries } from '../src/waypoint/tcp-series.ts'
 import { Clusters } from '../src/waypoint/upstream/clusters.ts'
 import { EndpointDialer } from '../src/waypoint/upstream/endpoint-dialer.ts'
 
@@ -41,9 +42,11 @@ const clusters = new Clusters({ clock, random, state, network, dialer }, () => (
   locality: undefined,
   labels: {},
 }))
+const series = { metrics: new MetricsRegistry(), reporter: () => 'waypoint' as const }
 const recorder = new RequestRecorder({
   clock,
-  series: new RequestSeries({ metrics: new MetricsRegistry(), reporter: () => 'waypoint' }),
+  series: new RequestSeries(series),
+  tcpSeries: new TcpSeries(series),
   logSink: (line) => lines.push(line),
 })
 const config = new ProxyConfig('proxy', {

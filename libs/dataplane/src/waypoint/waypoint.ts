@@ -19,6 +19,7 @@ import { OwnWorkload } from './own-workload.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
+import { TcpSeries } from './tcp-series.ts'
 import { Clusters } from './upstream/clusters.ts'
 import { EndpointDialer } from './upstream/endpoint-dialer.ts'
 
@@ -92,11 +93,10 @@ export class Waypoint implements AsyncDisposable {
       { node, identity, clusterDomain, labRanges },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
-    const series = new RequestSeries({
-      metrics,
-      reporter: () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'),
-    })
-    const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
+    const reporter = () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source')
+    const series = new RequestSeries({ metrics, reporter })
+    const tcpSeries = new TcpSeries({ metrics, reporter })
+    const recorder = new RequestRecorder({ clock, series, tcpSeries, logSink: accessLogSink })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
