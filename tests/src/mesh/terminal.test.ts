@@ -139,7 +139,9 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
   test('scales a workload', async () => {
     await goTo('workloads')
     terminal.type('/')
+    await shows(/^ \/_/m)
     terminal.type('details')
+    await shows(/^ \/details_/m)
     terminal.press('Enter')
     await shows(/\$ ambient get wl/)
     await shows(/details-v1-\S+ +n\d/)
