@@ -10,6 +10,7 @@ import {
 import type { ApiServerHooks } from './api-server/hooks.ts'
 import { CaService } from './ca-service.ts'
 import { Cluster } from './cluster.ts'
+import { BackendTlsStatusController } from './controllers/backend-tls-status.ts'
 import { type Controller, ControllerRunner } from './controllers/controller.ts'
 import { DeploymentController } from './controllers/deployment.ts'
 import { EndpointSliceController } from './controllers/endpoint-slice.ts'
@@ -191,6 +192,7 @@ export class ControlPlane implements AsyncDisposable {
       new GatewayStatusController({ ...components, view }),
       new RouteStatusController({ ...components, view }),
       new WaypointPolicyStatusController({ ...components, view }),
+      new BackendTlsStatusController({ ...components, view }),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]

@@ -132,13 +132,14 @@ function statusOf(checkpoints: readonly Checkpoint[], { source, target }: PathRe
   const refused = checkpoints.find(({ verdict }) => verdict === 'denied')
   const whom = target.host ?? target.name ?? ''
   if (!refused) return { allowed: true, summary: `${source.name} may reach ${whom}`, checkpoints }
-  const { at, reason, responseFlags = '-', httpStatus, fix } = refused
+  const { at, reason, responseFlags = '-', httpStatus, fix, also = [] } = refused
   return {
     allowed: false,
     summary: `refused at ${at}: ${reason}`,
     responseFlags,
     ...(httpStatus !== undefined && { httpStatus }),
     ...(fix && { fix }),
+    ...(also.length > 0 && { also }),
     checkpoints,
   }
 }

@@ -1,7 +1,7 @@
-import type { FieldKind, MatchField } from './field-kind.ts'
+import type { Facts } from './facts.ts'
+import type { MatchField } from './field-kind.ts'
 import type { ClaimMatch, HeaderMatch } from './http-authorization.ts'
-import type { RequestFacts } from './request-facts.ts'
-import { REQUEST_FIELDS } from './request-fields.ts'
+import { type EnforcementPoint, fieldKind } from './matchers.ts'
 import { valueAt } from './values.ts'
 
 /** A value that a field has to list so that it holds. */
@@ -11,16 +11,24 @@ export interface FieldValue {
   readonly text: string
 }
 
-type Facts = RequestFacts
+/** What the fields are asked about, and where: the same name is compared otherwise at ztunnel than at a waypoint. */
+export interface FieldGround {
+  readonly point: EnforcementPoint
+  readonly facts: Facts
+}
 
 /**
  * The value that makes a positive field hold for these facts and for as few others as possible.
  * @param values those that it has: a header or claim is one that they name
  * @returns undefined when the facts have nothing that the field could list
  */
-export function closestValue(field: MatchField, values: readonly unknown[], facts: Facts): FieldValue | undefined {
+export function closestValue(
+  field: MatchField,
+  values: readonly unknown[],
+  { point, facts }: FieldGround,
+): FieldValue | undefined {
   const value = fittingValue(field, values, facts)
-  const kind = kindOf(field)
+  const kind = fieldKind(point, field)
   return value === undefined || !kind.isValid(value) ? undefined : { value, text: kind.format(value) }
 }
 
@@ -28,20 +36,16 @@ export function closestValue(field: MatchField, values: readonly unknown[], fact
 export function withoutValues(
   field: MatchField,
   values: readonly unknown[],
-  facts: Facts,
+  { point, facts }: FieldGround,
 ): { readonly values: readonly unknown[]; readonly text: string } | undefined {
-  const kind = kindOf(field)
+  const kind = fieldKind(point, field)
   const kept = values.filter((value) => !kind.compile([value])(facts))
   const gone = values.filter((value) => !kept.includes(value)).map((value) => kind.format(value))
   return gone.length > 0 ? { values: kept, text: `take ${gone.join(', ')}` } : undefined
 }
 
-function kindOf(field: MatchField): FieldKind<unknown> {
-  return REQUEST_FIELDS.find(({ positive, negative }) => positive === field || negative === field)!
-}
-
 function fittingValue(field: MatchField, values: readonly unknown[], facts: Facts): unknown {
-  const { connection, view } = facts
+  const { connection, request } = facts
   switch (field) {
     case 'principals':
       return exact(connection.principal)
@@ -67,11 +71,11 @@ function fittingValue(field: MatchField, values: readonly unknown[], facts: Fact
     case 'serverNames':
       return exact(connection.serverName === '' ? undefined : connection.serverName)
     case 'methods':
-      return exact(view.method)
+      return exact(request?.view.method)
     case 'hosts':
-      return exact(facts.host)
+      return exact(request?.host)
     case 'paths':
-      return exact(facts.path)
+      return exact(request?.path)
     case 'requestPrincipals':
       return requestPrincipal(facts)
     case 'headers':
@@ -87,22 +91,22 @@ function exact(text: string | undefined): unknown {
   return text === undefined ? undefined : { exact: text }
 }
 
-function requestPrincipal({ view }: Facts): unknown {
-  const { iss, sub } = view.jwt ?? {}
+function requestPrincipal({ request }: Facts): unknown {
+  const { iss, sub } = request?.view.jwt ?? {}
   return typeof iss === 'string' && typeof sub === 'string' ? { issuer: exact(iss), subject: exact(sub) } : undefined
 }
 
-function header(values: readonly HeaderMatch[], facts: Facts): unknown {
+function header(values: readonly HeaderMatch[], { request }: Facts): unknown {
   for (const { name } of values) {
-    const text = facts.header(name)
+    const text = request?.header(name)
     if (text !== undefined) return { name, value: exact(text) }
   }
   return undefined
 }
 
-function claim(values: readonly ClaimMatch[], { view }: Facts): unknown {
+function claim(values: readonly ClaimMatch[], { request }: Facts): unknown {
   for (const { path } of values) {
-    const found = valueAt(view.jwt, path)
+    const found = valueAt(request?.view.jwt, path)
     const text = Array.isArray(found) ? found.find((element) => typeof element === 'string') : found
     if (typeof text === 'string') return { path, value: exact(text) }
   }

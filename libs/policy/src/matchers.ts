@@ -39,6 +39,11 @@ function byName(kinds: readonly FieldKind<unknown>[]): ReadonlyMap<string, Named
   return new Map(fields)
 }
 
+/** Of a field that the point knows. */
+export function fieldKind(point: EnforcementPoint, field: MatchField): FieldKind<unknown> {
+  return FIELDS[point].get(field)!.kind
+}
+
 /**
  * Compiles the fields of a match that are not empty.
  * @param refuse told of each field that is none, since leaving it out would widen an ALLOW, and of each value that is

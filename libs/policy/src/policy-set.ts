@@ -4,8 +4,8 @@ import { PolicyTable } from './policy-table.ts'
 
 /** The policies that apply to one workload. */
 export interface ApplicablePolicies {
-  readonly deny: PolicyTable
-  readonly allow: PolicyTable
+  readonly deny: PolicyTable<CompiledPolicy<Authorization>>
+  readonly allow: PolicyTable<CompiledPolicy<Authorization>>
 }
 
 /** What decides which policies apply to a workload. */

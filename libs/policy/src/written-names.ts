@@ -35,3 +35,9 @@ export function writtenName(field: MatchField, part: RulePart | undefined): stri
   const positive = `${field[3]!.toLowerCase()}${field.slice(4)}` as MatchField
   return `not ${NAMES.when[positive] ?? positive}`
 }
+
+/** The part of a rule that a field of an L4 policy was written in: such a policy does not say, and each has one. */
+export function partAtL4(field: MatchField): RulePart {
+  if (field === 'destinationPorts' || field === 'notDestinationPorts') return 'to'
+  return field === 'destinationIps' || field === 'notDestinationIps' ? 'when' : 'from'
+}

@@ -85,6 +85,8 @@ export interface Checkpoint {
   readonly httpStatus?: number
   /** Of a policy's refusal: the smallest changes that turn it round, together. */
   readonly fix?: readonly string[]
+  /** Other late decisions that the fix would turn round as well. */
+  readonly also?: readonly string[]
   readonly policies?: readonly PolicyReview[]
 }
 

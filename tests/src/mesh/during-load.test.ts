@@ -179,11 +179,11 @@ test(
     expect(await short.closed).toBe('ended')
     await long.echo('not done yet')
     expect(await long.closed).toBe('reset')
-    const ends = lab
-      .log('node-n1')
-      .split('\n')
-      .filter((line) => line.includes('\taccess\tconnection complete\t'))
-    expect(ends).toHaveLength(2)
+    const ends = await eventually(() => {
+      const lines = lab.log('node-n1').split('\n')
+      const complete = lines.filter((line) => line.includes('\taccess\tconnection complete\t'))
+      return complete.length === 2 ? complete : undefined
+    })
     expect(ends[0]).not.toContain('error=')
     expect(ends[1]).toContain('error="connection failed to drain within the timeout"')
 

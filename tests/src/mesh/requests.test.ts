@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))
-const PATIENCE = { timeoutMs: 30_000 }
+const PATIENCE = { timeoutMs: 15_000 }
 
 interface Pod {
   readonly metadata: { readonly name: string }
@@ -58,10 +58,11 @@ describe('requests', () => {
 
   test('come in by a gateway from outside of the mesh', async () => {
     const port = await eventually(() => portOf('bookinfo-gateway-', '80'), PATIENCE)
-    await eventually(async () => {
-      const response = await fetch(`http://127.0.0.1:${port}/productpage`)
-      expect([response.status, response.headers.get('server')]).toEqual([200, 'istio-envoy'])
-    }, PATIENCE)
+    const page = async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/productpage`, { signal: AbortSignal.timeout(5000) })
+      return [response.status, response.headers.get('server')]
+    }
+    await eventually(async () => expect(await page()).toEqual([200, 'istio-envoy']), PATIENCE)
     expect((await fetch(`http://127.0.0.1:${port}/other`)).status).toBe(404)
   })
 })

@@ -85,10 +85,14 @@ export function formatReview({ status }: PathReview): string {
   ])
   const way = layoutColumns([{ title: '', right: true }, ...COLUMNS], rows, false)
   const refused = status.checkpoints.find(({ verdict }) => verdict === 'denied')
-  const fix = (status.fix ?? []).map((text) => `fix  ${text}\n`).join('')
+  const fix = [...lines('fix ', status.fix), ...lines('also', status.also)].join('')
   return (
     head + way.replace(/^/gm, '  ').replace(/ +$/, '') + (refused ? formatPolicies(refused) : '') + (fix && `\n${fix}`)
   )
+}
+
+function lines(word: string, texts: readonly string[] = []): string[] {
+  return texts.map((text) => `${word}  ${text}\n`)
 }
 
 const COLUMNS = [{ title: '' }, { title: '' }, { title: '' }, { title: '' }]

@@ -38,6 +38,8 @@ export interface PathReviewStatus {
   readonly httpStatus?: number
   /** The smallest changes of policies that would turn the answer round, together. */
   readonly fix?: readonly string[]
+  /** Other late decisions that the fix would turn round as well. */
+  readonly also?: readonly string[]
   readonly checkpoints: readonly PathCheckpoint[]
 }
 

@@ -1,6 +1,8 @@
 import type { Gateway, Resource } from '@ambient-lab/api'
 import { describe, expect, it } from 'vitest'
 import {
+  BACKEND_TLS_POLICIES,
+  CONFIG_MAPS,
   GATEWAY_CLASSES,
   GATEWAYS,
   HTTP_ROUTES,
@@ -10,6 +12,7 @@ import {
   SERVICES,
 } from '../stored-kinds.ts'
 import { viewOf } from '../translate/view.conformance.ts'
+import { backendTlsFindings } from './backend-tls-status.ts'
 import type { GatewayServices } from './gateway-services.ts'
 import { gatewayFindings } from './gateway-status.ts'
 import { routeFindings } from './route-status.ts'
@@ -185,6 +188,88 @@ describe('what a parent says to a route', () => {
     const to = [{ group: '', kind: 'Service', name: 'b' }]
     world.push([REFERENCE_GRANTS, object('ReferenceGrant', 'g', { from, to }, { namespace: 'other' })])
     expect(resolved()).toMatchObject({ status: 'True' })
+  })
+})
+
+describe('what becomes of a BackendTLSPolicy', () => {
+  const policy = (name: string, more: { spec?: object; annotations?: object } = {}): Resource => {
+    const targetRefs = [{ group: '', kind: 'Service', name: 'b' }]
+    const validation = {
+      hostname: 'b',
+      caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }],
+      ...more.spec,
+    }
+    return object('BackendTLSPolicy', name, { targetRefs, validation }, { annotations: more.annotations })
+  }
+  const map = (name: string, text: string): [KnownType, Resource] => [
+    CONFIG_MAPS,
+    { ...object('ConfigMap', name, {}), data: { 'ca.crt': text } },
+  ]
+  const good = map('ca', '-----BEGIN CERTIFICATE-----')
+  const refs = (...caCertificateRefs: readonly object[]) => ({ spec: { caCertificateRefs } })
+  const ref = (name: string, kind = 'ConfigMap') => ({ group: '', kind, name })
+  it.each<[string, Resource, readonly [KnownType, Resource][], readonly string[]]>([
+    ['all is there', policy('p'), [good], ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']],
+    [
+      'no such ConfigMap',
+      policy('p'),
+      [],
+      ['Accepted=False NoValidCACertificate', 'ResolvedRefs=False InvalidCACertificateRef'],
+    ],
+    [
+      'no certificate in it',
+      policy('p'),
+      [map('ca', 'x')],
+      ['Accepted=False NoValidCACertificate', 'ResolvedRefs=False InvalidCACertificateRef'],
+    ],
+    [
+      'a kind that is none',
+      policy('p', refs(ref('ca', 'Pod'))),
+      [good],
+      ['Accepted=False NoValidCACertificate', 'ResolvedRefs=False InvalidKind'],
+    ],
+    [
+      'one of two',
+      policy('p', refs(ref('ca'), ref('gone'))),
+      [good],
+      ['Accepted=True Accepted', 'ResolvedRefs=False InvalidCACertificateRef'],
+    ],
+    ['the system’s roots', policy('p', refs()), [], ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']],
+    [
+      'a rival by name',
+      policy('p'),
+      [good, [BACKEND_TLS_POLICIES, policy('a')]],
+      ['Accepted=False Conflicted', 'ResolvedRefs=True ResolvedRefs'],
+    ],
+    [
+      'a rival that is to be passed over',
+      policy('p'),
+      [good, [BACKEND_TLS_POLICIES, policy('a', { annotations: { 'istio.io/ignore-policy-attachment': 'true' } })]],
+      ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs'],
+    ],
+    [
+      'to be passed over',
+      policy('p', { annotations: { 'istio.io/ignore-policy-attachment': 'true' } }),
+      [good],
+      ['Accepted=False IgnoredByIstio'],
+    ],
+  ])('%s', (_, own, world, expected) => {
+    const view = viewOf([...world, [BACKEND_TLS_POLICIES, own]])
+    const [found] = backendTlsFindings(own as never, view)
+    expect(found?.ancestorRef).toEqual({ group: '', kind: 'Service', name: 'b' })
+    expect(found?.conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`)).toEqual(expected)
+  })
+
+  it('is told for the Gateways that send to its targets', () => {
+    const parentRefs = [{ name: 'gw' }]
+    const route = object('HTTPRoute', 'r', { parentRefs, rules: [{ backendRefs: [{ name: 'b', port: 80 }] }] })
+    const view = viewOf([good, [GATEWAYS, gateway([HTTP])], [HTTP_ROUTES, route]])
+    expect(backendTlsFindings(policy('p') as never, view)).toMatchObject([
+      {
+        ancestorRef: { group: GROUP, kind: 'Gateway', namespace: 'default', name: 'gw' },
+        controllerName: 'istio.io/gateway-controller',
+      },
+    ])
   })
 })
 

@@ -1,4 +1,5 @@
 import type { PeerAuthentication } from '@ambient-lab/api'
+import { CONVERTED_PREFIX, STATIC_STRICT_NAME } from '@ambient-lab/policy'
 import type { Authorization, AuthorizationMatch } from '@ambient-lab/xds'
 
 /**
@@ -14,10 +15,6 @@ export interface EffectiveMutualTls {
   /** The PeerAuthentication that has the exceptions. */
   readonly source: PeerAuthentication | undefined
 }
-
-/** The policy that workloads name when they are STRICT without exceptions. */
-export const STATIC_STRICT_NAME = 'istio_converted_static_strict'
-const CONVERTED_PREFIX = 'converted_peer_authentication_'
 
 /** Anybody without an identity: plaintext. */
 const NO_IDENTITY: AuthorizationMatch = { notPrincipals: [{ presence: true }] }

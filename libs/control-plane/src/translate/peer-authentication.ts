@@ -1,4 +1,5 @@
 import type { PeerAuthentication } from '@ambient-lab/api'
+import { STATIC_STRICT_NAME } from '@ambient-lab/policy'
 import { AUTHORIZATION_TYPE, type Authorization } from '@ambient-lab/xds'
 import { PEER_AUTHENTICATIONS } from '../stored-kinds.ts'
 import { sameNamespaceOrAll } from './dependencies.ts'
@@ -7,7 +8,6 @@ import {
   effectiveMutualTls,
   isWorkloadLevel,
   oldest,
-  STATIC_STRICT_NAME,
   staticStrictPolicy,
 } from './mutual-tls.ts'
 import { defineTranslation } from './translation.ts'

@@ -4,10 +4,12 @@ import type { Checkpoint, DestinationReviewQuery, PolicyReview, ReviewAnswer, Wo
 import { parseAuthority, type SocketAddress } from '../address.ts'
 import { type Rejection, rejection } from '../errors.ts'
 import type { ProxyState } from '../state/proxy-state.ts'
+import type { DecisionLog } from '../ztunnel/decision-log.ts'
 import { planInbound } from '../ztunnel/inbound-plan.ts'
 import type { LocalWorkload } from '../ztunnel/local-workload.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import { CheckpointWriter } from './checkpoint.ts'
+import { connectionFix } from './connection-fix.ts'
 import { policyReview } from './policy-review.ts'
 
 export interface DestinationReviewInit {
@@ -16,6 +18,8 @@ export interface DestinationReviewInit {
   readonly local: LocalWorkload | undefined
   /** Of the local workload's identity. */
   readonly svid: SvidState | undefined
+  /** Of this node's ztunnel: what a fix would turn besides. */
+  readonly decisions: DecisionLog
 }
 
 /** What the destination's ztunnel would decide: authority, certificate, DENY, ALLOW, and whether anybody listens. */
@@ -41,7 +45,7 @@ export function reviewDestination(init: DestinationReviewInit, query: Destinatio
     checkpoints.push(certificate)
     if (certificate.verdict === 'denied') return { checkpoints }
   }
-  checkpoints.push(...policyCheckpoints(write, state, workload, query, target))
+  checkpoints.push(...policyCheckpoints(write, init, workload, query, target))
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   const listens = local.dialTarget(target.port) !== undefined
   const nobody = rejection('CONNECT_REFUSED', `nothing listens on port ${target.port}`)
@@ -54,7 +58,7 @@ export function reviewDestination(init: DestinationReviewInit, query: Destinatio
 
 function policyCheckpoints(
   write: CheckpointWriter,
-  state: ProxyState,
+  init: DestinationReviewInit,
   workload: Workload,
   { identity, sourceIp }: DestinationReviewQuery,
   target: SocketAddress,
@@ -65,20 +69,21 @@ function policyCheckpoints(
     destinationPort: target.port,
     identity: identity === '' ? undefined : parseSpiffeId(identity),
   })
-  const { verdict, policies: explanations } = explain(facts, state.policies.applicableTo(workload))
+  const { verdict, policies: explanations } = explain(facts, init.state.policies.applicableTo(workload))
   const policies = explanations.map(policyReview)
   const saw = identity === '' ? 'plaintext, no identity' : identity
   const deny = policies.filter(({ action }) => action === 'DENY')
   const allow = policies.filter(({ action }) => action === 'ALLOW')
   const words = verdict.allowed ? '' : verdict.reason
   const refusal = rejection('POLICY_DENIED', `connection closed due to policy rejection: ${words}`)
-  if (!verdict.allowed && deny.some(decides)) return [{ ...write.denied('deny', saw, refusal), policies: deny }]
+  const fix = verdict.allowed ? {} : connectionFix(init, facts, workload)
+  if (!verdict.allowed && deny.some(decides)) return [{ ...write.denied('deny', saw, refusal), policies: deny, ...fix }]
   const checkpoints: Checkpoint[] = [
     deny.length === 0
       ? write.skipped('deny', saw, 'no DENY policy applies')
       : { ...write.ok('deny', saw, `none of ${deny.length} DENY policies matches`), policies: deny },
   ]
-  if (!verdict.allowed) return [...checkpoints, { ...write.denied('allow', saw, refusal), policies: allow }]
+  if (!verdict.allowed) return [...checkpoints, { ...write.denied('allow', saw, refusal), policies: allow, ...fix }]
   const allowedBy = allow.find(decides)
   checkpoints.push(
     allowedBy

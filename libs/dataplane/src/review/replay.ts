@@ -8,7 +8,7 @@ import type { Decision, DecisionLog } from '../ztunnel/decision-log.ts'
 export interface ReplayInit {
   readonly state: ProxyState
   readonly node: string
-  readonly decisions: DecisionLog
+  readonly decisions: Pick<DecisionLog, 'since'>
 }
 
 /**

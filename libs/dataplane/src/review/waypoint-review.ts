@@ -164,11 +164,15 @@ function policyCheckpoints(
   const isDenied = verdict.policy !== undefined
   const reason = isDenied ? `explicitly denied by: ${verdict.policy}` : 'allow policies exist, but none allowed'
   const refusal = write.refused(isDenied ? 'deny' : 'allow', saw, reason, request ? { httpStatus: 403 } : {})
-  const fix = facts instanceof RequestFacts ? { fix: fixOf(facts, policies, reviews[0]?.policy) } : {}
-  return [{ ...refusal, ...of(isDenied ? 'DENY' : 'ALLOW'), ...fix }]
+  const fix = fixOf(facts, policies, reviews[0]?.policy)
+  return [{ ...refusal, ...of(isDenied ? 'DENY' : 'ALLOW'), fix }]
 }
 
-function fixOf(facts: RequestFacts, policies: HttpPolicies, policy: string | undefined): readonly string[] {
+function fixOf(
+  facts: ConnectionFacts | RequestFacts,
+  policies: HttpPolicies,
+  policy: string | undefined,
+): readonly string[] {
   const [namespace = 'default'] = (policy ?? '').split('/')
   return smallestFix(facts, policies, { namespace }).changes.map(({ text }) => text)
 }

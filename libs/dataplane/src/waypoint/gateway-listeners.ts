@@ -42,6 +42,11 @@ export class GatewayListeners implements AsyncDisposable {
     this.#init = init
   }
 
+  /** The Gateway's port → where it really listens. */
+  get addresses(): Readonly<Record<string, HostPort>> {
+    return Object.fromEntries(Array.from(this.#open, ([port, { address }]) => [String(port), address]))
+  }
+
   /** Makes what is open equal to what is wanted, one change after the other. */
   update(ports: readonly ProxyPort[]): Promise<void> {
     this.#working = this.#working.then(() => this.#reconcile(ports))
@@ -71,8 +76,7 @@ export class GatewayListeners implements AsyncDisposable {
       this.#open.set(port, listener)
       changed = true
     }
-    if (!changed) return
-    this.#init.onPorts(Object.fromEntries(Array.from(this.#open, ([port, { address }]) => [String(port), address])))
+    if (changed) this.#init.onPorts(this.addresses)
   }
 
   #accept(stream: ByteStream, remote: HostPort, port: number): void {

@@ -171,6 +171,7 @@ export class Waypoint implements AsyncDisposable {
   configDump(): unknown {
     return {
       proxy: this.config.proxy,
+      listeners: { hbone: this.address, ...this.#gateway.addresses },
       filterChains: this.config.chains(),
       clusters: [...this.clusters.values()].map(({ config, hosts, breaker }) => ({
         ...config,

@@ -208,7 +208,7 @@ export class Ztunnel implements AsyncDisposable {
     const { locals, svids } = this.#components
     const local = locals.get(query.uid)
     const asked = { state: this.state.current, node: this.node, local, svid: local && svids.state(local.identity) }
-    if (query.at === 'destination') return reviewDestination(asked, query)
+    if (query.at === 'destination') return reviewDestination({ ...asked, decisions: this.#decisions }, query)
     return reviewSource({ ...asked, clusterDomain: this.#init.clusterDomain ?? CLUSTER_DOMAIN }, query)
   }
 

@@ -1,5 +1,5 @@
 import fc, { type Arbitrary } from 'fast-check'
-import type { StringMatch } from '../authorization.ts'
+import type { Authorization, AuthorizationMatch, StringMatch } from '../authorization.ts'
 import { ConnectionFacts } from '../connection-facts.ts'
 import type {
   HttpAuthorization,
@@ -58,16 +58,29 @@ const VALUES: Readonly<Record<string, Arbitrary<readonly unknown[]>>> = {
   serverNames: list(textMatch(fc.constantFrom(...HOSTS))),
 }
 
-const field: Arbitrary<HttpAuthorizationMatch> = fc
-  .tuple(fc.constantFrom(...Object.keys(VALUES)), fc.integer({ min: 0, max: 3 }))
-  .chain(([field, chance]) => {
-    const named = chance === 0 ? `not${field[0]!.toUpperCase()}${field.slice(1)}` : field
-    return VALUES[field]!.map((values) => ({ [named]: values }))
-  })
+/** What a ztunnel knows of them; it has no globs. */
+const CONNECTION_VALUES: Readonly<Record<string, Arbitrary<readonly unknown[]>>> = {
+  principals: list(textMatch(principalText)),
+  namespaces: list(textMatch(name)),
+  serviceAccounts: list(fc.record({ namespace: name, serviceAccount: name })),
+  sourceIps: list(cidr),
+  destinationIps: list(cidr),
+  destinationPorts: list(fc.constantFrom(...PORTS)),
+}
 
-const match: Arbitrary<HttpAuthorizationMatch> = fc
-  .array(field, { maxLength: 2 })
-  .map((fields) => Object.assign({}, ...fields))
+/** Up to two fields, one in four of them negated. */
+function matchOf(values: Readonly<Record<string, Arbitrary<readonly unknown[]>>>): Arbitrary<object> {
+  const field = fc
+    .tuple(fc.constantFrom(...Object.keys(values)), fc.integer({ min: 0, max: 3 }))
+    .chain(([field, chance]) => {
+      const named = chance === 0 ? `not${field[0]!.toUpperCase()}${field.slice(1)}` : field
+      return values[field]!.map((some) => ({ [named]: some }))
+    })
+  return fc.array(field, { maxLength: 2 }).map((fields) => Object.assign({}, ...fields))
+}
+
+const match: Arbitrary<HttpAuthorizationMatch> = matchOf(VALUES)
+const connectionMatch: Arbitrary<AuthorizationMatch> = matchOf(CONNECTION_VALUES)
 
 const clause: Arbitrary<HttpAuthorizationClause> = fc.record({
   part: fc.constantFrom('from' as const, 'to' as const, 'when' as const),
@@ -88,6 +101,31 @@ const policy = fc.record({
 export const policies: Arbitrary<readonly HttpAuthorization[]> = fc
   .array(policy, { maxLength: 10 })
   .map((some) => some.map((one, index) => ({ name: `p${index}`, namespace: 'ns', ...one })))
+
+const STRICT: Authorization = {
+  ...{ name: 'istio_converted_static_strict', namespace: 'root', scope: 'WORKLOAD_SELECTOR', action: 'DENY' },
+  ...{ dryRun: false, rules: [{ clauses: [{ matches: [{ notPrincipals: [{ presence: true }] }] }] }] },
+}
+
+const connectionPolicy = fc.record({
+  action: fc.constantFrom('ALLOW' as const, 'ALLOW' as const, 'DENY' as const),
+  dryRun: fc.integer({ min: 0, max: 5 }).map((chance) => chance === 0),
+  scope: fc.constantFrom('GLOBAL' as const, 'NAMESPACE' as const, 'WORKLOAD_SELECTOR' as const),
+  rules: fc.array(
+    fc.record({
+      clauses: fc.array(fc.record({ matches: fc.array(connectionMatch, { maxLength: 2 }) }), { maxLength: 2 }),
+    }),
+    { maxLength: 3 },
+  ),
+})
+
+/** Up to ten L4 policies, and now and then that of STRICT mutual TLS. */
+export const connectionPolicies: Arbitrary<readonly Authorization[]> = fc
+  .tuple(fc.array(connectionPolicy, { maxLength: 10 }), fc.boolean())
+  .map(([some, isStrict]) => [
+    ...some.map((one, index) => ({ name: `p${index}`, namespace: 'ns', ...one })),
+    ...(isStrict ? [STRICT] : []),
+  ])
 
 const jwt: Arbitrary<JwtPayload> = fc.record(
   {
