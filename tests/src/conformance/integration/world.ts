@@ -6,7 +6,6 @@ import { fileURLToPath } from 'node:url'
 import {
   type Gateway,
   isConditionTrue,
-  type ManifestResource,
   type Node,
   type Pod,
   parseManifest,
@@ -14,10 +13,10 @@ import {
   stringifyYaml,
 } from '@ambient-lab/api'
 import { ApiClient, applyAll } from '@ambient-lab/lab'
-import { CodedError } from '@ambient-lab/std'
 import { eventually, TestCertificates } from '@ambient-lab/testing'
 import { AmbientLab } from '../../mesh/ambient.ts'
 import type { CorpusFolder } from '../corpus.ts'
+import { deleteObject } from '../delete-object.ts'
 import type { LabelChange } from './cases.ts'
 import { PROTOCOL_OF_PORT } from './protocols.ts'
 
@@ -137,7 +136,7 @@ export class IntegrationWorld implements AsyncDisposable {
       for (const change of labels) {
         await this.#label(change, Object.fromEntries(Object.keys(change.set).map((key) => [key, null])))
       }
-      for (const resource of resources) await this.#delete(resource)
+      for (const resource of resources) await deleteObject(this.#client, resource)
     }
   }
 
@@ -157,7 +156,7 @@ export class IntegrationWorld implements AsyncDisposable {
     try {
       await this.#expectEverywhere(name)
     } finally {
-      for (const resource of marker.resources) await this.#delete(resource)
+      for (const resource of marker.resources) await deleteObject(this.#client, resource)
     }
   }
 
@@ -169,17 +168,6 @@ export class IntegrationWorld implements AsyncDisposable {
       },
       { timeoutMs: PROGRAMMED_TIMEOUT_MS },
     )
-  }
-
-  async #delete({ definition, object }: ManifestResource): Promise<void> {
-    const { name, namespace } = object.metadata
-    const [group = '', version = ''] = object.apiVersion.includes('/') ? object.apiVersion.split('/') : ['', 'v1']
-    try {
-      await this.#client.delete({ group, version, resource: definition.plural }, { name, namespace })
-    } catch (error) {
-      // A case may write one object twice.
-      if (!CodedError.is(error, 'NOT_FOUND')) throw error
-    }
   }
 
   async #label({ kind, namespace, name }: LabelChange, labels: Readonly<Record<string, string | null>>): Promise<void> {
