@@ -25,6 +25,7 @@ export {
   type TunnelSession,
   WsMtlsTransport,
 } from './tunnel/index.ts'
+export { ProtoMessage, ProtoWriter } from './waypoint/grpc/protobuf.ts'
 export * from './waypoint/path-normalization.ts'
 export { checkProxyResource } from './waypoint/proxy-config.ts'
 export type { CompilePattern } from './waypoint/router/matchers.ts'

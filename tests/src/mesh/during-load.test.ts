@@ -80,7 +80,7 @@ async function underLoad(body: () => Promise<void>): Promise<ConnectionLoad> {
   const load = new ConnectionLoad(target, PROGRAMS)
   const more = (count: number) => {
     const goal = load.completed + count
-    return eventually(() => load.completed >= goal, { timeoutMs: 10_000 })
+    return eventually(() => load.completed >= goal, { timeoutMs: 30_000 })
   }
   await more(20)
   await body()
@@ -158,10 +158,11 @@ test(
     expect(load.failed).toHaveLength(refused + interrupted)
     expect(refused).toBeGreaterThan(0)
     expect(await denied('failed')).toBe(refused)
-    // The three that stood, those in the middle of their line, and at most as many whose program had hung up just then.
+    // The three that stood, those in the middle of their line, and those whose program had hung up already: of each program
+    // the last one, and on a slow machine the one before it.
     const cut = await denied('closed')
     expect(cut).toBeGreaterThanOrEqual(3 + interrupted)
-    expect(cut).toBeLessThanOrEqual(3 + interrupted + PROGRAMS)
+    expect(cut).toBeLessThanOrEqual(3 + interrupted + 2 * PROGRAMS)
   },
 )
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
+import { connections } from './objects.ts'
 
 let lab: AmbientLab
 
@@ -62,6 +63,14 @@ describe('why', () => {
       policies: [{ policy: 'default/only-web' }],
     })
     expect(await both('details')).toMatchObject({ got: true, said: true })
+    const refused = (await connections(lab)).find(({ responseFlags }) => responseFlags === 'DENY')!
+    const byId = await lab.run(['why', refused.id, '-o', 'json'])
+    expect(byId.code).toBe(1)
+    expect((JSON.parse(byId.stdout) as Why).status).toMatchObject({
+      fix: ['ALLOW default/only-web, rule 1: add default/curl to serviceAccounts'],
+      checkpoints: expect.arrayContaining([expect.objectContaining({ point: 'allow', verdict: 'denied' })]),
+    })
+    expect(await lab.run(['why', 'n0-0'])).toMatchObject({ code: 2 })
     await lab.ok('delete', 'authorizationpolicy/only-web')
     expect(await both('productpage')).toMatchObject({ got: true, said: true })
   })

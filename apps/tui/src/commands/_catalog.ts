@@ -10,6 +10,7 @@ import demo from './demo.ts'
 import describe from './describe.ts'
 import diff from './diff.ts'
 import down from './down.ts'
+import enforced from './enforced.ts'
 import exec from './exec.ts'
 import fault from './fault.ts'
 import get from './get.ts'
@@ -44,6 +45,7 @@ export default [
   describe,
   diff,
   down,
+  enforced,
   exec,
   fault,
   get,

@@ -1,9 +1,17 @@
-import type { PathCheckpoint, PathPolicy, PathReview, PathReviewRequest, PathReviewTarget } from '@ambient-lab/api'
+import type {
+  Connection,
+  PathCheckpoint,
+  PathPolicy,
+  PathReview,
+  PathReviewRequest,
+  PathReviewTarget,
+} from '@ambient-lab/api'
+import { CodedError } from '@ambient-lab/std'
 import type { CommandContext } from '../cli/command.ts'
 import { usageError } from '../cli/usage-error.ts'
 import { layoutColumns } from '../output/columns.ts'
 import { podsOf } from './pods.ts'
-import { PATH_REVIEWS } from './resource-types.ts'
+import { CONNECTIONS, PATH_REVIEWS } from './resource-types.ts'
 
 /** Asks the lab whether the workload (first argument) may reach the target (second). @throws CodedError NOT_FOUND */
 export async function reviewPath(context: CommandContext): Promise<PathReview> {
@@ -11,16 +19,62 @@ export async function reviewPath(context: CommandContext): Promise<PathReview> {
   const [workload = '', what = ''] = args
   const namespace = flags.word('namespace')
   const { target, request } = parseTarget(what, namespace, flags.number('port'))
+  const [pod] = await podsOf(await context.api(), namespace, workload, signal)
+  return ask(context, { name: pod!.metadata.name, namespace }, target, request)
+}
+
+/**
+ * The same about a connection that was made, by the id that `get connections -o wide` and the access log have: its
+ * source, to the address that it was opened to, as it would be decided now.
+ * @throws CodedError NOT_FOUND
+ */
+export async function reviewConnection(context: CommandContext): Promise<PathReview> {
+  const [id = ''] = context.args
   const client = await context.api()
-  const [pod] = await podsOf(client, namespace, workload, signal)
+  const { items } = await client.list<Connection>(CONNECTIONS, { signal: context.signal })
+  const { source, target } = wayOf(id, items)
+  return ask(context, source, target, {})
+}
+
+/** Where a connection came from and led to. Both halves have its trace id; the source's knows what was dialled. */
+export function wayOf(
+  id: string,
+  connections: readonly Connection[],
+): { readonly source: { readonly name: string; readonly namespace: string }; readonly target: PathReviewTarget } {
+  const named = connections.find(({ metadata }) => metadata.name === id)?.spec
+  const halves = connections.flatMap(({ spec }) => (spec && named && spec.traceId === named.traceId ? [spec] : []))
+  const half = halves.find(({ direction }) => direction === 'outbound') ?? named
+  const place = half && PLACE.exec(half.destination.address)?.groups
+  if (!half || !place) {
+    throw new CodedError('NOT_FOUND', `there is no connection ${id}: the lab knows those that stand or ended lately`, {
+      next: 'ambient get connections -o wide',
+    })
+  }
+  const { workload, namespace, address } = half.source
+  if (workload === '') {
+    throw new CodedError('NOT_FOUND', `connection ${id} came from ${address}, which is no workload of the lab`, {
+      next: 'ambient get connections -o wide',
+    })
+  }
+  return { source: { name: workload, namespace }, target: { host: place.v6 ?? place.host!, port: Number(place.port) } }
+}
+
+async function ask(
+  context: CommandContext,
+  source: { readonly name: string; readonly namespace: string },
+  target: PathReviewTarget,
+  request: PathReviewRequest,
+): Promise<PathReview> {
+  const { flags, signal } = context
+  const client = await context.api()
   return client.create<PathReview>(
     PATH_REVIEWS,
     {
       apiVersion: 'ambient.lab/v1',
       kind: 'PathReview',
-      metadata: { name: `${workload.replaceAll('/', '-')}-${target.name ?? target.host}`.toLowerCase() },
+      metadata: { name: `${source.name}-${target.name ?? target.host}`.toLowerCase().replaceAll(':', '-') },
       spec: {
-        source: { name: pod!.metadata.name, namespace },
+        source,
         target,
         request: {
           method: flags.word('request'),

@@ -49,6 +49,9 @@ const WAYS = [
   ['curl', 'empty', 80],
   ['curl', 'nobody', 80],
   ['bare', 'echo', 80],
+  ['echo', 'echo', 80],
+  ['echo', '10.244.2.5', 8080],
+  ['echo', '127.0.0.1', 8080],
 ] as const
 
 describe('review', () => {
@@ -66,6 +69,18 @@ describe('review', () => {
       const recorded = [...mesh.a.connections, ...mesh.b.connections].filter(({ state }) => state === 'failed')
       if (!allowed) expect(recorded.map(({ responseFlags }) => responseFlags)).toContain(flag)
     })
+  })
+
+  it('knows that a workload which dials itself meets nobody on the way', async () => {
+    mesh.policy('p', { action: 'ALLOW' })
+    expect(review('echo', '10.244.2.5', 8080).map(({ point }) => point)).toEqual([
+      'capture',
+      'name',
+      'route',
+      'listener',
+    ])
+    expect(review('echo', '10.244.2.5', 9999).at(-1)).toMatchObject({ point: 'listener', verdict: 'denied' })
+    expect((await mesh.dial('echo', '10.244.2.5', 9999)).reply).toBe(5)
   })
 
   it('shows the fields that were compared, in the words of the YAML', () => {

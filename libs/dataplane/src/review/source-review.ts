@@ -6,7 +6,7 @@ import { resolveHost } from '../capture/resolver.ts'
 import { rejection } from '../errors.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
 import type { LocalWorkload } from '../ztunnel/local-workload.ts'
-import { type OutboundPlan, planOutbound, planUncaptured } from '../ztunnel/outbound-plan.ts'
+import { isSelfCall, type OutboundPlan, planOutbound, planUncaptured } from '../ztunnel/outbound-plan.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import { CheckpointWriter } from './checkpoint.ts'
 
@@ -48,6 +48,7 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
   }
   const destination = { address: resolution.address, port }
   checkpoints.push(write.ok('name', host, `is ${formatAddress(destination)}`))
+  if (isSelfCall(local.address, destination)) return { checkpoints: [...checkpoints, ...selfCall(write, local, port)] }
   const request = { source, destination, random }
   const plan = local.captured ? planOutbound(state, request) : planUncaptured(state, request)
   if (plan.kind === 'rejection') {
@@ -61,6 +62,16 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
   }
   const next = hopOf(plan, source)
   return { checkpoints, ...(next && { next }) }
+}
+
+/** A workload's own loopback, as in a real pod: no tunnel and no policy. */
+function selfCall(write: CheckpointWriter, local: LocalWorkload, port: number): readonly Checkpoint[] {
+  const way = write.skipped('route', local.name, 'the workload itself: stays on its loopback, where no policy is asked')
+  const listens = local.dialTarget(port) !== undefined
+  const saw = `port ${port}`
+  if (listens) return [way, write.ok('listener', saw, 'the application listens')]
+  // Without a flag: of what is not captured there is no record.
+  return [way, write.refused('listener', saw, `nothing listens on port ${port}`, {})]
 }
 
 function describeRoute(state: ProxyState, plan: OutboundPlan): string {

@@ -178,6 +178,12 @@ export function isProxyItself({ address, port }: SocketAddress): boolean {
   return PROXY_PORTS.includes(port) && isLoopback(address)
 }
 
-export function isLoopback(address: string): boolean {
+/** Whether a workload dials itself, by its own address or its loopback: nobody captures that. */
+export function isSelfCall(own: string, destination: SocketAddress): boolean {
+  const { address } = destination
+  return (address === own || isLoopback(address)) && !isProxyItself(destination)
+}
+
+function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1'
 }

@@ -21,8 +21,7 @@ import { formatForwarded, newTraceparent, traceIdOf } from './forwarded.ts'
 import { guardedConnect } from './guarded-connect.ts'
 import type { OnDemandDns } from './on-demand-dns.ts'
 import {
-  isLoopback,
-  isProxyItself,
+  isSelfCall,
   type OutboundPlan,
   type OutboundRequest,
   type PlainPlan,
@@ -118,8 +117,7 @@ export class Outbound {
 
   #plan(captured: CapturedConnection, source: Workload, destination: SocketAddress): void {
     const { state, random } = this.#components
-    const isSelf = destination.address === captured.source.address || isLoopback(destination.address)
-    if (isSelf && !isProxyItself(destination)) return this.#callSelf(captured, destination.port)
+    if (isSelfCall(captured.source.address, destination)) return this.#callSelf(captured, destination.port)
     const request = { source, destination, random }
     const plan = captured.source.captured
       ? planOutbound(state.current, request)

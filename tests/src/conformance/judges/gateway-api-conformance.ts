@@ -1,9 +1,13 @@
 import { applyDefaults, findKind, loadManifest, type Resource } from '@ambient-lab/api'
 import type { KnownType } from '@ambient-lab/control-plane'
 import { TestCertificates } from '@ambient-lab/testing'
+import type { TrafficCheck } from '../gateway-api/cases.ts'
 import { InProcessLab } from '../gateway-api/in-process-lab.ts'
+import { readSuiteManifest } from '../gateway-api/manifests.ts'
 import { judgeStatus, type StatusCheck } from '../gateway-api/status-checks.ts'
 import { suiteObjects } from '../gateway-api/suite-objects.ts'
+import { judgeTraffic } from '../gateway-api/traffic-checks.ts'
+import { BASES, TrafficLab } from '../gateway-api/traffic-lab.ts'
 import { typedObject } from '../gateway-conversion/manifests.ts'
 import { type CorpusCase, defineJudge, type JudgeContext, skipped, type Verdict } from '../judge.ts'
 import type { TypedObject } from '../object-list.ts'
@@ -20,15 +24,9 @@ interface Mutation {
 export interface GatewayApiCase extends CorpusCase {
   readonly features?: readonly string[]
   readonly manifests: readonly string[]
-  readonly cases?: readonly unknown[]
+  readonly cases?: readonly TrafficCheck[]
   readonly status?: readonly StatusCheck[]
   readonly mutations?: readonly Mutation[]
-}
-
-const PLACEHOLDERS: Readonly<Record<string, string>> = {
-  '{GATEWAY_CLASS_NAME}': 'istio',
-  '{CONTROLLER_NAME}': 'istio.io/gateway-controller',
-  '{GATEWAY_CONTROLLER_NAME}': 'istio.io/gateway-controller',
 }
 
 /** Features that the lab does not claim: a run of the suite skips the tests that need them. */
@@ -43,30 +41,75 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   TLSRouteListenerMixedTerminationNotSupported: 'the lab ends TLS and lets it through on one port',
 }
 
-/** The official suite's checks of statuses, against a control plane in this process; requests are sent elsewhere. */
+/** The official suite: statuses against a control plane in this process, requests through a lab that all cases share. */
 export default defineJudge<GatewayApiCase>({
   corpus: 'gateway-api-conformance',
-  async judge({ id, features = [], manifests, cases = [], status = [], mutations = [] }, context) {
-    const reason = LEFT_OUT[id] ?? features.flatMap((feature) => UNCLAIMED[feature] ?? [])[0]
+  async judge(item, context) {
+    const reason = LEFT_OUT[item.id] ?? (item.features ?? []).flatMap((feature) => UNCLAIMED[feature] ?? [])[0]
     if (reason) return skipped(reason)
-    const traffic = cases.length > 0 ? [{ name: 'requests', ...skipped('requests need a data plane that runs') }] : []
-    if (status.length === 0) return traffic[0] ?? skipped('there is nothing in it to judge')
-    await using lab = await InProcessLab.start()
-    await lab.apply([...(await objectsOf(manifests, context)), ...suiteObjects(context.once(keyPair))])
-    const checks: (Verdict & { readonly name: string })[] = []
-    for (const step of [...status, ...mutations].toSorted((a, b) => a.seq - b.seq)) {
-      if ('do' in step) await mutate(step, lab)
-      else checks.push({ name: `${step.seq} ${step.check} ${step.name ?? ''}`.trim(), ...judgeStatus(step, lab) })
-    }
-    return { checks: [...checks, ...traffic] }
+    return { checks: [...(await statusChecks(item, context)), ...(await trafficChecks(item, context))] }
   },
 })
+
+type NamedVerdict = Verdict & { readonly name: string }
+
+async function statusChecks(item: GatewayApiCase, context: JudgeContext): Promise<NamedVerdict[]> {
+  const { manifests, status = [], mutations = [] } = item
+  const objects = (item.cases ?? []).filter(({ kind }) => kind === 'k8s-objects')
+  if (status.length + objects.length === 0) return []
+  await using lab = await InProcessLab.start()
+  const { certificatePem, keyPem } = context.once(keyPair)
+  const certificates = { keyPair: () => ({ certificatePem, keyPem }), authority: () => certificatePem }
+  await lab.apply([...(await objectsOf(manifests, context)), ...suiteObjects(certificates)])
+  const checks: NamedVerdict[] = []
+  for (const step of [...status, ...mutations].toSorted((a, b) => a.seq - b.seq)) {
+    if ('do' in step) await mutate(step, lab)
+    else checks.push({ name: `${step.seq} ${step.check} ${step.name ?? ''}`.trim(), ...judgeStatus(step, lab) })
+  }
+  return checks
+}
+
+async function trafficChecks(item: GatewayApiCase, context: JudgeContext): Promise<NamedVerdict[]> {
+  const { manifests, cases = [], mutations = [] } = item
+  if (cases.length === 0) return []
+  const lab = await context.once(starterOf(context))
+  const checks: NamedVerdict[] = []
+  const own = manifests.filter((file) => !BASES.includes(file)).map((file) => readSuiteManifest(context.folder, file))
+  const later = mutations.flatMap(({ do: action, object }) => (action === 'apply' ? JSON.stringify(object) : []))
+  await lab.under([...own, ...later], async () => {
+    for (const mutation of mutations) if (mutation.do === 'patch') await fillEndpoints(mutation, lab)
+    for (const [index, check] of cases.entries()) {
+      const verdict = await judgeTraffic(check, cases[index - 1], lab)
+      checks.push({ name: `${check.seq} ${check.name ?? check.kind}`, ...verdict })
+    }
+  })
+  return checks
+}
+
+const starters = new WeakMap<JudgeContext, () => Promise<TrafficLab>>()
+
+/** One function for each run, since that is what its lab goes by. */
+function starterOf(context: JudgeContext): () => Promise<TrafficLab> {
+  const known = starters.get(context)
+  if (known) return known
+  const start = () => TrafficLab.start(context.folder)
+  starters.set(context, start)
+  return start
+}
+
+/** The suite writes the addresses of pods into slices that no selector fills; the lab's are of IPv4. */
+async function fillEndpoints({ object, set = {} }: Mutation, lab: TrafficLab): Promise<void> {
+  if (typeof object !== 'string' || !object.startsWith('EndpointSlice ') || !String(set.endpoints).includes('IPv4'))
+    return
+  const pods = await lab.pods('gateway-conformance-infra', { app: 'infra-backend-v1' })
+  const endpoints = pods.map(({ status }) => ({ addresses: [status?.podIP], conditions: { ready: true } }))
+  await lab.patch('endpointslices', object.slice('EndpointSlice '.length), { endpoints })
+}
 
 async function objectsOf(files: readonly string[], { folder }: JudgeContext): Promise<TypedObject[]> {
   const objects: TypedObject[] = []
   for (const file of files) {
-    const text = Object.entries(PLACEHOLDERS).reduce((all, [from, to]) => all.replaceAll(from, to), folder.text(file))
-    const { resources } = await loadManifest(text, { file, defaultNamespace: 'default' })
+    const { resources } = await loadManifest(readSuiteManifest(folder, file), { file, defaultNamespace: 'default' })
     for (const { object } of resources) {
       const typed = typedObject(withDefaults(object))
       if (typed) objects.push(typed)
