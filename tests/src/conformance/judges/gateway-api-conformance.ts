@@ -32,6 +32,7 @@ export interface GatewayApiCase extends CorpusCase {
 /** Features that the lab does not claim: a run of the suite skips the tests that need them. */
 const UNCLAIMED: Readonly<Record<string, string>> = {
   UDPRoute: 'the lab carries no UDP',
+  HTTPRouteRetryBackendTimeout: 'as in Istio, a try that times out is not tried again by that alone',
   HTTPRouteBackendURLRewrite: 'the lab rewrites by rule, not by backend',
 }
 
