@@ -1,7 +1,7 @@
 import { CodedError } from '@ambient-lab/std'
 import { type Cluster, type FilterChain, type L7Proxy, type Shape, shapes } from '@ambient-lab/xds'
 
-const { anything, boolean, isObject, list, number, object, oneOf, optional, port, record, string } = shapes
+const { boolean, isObject, list, number, object, oneOf, optional, port, record, string } = shapes
 
 /** What a proxy believes of its configuration: the shape is checked here, patterns and formats when they are compiled. */
 
@@ -257,7 +257,17 @@ const cluster = object({
       minHealthPercent: within(0, 100),
     }),
   ),
-  tls: optional(anything),
+  tls: optional(
+    object({
+      mode: oneOf('SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
+      sni: optional(string),
+      subjectAltNames: list(string),
+      caPem: optional(string),
+      certificatePem: optional(string),
+      keyPem: optional(string),
+      insecureSkipVerify: boolean,
+    }),
+  ),
   proxyProtocol: optional(oneOf('V1', 'V2')),
 })
 
