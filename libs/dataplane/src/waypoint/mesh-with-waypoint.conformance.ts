@@ -143,6 +143,14 @@ export class MeshWithWaypoint {
     })
   }
 
+  /** The pod terminates, the last of its node: its proxy hears that nobody knows it, and that nothing is there for it. */
+  loseWaypoint(): void {
+    this.waypoint.apply(ADDRESS_TYPE, [], [UID])
+    this.waypoint.apply(CLUSTER_TYPE, [], ['web'])
+    this.waypoint.apply(FILTER_CHAIN_TYPE, [], [`${PROXY}|${WEB}|80`])
+    this.waypoint.apply(L7_PROXY_TYPE, [], [PROXY])
+  }
+
   /** A connection of a workload on node a to the service. */
   async dial(caller = 'curl'): Promise<Program> {
     const { program, reply } = await this.nodes.dial(caller, 'web', 80)

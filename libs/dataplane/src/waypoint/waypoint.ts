@@ -16,10 +16,12 @@ import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
 import { Listener } from './listener.ts'
 import { OwnHttpClient } from './own-http-client.ts'
+import { OwnWorkload } from './own-workload.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestDecisions } from './request-decisions.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
+import { TcpSeries } from './tcp-series.ts'
 import { Clusters } from './upstream/clusters.ts'
 import { EndpointDialer } from './upstream/endpoint-dialer.ts'
 
@@ -70,6 +72,7 @@ export class Waypoint implements AsyncDisposable {
   readonly #components: WaypointComponents
   readonly #init: WaypointInit
   readonly #scope: Scope
+  readonly #own: OwnWorkload
   readonly #tunnels: TunnelPool
   readonly #server: TunnelServer
   readonly #listener: Listener
@@ -85,19 +88,20 @@ export class Waypoint implements AsyncDisposable {
     this.#components = components
     this.#init = init
     this.#scope = new Scope(`waypoint ${init.proxy}`)
+    const own = new OwnWorkload(state, uid)
+    this.#own = own
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
-      { random, state, tunnels: this.#tunnels, network },
-      { node, uid, identity, clusterDomain, labRanges },
+      { random, state, own, tunnels: this.#tunnels, network },
+      { node, identity, clusterDomain, labRanges },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
-    const series = new RequestSeries({
-      metrics,
-      reporter: () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'),
-    })
-    const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
+    const reporter = () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source')
+    const series = new RequestSeries({ metrics, reporter })
+    const tcpSeries = new TcpSeries({ metrics, reporter })
+    const recorder = new RequestRecorder({ clock, series, tcpSeries, logSink: accessLogSink })
     this.#decisions = new RequestDecisions({ clock })
-    const own = new OwnHttpClient({ random, state, dialer }, { uid, clusterDomain })
+    const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
       random,
@@ -105,15 +109,23 @@ export class Waypoint implements AsyncDisposable {
       recorder,
       keys: new JwkSetStore({
         clock,
-        fetchText: (url, signal) => (own.reaches(url) ? own.fetchText(url, signal) : fetchText(url, signal)),
+        fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
       }),
       decisions: this.#decisions,
-      post: (endpoint, body) => own.post(endpoint, body, clock),
+      post: (endpoint, body) => client.post(endpoint, body, clock),
     })
-    this.#listener = new Listener({ clock, random, clusters: this.clusters, recorder, state, config: this.config }, uid)
+    this.#listener = new Listener({
+      clock,
+      random,
+      clusters: this.clusters,
+      recorder,
+      state,
+      own,
+      config: this.config,
+    })
     this.#gateway = new GatewayListeners(
-      { clock, network, state, config: this.config, listener: this.#listener },
-      { uid, host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
+      { clock, network, own, config: this.config, listener: this.#listener },
+      { host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
     )
     this.#server = new TunnelServer(
       { transport, clock },
@@ -153,9 +165,14 @@ export class Waypoint implements AsyncDisposable {
 
   /** One push of the control plane; what is no business of a proxy is ignored. @returns the refusals */
   apply(typeUrl: TypeUrl, upserts: readonly Upsert[], removed: readonly string[]): readonly ResourceError[] {
-    if (ProxyStateHolder.holds(typeUrl)) return this.state.apply(typeUrl, upserts, removed)
-    if (ProxyConfig.holds(typeUrl)) return this.config.apply(typeUrl, upserts, removed)
-    return []
+    if (ProxyStateHolder.holds(typeUrl)) {
+      const refused = this.state.apply(typeUrl, upserts, removed)
+      this.#own.follow()
+      return refused
+    }
+    if (!ProxyConfig.holds(typeUrl)) return []
+    // With its last replica a node loses what replicas run on; what this one has taken it still has to serve.
+    return this.config.apply(typeUrl, upserts, this.#own.isRetired ? [] : removed)
   }
 
   /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
@@ -222,7 +239,7 @@ export class Waypoint implements AsyncDisposable {
   }
 
   #ownPlace() {
-    const own = this.state.current.workload(this.#init.uid)
+    const own = this.#own.current
     return { network: own?.network ?? '', locality: own?.locality, labels: this.#init.labels }
   }
 }

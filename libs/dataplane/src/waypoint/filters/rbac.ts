@@ -1,11 +1,11 @@
-import { evaluateRequest, HttpPolicies } from '@ambient-lab/policy'
+import { evaluateDryRuns, evaluateRequest, HttpPolicies } from '@ambient-lab/policy'
 import { defineHttpFilter, type FilterContext, type FilterStatus, type HttpFilter } from '../filter.ts'
 import type { HttpStream } from '../http-stream.ts'
 import { LOCAL_REPLIES } from '../local-replies.ts'
 
 type OnDecision = NonNullable<FilterContext['onDecision']>
 
-/** Asks the DENY and ALLOW policies of the destination. */
+/** Asks the DENY and ALLOW policies of the destination; those in dry run are noted in the request's record. */
 export default defineHttpFilter({
   name: 'rbac',
   phase: 'authz',
@@ -19,6 +19,7 @@ export default defineHttpFilter({
     }
     const filter: HttpFilter = {
       decodeHeaders(stream: HttpStream): FilterStatus {
+        stream.record.dryRuns = evaluateDryRuns(stream.facts, policies)
         const verdict = evaluateRequest(stream.facts, policies)
         onDecision?.(stream, verdict.allowed)
         if (verdict.allowed) return 'continue'
