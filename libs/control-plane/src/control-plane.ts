@@ -10,6 +10,7 @@ import {
 import type { ApiServerHooks } from './api-server/hooks.ts'
 import { CaService } from './ca-service.ts'
 import { Cluster } from './cluster.ts'
+import { BackendTlsStatusController } from './controllers/backend-tls-status.ts'
 import { type Controller, ControllerRunner } from './controllers/controller.ts'
 import { DeploymentController } from './controllers/deployment.ts'
 import { EndpointSliceController } from './controllers/endpoint-slice.ts'
@@ -30,6 +31,7 @@ import { RouteStatusController } from './controllers/route-status.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
 import { ServiceEntryController } from './controllers/service-entry.ts'
+import { WaypointEffectStatusController } from './controllers/waypoint-effect-status.ts'
 import { WaypointPolicyStatusController } from './controllers/waypoint-policy-status.ts'
 import { WaypointStatusController } from './controllers/waypoint-status.ts'
 import { DiscoveryService } from './discovery-service.ts'
@@ -191,6 +193,8 @@ export class ControlPlane implements AsyncDisposable {
       new GatewayStatusController({ ...components, view }),
       new RouteStatusController({ ...components, view }),
       new WaypointPolicyStatusController({ ...components, view }),
+      new WaypointEffectStatusController({ ...components, view }),
+      new BackendTlsStatusController({ ...components, view }),
       this.#scope.own(new LabStatusController(components)),
       ...given,
     ]

@@ -5,6 +5,7 @@ export * from './control-plane.ts'
 export { waypointBound } from './controllers/waypoint-status.ts'
 export { DiscoveryService, RECONNECT_GRACE_MS } from './discovery-service.ts'
 export * from './extension-provider.ts'
+export { backendTlsFindings } from './gateways/backend-tls-status.ts'
 export { classAccepted } from './gateways/gateway-classes.ts'
 export type { GatewayService, GatewayServices } from './gateways/gateway-services.ts'
 export { gatewayFindings, listenerSetFindings } from './gateways/gateway-status.ts'
@@ -12,6 +13,10 @@ export { foreignParents, isSameParent, routeFindings } from './gateways/route-st
 export type { JoinReply, JoinRequest } from './join.ts'
 export { type ControlPlaneLog, SILENT_LOG } from './log.ts'
 export * from './mesh-config.ts'
+export {
+  type IstioGatewayProxy,
+  istioGatewayChains,
+} from './routing/istio-gateway-chains.ts'
 export * from './scheduler.ts'
 export { MemoryStore } from './store/memory-store.ts'
 export { SqliteStore, type SqliteStoreInit } from './store/sqlite-store.ts'

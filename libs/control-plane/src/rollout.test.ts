@@ -118,6 +118,7 @@ describe('one step of a rollout', () => {
         }
         expect([current.replicas, rest.replicas]).toEqual([desired, 0])
       }),
+      { seed: 1 },
     )
   })
 })

@@ -12,6 +12,7 @@ import type {
   GatewayClass,
   GrpcRoute,
   HttpRoute,
+  IstioGateway,
   JoinToken,
   L4TrafficPolicy,
   Lab,
@@ -63,6 +64,7 @@ export interface StoredKinds {
   'gateway.networking.k8s.io/tlsroutes': TlsRoute
   'gateway.networking.k8s.io/referencegrants': ReferenceGrant
   'gateway.networking.k8s.io/backendtlspolicies': BackendTlsPolicy
+  'networking.istio.io/gateways': IstioGateway
   'networking.istio.io/virtualservices': VirtualService
   'networking.istio.io/destinationrules': DestinationRule
   'networking.istio.io/serviceentries': ServiceEntry
@@ -102,6 +104,7 @@ export const TCP_ROUTES = 'gateway.networking.k8s.io/tcproutes'
 export const TLS_ROUTES = 'gateway.networking.k8s.io/tlsroutes'
 export const REFERENCE_GRANTS = 'gateway.networking.k8s.io/referencegrants'
 export const BACKEND_TLS_POLICIES = 'gateway.networking.k8s.io/backendtlspolicies'
+export const ISTIO_GATEWAYS = 'networking.istio.io/gateways'
 export const VIRTUAL_SERVICES = 'networking.istio.io/virtualservices'
 export const DESTINATION_RULES = 'networking.istio.io/destinationrules'
 export const SERVICE_ENTRIES = 'networking.istio.io/serviceentries'

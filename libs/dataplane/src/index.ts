@@ -25,8 +25,12 @@ export {
   type TunnelSession,
   WsMtlsTransport,
 } from './tunnel/index.ts'
+export { ProtoMessage, ProtoWriter } from './waypoint/grpc/protobuf.ts'
 export * from './waypoint/path-normalization.ts'
 export { checkProxyResource } from './waypoint/proxy-config.ts'
+export type { CompilePattern } from './waypoint/router/matchers.ts'
+export { type RoutedRequest, RouteTable } from './waypoint/router/route-table.ts'
+export { Tracing } from './waypoint/tracing.ts'
 export * from './waypoint/waypoint.ts'
 export { ConnectionSpans } from './ztunnel/connection-spans.ts'
 export { formatForwarded } from './ztunnel/forwarded.ts'

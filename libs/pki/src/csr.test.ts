@@ -125,7 +125,7 @@ describe('certificate request', () => {
         }
         expect.unreachable('a damaged request was accepted')
       }),
-      { numRuns: 500 },
+      { numRuns: 500, seed: 1 },
     )
   })
 })

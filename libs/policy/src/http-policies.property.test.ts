@@ -10,7 +10,7 @@ import { policies, requests } from './test-kit/arbitraries.ts'
 
 /** Shows every policy, which is the linear scan. */
 const SCAN = {}
-const RUNS = { numRuns: 1000, seed: 7 }
+const RUNS = { numRuns: 500, seed: 7 }
 
 describe('policies of a waypoint', () => {
   it('answer from the index what a scan answers, rule for rule', () => {
@@ -76,7 +76,7 @@ describe('policies of a waypoint', () => {
         }
         expect(typeof evaluateRequest(facts, compiled).allowed).toBe('boolean')
       }),
-      { ...RUNS, numRuns: 3000 },
+      { ...RUNS, numRuns: 1000 },
     )
   })
 

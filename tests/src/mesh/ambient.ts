@@ -30,7 +30,9 @@ export class AmbientLab implements AsyncDisposable {
   }
 
   get env(): NodeJS.ProcessEnv {
-    return { ...process.env, ...this.#settings, AMBIENT_HOME: this.home, NO_COLOR: '1' }
+    // The test runner forces colour on its children; of both wishes at once Node complains on stderr.
+    const { FORCE_COLOR: _, ...own } = process.env
+    return { ...own, ...this.#settings, AMBIENT_HOME: this.home, NO_COLOR: '1' }
   }
 
   /** The lab's own folder; every test here has one lab a home. */

@@ -80,7 +80,7 @@ async function underLoad(body: () => Promise<void>): Promise<ConnectionLoad> {
   const load = new ConnectionLoad(target, PROGRAMS)
   const more = (count: number) => {
     const goal = load.completed + count
-    return eventually(() => load.completed >= goal, { timeoutMs: 10_000 })
+    return eventually(() => load.completed >= goal, { timeoutMs: 30_000 })
   }
   await more(20)
   await body()
@@ -158,10 +158,11 @@ test(
     expect(load.failed).toHaveLength(refused + interrupted)
     expect(refused).toBeGreaterThan(0)
     expect(await denied('failed')).toBe(refused)
-    // The three that stood, those in the middle of their line, and at most as many whose program had hung up just then.
+    // The three that stood, those in the middle of their line, and those whose program had hung up already: of each program
+    // the last one, and on a slow machine the one before it.
     const cut = await denied('closed')
     expect(cut).toBeGreaterThanOrEqual(3 + interrupted)
-    expect(cut).toBeLessThanOrEqual(3 + interrupted + PROGRAMS)
+    expect(cut).toBeLessThanOrEqual(3 + interrupted + 2 * PROGRAMS)
   },
 )
 
@@ -179,11 +180,11 @@ test(
     expect(await short.closed).toBe('ended')
     await long.echo('not done yet')
     expect(await long.closed).toBe('reset')
-    const ends = lab
-      .log('node-n1')
-      .split('\n')
-      .filter((line) => line.includes('\taccess\tconnection complete\t'))
-    expect(ends).toHaveLength(2)
+    const ends = await eventually(() => {
+      const lines = lab.log('node-n1').split('\n')
+      const complete = lines.filter((line) => line.includes('\taccess\tconnection complete\t'))
+      return complete.length === 2 ? complete : undefined
+    })
     expect(ends[0]).not.toContain('error=')
     expect(ends[1]).toContain('error="connection failed to drain within the timeout"')
 

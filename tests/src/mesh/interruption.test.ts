@@ -19,7 +19,7 @@ describe('up, interrupted', () => {
     up.stderr!.setEncoding('utf8').on('data', (text: string) => {
       said += text
     })
-    await eventually(async () => expect(await moment(lab, said)).toBe(true), { timeoutMs: 10_000 })
+    await eventually(async () => expect(await moment(lab, said)).toBe(true), { timeoutMs: 30_000 })
     up.kill('SIGINT')
     const [code] = await ended
     // A fast machine may have been through already; a slow one may not have come to say anything.

@@ -91,7 +91,7 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
     await shows(/map\(all\)/)
   }
 
-  const shows = (pattern: RegExp) => eventually(() => expect(terminal.screen).toMatch(pattern), { timeoutMs: 10_000 })
+  const shows = (pattern: RegExp) => eventually(() => expect(terminal.screen).toMatch(pattern), { timeoutMs: 30_000 })
 
   async function goTo(view: string): Promise<void> {
     terminal.type(':')
@@ -122,7 +122,7 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
     terminal.type('y')
     await eventually(
       async () => expect((await items(lab, 'nodes')).map(({ metadata }) => metadata.name)).not.toContain('n4'),
-      { timeoutMs: 10_000 },
+      { timeoutMs: 30_000 },
     )
   })
 
@@ -139,7 +139,9 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
   test('scales a workload', async () => {
     await goTo('workloads')
     terminal.type('/')
+    await shows(/^ \/_/m)
     terminal.type('details')
+    await shows(/^ \/details_/m)
     terminal.press('Enter')
     await shows(/\$ ambient get wl/)
     await shows(/details-v1-\S+ +n\d/)
@@ -158,7 +160,7 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
     terminal.press('Enter')
     await shows(/link\.delay .* Active/)
     terminal.press('C-d')
-    await eventually(async () => expect(await items(lab, 'faults')).toEqual([]), { timeoutMs: 10_000 })
+    await eventually(async () => expect(await items(lab, 'faults')).toEqual([]), { timeoutMs: 30_000 })
   })
 
   test('starts a load and shows its numbers', async () => {
@@ -167,7 +169,7 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
     await shows(/load run/)
     terminal.press('Enter')
     await eventually(async () => expect((await items(lab, 'loads', '-A')).length).toBeGreaterThan(1), {
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
     })
     await lab.ok('load', 'stop', '--all')
   })
@@ -196,7 +198,7 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
 
     end()
     terminal.type('y') // the quit key asks, for there is a fault of this session; TERM does not wait for an answer
-    await eventually(() => expect(terminal.shellWaits).toBe(true), { timeoutMs: 10_000 })
+    await eventually(() => expect(terminal.shellWaits).toBe(true), { timeoutMs: 30_000 })
     expect(terminal.alternate).toBe(false)
     terminal.run('echo still "here"')
     await shows(/still here/)

@@ -56,10 +56,15 @@ function regressions(baseline: Report, now: Report): boolean {
   for (const row of now.rows) {
     const before = baseline.rows.find(({ work, peer }) => work === row.work && peer === row.peer)
     if (!before?.ratio || !row.ratio) continue
-    const change = row.goal.startsWith('≤') ? row.ratio / before.ratio : before.ratio / row.ratio
+    const change = isRate(row.unit) ? before.ratio / row.ratio : row.ratio / before.ratio
     if (change <= 1 + REGRESSION_TOLERANCE) continue
     worse = true
     console.error(`slower: ${row.work} against ${row.peer}: ratio ${before.ratio.toFixed(2)} → ${row.ratio.toFixed(2)}`)
   }
   return worse
+}
+
+/** Of a rate more is better; of time and memory, less. */
+function isRate(unit: string): boolean {
+  return unit.endsWith('/s')
 }

@@ -74,7 +74,7 @@ async function listen(
   if (!app.http && !app.tcp) return { ports, listeners: [] }
   const listeners = await Promise.all(
     wanted.map(async (port) => {
-      const listener = await serveApp(app, { host, clock, log: (line) => log.push(line) })
+      const listener = await serveApp(app, { host, port, clock, log: (line) => log.push(line) })
       ports[String(port)] = listener.address
       log.push(`listening on ${port}`)
       return listener

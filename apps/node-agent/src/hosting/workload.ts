@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock, Random } from '@ambient-lab/std'
 import type { AppClient } from './app-client.ts'
 
@@ -57,12 +58,27 @@ export interface WorkloadContext {
   log(line: string): void
 }
 
-/** What a created app serves, on all of its ports alike. Neither: it lives and does nothing, as `sleep infinity` does. */
+/**
+ * What a created app serves, on all of its ports alike but for TLS. Neither: it lives and does nothing, as
+ * `sleep infinity` does.
+ */
 export interface WorkloadApp {
   /** A rejection is answered with 500 and logged; it does not end the app. */
   http?(request: AppRequest): AppReply | Promise<AppReply>
   /** Owns the socket from here on. */
   tcp?(socket: Socket): void
+  /** Takes over a connection whose request asked for another protocol; only an app with HTTP/2 or TLS is asked. */
+  upgrade?(request: AppRequest, socket: Duplex, head: Buffer): void
+  /** HTTP/2 as well: by prior knowledge, or by ALPN where there is TLS. @default false */
+  readonly http2?: boolean
+  /** What a port presents of itself where TLS ends at the app. */
+  tls?(port: number): AppKeyPair | undefined
+}
+
+/** PEM. */
+export interface AppKeyPair {
+  readonly key: string
+  readonly cert: string
 }
 
 export interface AppRequest {
@@ -76,6 +92,10 @@ export interface AppRequest {
   /** Names as they came, values in order. */
   readonly rawHeaders: readonly string[]
   readonly remoteAddress: string
+  /** `1.1`, `2.0`. */
+  readonly httpVersion: string
+  /** Of a connection whose TLS ended here. */
+  readonly tls?: { readonly version: string; readonly serverName: string; readonly protocol: string }
   /** @throws CodedError BODY_TOO_LARGE */
   body(): Promise<Buffer>
   /** Aborts when the caller went away. */
@@ -85,7 +105,9 @@ export interface AppRequest {
 export interface AppReply {
   readonly status: number
   readonly headers?: Readonly<Record<string, string | string[]>>
+  /** One that fails before its first chunk cuts the connection: nothing of the answer is sent. */
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array | string>
+  readonly trailers?: Readonly<Record<string, string>>
 }
 
 export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): AppReply {

@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
-const RUNS = { numRuns: 300 }
+const RUNS = { numRuns: 300, seed: 1 }
 const word = fc.constantFrom(
   'metadata',
   'name',
@@ -154,6 +154,15 @@ describe('any request gets an answer below 500', () => {
       fc.asyncProperty(target, fc.string(), async (path, body) => expectHandled(admin.post(path, body))),
       RUNS,
     )
+  })
+
+  it('names in an object on its way out that are no list', async () => {
+    const body = podBody('leaving')
+    await admin.post(PODS, { ...body, metadata: { ...body.metadata, finalizers: ['x/stay'] } })
+    await admin.call('DELETE', `${PODS}/leaving`)
+    const answer = await admin.patch(`${PODS}/leaving`, JSON.stringify({ metadata: { finalizers: 'x' } }), 'merge')
+    expect(answer.status).toBe(422)
+    await admin.patch(`${PODS}/leaving`, JSON.stringify({ metadata: { finalizers: null } }), 'merge')
   })
 
   it('whatever the patch, and the object stays one that can be listed', async () => {

@@ -20,6 +20,7 @@
 export * from './api-server.ts'
 export { ANONYMOUS, type User } from './authentication.ts'
 export * from './hooks.ts'
+export { applyConfiguration } from './patch/apply.ts'
 export { strategicMergePatch } from './patch/strategic-merge-patch.ts'
 export { formatRequestLine, type RequestLogEntry } from './request-log.ts'
 export {

@@ -96,9 +96,9 @@ export function prepareUpdate(
 ): Resource | undefined {
   checkSameLife(old, incoming, request)
   const merged = mergeParts(old, applyDefaults(request.kind.definition, incoming), request)
-  checkFinalizers(old, merged, request)
   if (isStatusWrite(request)) validateStatus(merged, request)
   else validate(merged, request)
+  checkFinalizers(old, merged, request)
   const admitted = admit({ operation: 'update', object: merged, old }, request, services)
   const next = withGeneration(old, admitted)
   if (isFinished(next)) return undefined

@@ -1,6 +1,15 @@
-import { type ConfigMap, type Gateway, isConditionTrue, objectKey, parseYaml, type Resource } from '@ambient-lab/api'
+import {
+  applyDefaults,
+  type ConfigMap,
+  findKind,
+  type Gateway,
+  isConditionTrue,
+  objectKey,
+  parseYaml,
+  type Resource,
+} from '@ambient-lab/api'
 import { CodedError } from '@ambient-lab/std'
-import { strategicMergePatch } from '../api-server/index.ts'
+import { applyConfiguration, strategicMergePatch } from '../api-server/index.ts'
 import { type Cluster, sameContent } from '../cluster.ts'
 import type { BuiltinClass } from '../gateways/gateway-classes.ts'
 import { type GatewayDeployment, gatewayDeployment } from '../gateways/gateway-deployment.ts'
@@ -50,11 +59,12 @@ export class GatewayController implements Controller {
     const gateway = this.#cluster.get(GATEWAYS, key)
     const builtin = gateway && classOfGateway(gateway, this.#cluster)
     if (!gateway || !builtin || builtin.proxy === 'remote' || !isDeployed(gateway)) return
+    const { controllerName } = builtin
     const wanted = await this.#wanted(gateway, builtin)
     await Promise.all([
-      this.#put(SERVICE_ACCOUNTS, wanted.serviceAccount as StoredKinds[typeof SERVICE_ACCOUNTS]),
-      this.#put(DEPLOYMENTS, wanted.deployment),
-      this.#put(SERVICES, wanted.service),
+      this.#put(SERVICE_ACCOUNTS, wanted.serviceAccount as StoredKinds[typeof SERVICE_ACCOUNTS], controllerName),
+      this.#put(DEPLOYMENTS, wanted.deployment, controllerName),
+      this.#put(SERVICES, wanted.service, controllerName),
     ])
   }
 
@@ -96,37 +106,36 @@ export class GatewayController implements Controller {
       .map(({ metadata }) => objectKey(metadata))
   }
 
-  /** What others wrote into an object of ours stays, unless the template says otherwise. */
-  async #put<T extends KnownType>(type: T, wanted: StoredKinds[T]): Promise<void> {
+  /**
+   * Server-side apply, as Istio's controller does it: what the template says is ours and is put back, everything else
+   * (replicas, the annotation of a restart, a HorizontalPodAutoscaler's work) is others' and stays.
+   */
+  async #put<T extends KnownType>(type: T, wanted: StoredKinds[T], manager: string): Promise<void> {
     const key = objectKey(wanted.metadata)
+    const options = { manager, nowMs: this.#cluster.clock.now() }
+    const apply = (stored?: StoredKinds[T]) => {
+      return defaulted(applyConfiguration(stored, wanted, options)) as StoredKinds[T]
+    }
     const current = this.#cluster.get(type, key)
     if (!current) {
-      await this.#cluster.create(type, wanted)
+      await this.#cluster.create(type, apply())
       return
     }
     // An object of that name which is somebody else's stays theirs.
     if (gatewayKeyOf(current.metadata) !== gatewayKeyOf(wanted.metadata)) return
-    await this.#cluster.update(type, key, (stored) => merged(stored, wanted))
+    await this.#cluster.update(type, key, (stored) => unlessSame(stored, apply(stored)))
   }
 }
 
-function merged<R extends Resource>(stored: R, wanted: R): R {
-  const labels = { ...stored.metadata.labels, ...wanted.metadata.labels }
-  const annotations = { ...stored.metadata.annotations, ...wanted.metadata.annotations }
-  const { ownerReferences } = wanted.metadata
-  const spec = wanted.spec === undefined ? stored.spec : { ...(stored.spec as object), ...(wanted.spec as object) }
-  const metadata = {
-    ...stored.metadata,
-    labels,
-    ...(Object.keys(annotations).length > 0 && { annotations }),
-    ...(ownerReferences && { ownerReferences }),
-  }
-  if (sameContent([stored.metadata, stored.spec], [metadata, spec])) return stored
-  return {
-    ...stored,
-    metadata,
-    ...(spec !== undefined && { spec: sameContent(spec, stored.spec) ? stored.spec : spec }),
-  }
+/** The API server's defaults: what nobody says is stored as what it means. */
+function defaulted(object: Resource): Resource {
+  return applyDefaults(findKind(object)!, object)
+}
+
+/** The stored object itself where nothing changed, and its spec where that did not: neither is a new generation. */
+function unlessSame<R extends Resource>(stored: R, next: R): R {
+  if (sameContent(stored, next)) return stored
+  return sameContent(stored.spec, next.spec) ? { ...next, spec: stored.spec } : next
 }
 
 /** A text that is no YAML changes nothing: the Gateway's proxies go on as they are. */

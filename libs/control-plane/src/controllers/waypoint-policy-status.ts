@@ -6,6 +6,7 @@ import {
   GATEWAY_CLASSES,
   GATEWAYS,
   NAMESPACES,
+  RATE_LIMIT_POLICIES,
   REQUEST_AUTHENTICATIONS,
   SERVICE_ENTRIES,
   SERVICES,
@@ -13,7 +14,7 @@ import {
 import type { TranslationView } from '../translate/view.ts'
 import { type Change, type Controller, forEach } from './controller.ts'
 
-const KINDS = [AUTHORIZATION_POLICIES, REQUEST_AUTHENTICATIONS] as const
+const KINDS = [AUTHORIZATION_POLICIES, REQUEST_AUTHENTICATIONS, RATE_LIMIT_POLICIES] as const
 type PolicyKind = (typeof KINDS)[number]
 
 const WAYPOINT_ACCEPTED = 'WaypointAccepted'

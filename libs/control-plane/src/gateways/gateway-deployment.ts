@@ -42,7 +42,7 @@ export function gatewayDeployment(gateway: Gateway, builtin: BuiltinClass): Gate
       kind: 'Deployment',
       metadata: { ...deployedMetadata(gateway, builtin), name },
       spec: {
-        replicas: replicasOf(gateway),
+        ...replicasOf(gateway),
         selector: { matchLabels: selectorOf(gateway) },
         template: podTemplate(gateway, builtin, { name, account }),
       },
@@ -157,8 +157,11 @@ function serviceType({ metadata, spec }: Gateway, { proxy }: BuiltinClass): 'Clu
   return proxy === 'waypoint' ? 'ClusterIP' : 'LoadBalancer'
 }
 
-/** Istio has replicas by a ConfigMap only; the annotation is the lab's shorter way. */
-function replicasOf({ metadata, spec }: Gateway): number {
+/**
+ * Istio has replicas by a ConfigMap only; the annotation is the lab's shorter way. Where neither says how many, nobody
+ * here does: `scale` and autoscalers are not overruled.
+ */
+function replicasOf({ metadata, spec }: Gateway): { readonly replicas?: number } {
   const text = spec?.infrastructure?.annotations?.[REPLICAS] ?? metadata.annotations?.[REPLICAS]
-  return text !== undefined && /^\d{1,4}$/.test(text) ? Number(text) : 1
+  return text !== undefined && /^\d{1,4}$/.test(text) ? { replicas: Number(text) } : {}
 }

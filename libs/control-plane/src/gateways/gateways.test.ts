@@ -146,6 +146,53 @@ describe('a waypoint', () => {
     expect(bench.get(SERVICES, 'default/three').spec?.ports).toHaveLength(2)
   })
 
+  it('leaves to others what its template does not say: replicas, and the annotation of a restart', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.join('n1', { reportOf })
+    await bench.create(GATEWAYS, waypoint())
+    expect(bench.get(DEPLOYMENTS, 'default/waypoint').spec?.replicas).toBe(1)
+    const annotations = { 'kubectl.kubernetes.io/restartedAt': '2026-01-01T00:00:00Z' }
+    await bench.controlPlane.cluster.update(DEPLOYMENTS, 'default/waypoint', (current) => {
+      const { template } = current.spec!
+      const { metadata } = template
+      const restarted = {
+        ...template,
+        metadata: { ...metadata, annotations: { ...metadata?.annotations, ...annotations } },
+      }
+      return { ...current, spec: { ...current.spec!, replicas: 3, template: restarted } }
+    })
+    await bench.settle(1500)
+    const pods = bench.list(PODS, 'default')
+    expect(pods).toHaveLength(3)
+    for (const { metadata } of pods) expect(metadata.annotations).toMatchObject(annotations)
+  })
+
+  it('takes back what others changed of its template, and what its template no longer says', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.join('n1', { reportOf })
+    await bench.create(GATEWAYS, waypoint('waypoint', { labels: { team: 'a' } }))
+    const key = 'default/waypoint'
+    await bench.controlPlane.cluster.update(DEPLOYMENTS, key, (current) => ({
+      ...current,
+      metadata: { ...current.metadata, labels: { ...current.metadata.labels, team: 'b', theirs: 'yes' } },
+    }))
+    await bench.settle()
+    expect(bench.get(DEPLOYMENTS, key).metadata.labels).toMatchObject({ team: 'a', theirs: 'yes' })
+    const { generation } = bench.get(DEPLOYMENTS, key).metadata
+    await bench.controlPlane.cluster.update(GATEWAYS, key, ({ metadata: { labels: _, ...metadata }, ...rest }) => ({
+      ...rest,
+      metadata,
+    }))
+    await bench.settle()
+    const { labels } = bench.get(DEPLOYMENTS, key).metadata
+    expect(labels).toMatchObject({ theirs: 'yes' })
+    expect(labels).not.toHaveProperty('team')
+    // Labels go on to the pods: one new template, and nothing that is written again and again.
+    expect(bench.get(DEPLOYMENTS, key).metadata.generation).toBe(generation! + 1)
+    await bench.settle(1500)
+    expect(bench.get(DEPLOYMENTS, key).metadata.generation).toBe(generation! + 1)
+  })
+
   it('leaves alone what others made under its name', async () => {
     await using bench = await ControlPlaneBench.start()
     await bench.create(SERVICES, service('waypoint') as never)

@@ -14,6 +14,7 @@ import { gatewayClusterNamer } from './cluster-names.ts'
 import { type EffectiveListener, gatewayListeners, listenerProtocol } from './gateway-listeners.ts'
 import { bySpecificity, covers } from './hostnames.ts'
 import { grpcRoutes, httpRoutes } from './http-route.ts'
+import { istioGatewayChainsOf } from './istio-gateway-chains.ts'
 import { l4Routes } from './l4-routes.ts'
 import { inPrecedence, type RankedRoute } from './ranked-route.ts'
 import { gatewayRateLimits, withRateLimits } from './rate-limits.ts'
@@ -33,14 +34,26 @@ type Attachments = ReadonlyMap<string, readonly AttachedRoute[]>
 export function gatewayChains(gateway: Gateway, view: TranslationView): FilterChain[] {
   const security = gatewaySecurity(gateway, view)
   const limits = gatewayRateLimits(gateway, view)
-  return unguardedChains(gateway, view).map((chain) => ({
+  return allChains(gateway, view).map((chain) => ({
     ...chain,
     ...(chain.http && { http: withRateLimits({ ...chain.http, ...httpSecurity(security, view) }, limits) }),
     ...(chain.tcp && { tcp: { ...chain.tcp, ...tcpSecurity(security, view) } }),
   }))
 }
 
-function unguardedChains(gateway: Gateway, view: TranslationView): FilterChain[] {
+/** Listeners' own, then those of Istio's Gateways that select the pods, on ports that no listener has. */
+function allChains(gateway: Gateway, view: TranslationView): FilterChain[] {
+  const own = listenerChains(gateway, view)
+  const taken = new Set(own.map(portOf))
+  return [...own, ...istioGatewayChainsOf(gateway, view).filter((chain) => !taken.has(portOf(chain)))]
+}
+
+/** The port of a gateway's chain. */
+export function portOf({ match }: FilterChain): number {
+  return match.kind === 'workload' ? 0 : match.port
+}
+
+function listenerChains(gateway: Gateway, view: TranslationView): FilterChain[] {
   const proxy = objectKey(gateway.metadata)
   const listeners = gatewayListeners(gateway, view).filter(({ isValid }) => isValid)
   const attachments = attachmentsOf(gateway, listeners, view)

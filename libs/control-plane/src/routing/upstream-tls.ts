@@ -50,13 +50,29 @@ export function backendTlsPolicy(
   view: Pick<TranslationView, 'list'>,
 ): BackendTlsPolicy | undefined {
   const { source, namespace, name } = target
-  const policies = view.list(BACKEND_TLS_POLICIES, namespace).toSorted(oldestFirst)
+  const all = view.list(BACKEND_TLS_POLICIES, namespace)
+  const policies = all.filter((policy) => !isIgnored(policy)).toSorted(oldestFirst)
   const targets = (section: string | undefined) => (policy: BackendTlsPolicy) =>
     policy.spec?.targetRefs.some(
       ({ group, kind, name: of, sectionName }) =>
         kind === source.kind && group === GROUPS[kind] && of === name && sectionName === section,
     )
   return (port.name && policies.find(targets(port.name))) || policies.find(targets(undefined))
+}
+
+/** Whether its author asked for it to be passed over. */
+export function isIgnored({ metadata }: BackendTlsPolicy): boolean {
+  return metadata.annotations?.['istio.io/ignore-policy-attachment'] === 'true'
+}
+
+/** Whether two policies are about the same target, or the same port of it. */
+export function targetsSame(a: BackendTlsPolicy, b: BackendTlsPolicy): boolean {
+  const ids = ({ spec }: BackendTlsPolicy) =>
+    (spec?.targetRefs ?? []).map(({ group, kind, name, sectionName = '' }) =>
+      [group, kind, name, sectionName].join(' '),
+    )
+  const own = ids(b)
+  return ids(a).some((id) => own.includes(id))
 }
 
 function policyTls({ metadata, spec }: BackendTlsPolicy, view: TranslationView): UpstreamTls | undefined {

@@ -6,6 +6,7 @@ import {
   CONFIG_MAPS,
   GATEWAY_CLASSES,
   GATEWAYS,
+  ISTIO_GATEWAYS,
   LISTENER_SETS,
   NAMESPACES,
   PODS,
@@ -13,10 +14,13 @@ import {
   SECRETS,
   SERVICE_ENTRIES,
   SERVICES,
+  VIRTUAL_SERVICES,
 } from '../stored-kinds.ts'
 import { gatewaysAdmitting, gatewaysUsing } from './gateway-dependencies.ts'
 import {
   both,
+  ingressOfSenders,
+  ingressOfVirtualService,
   ofGatewayClass,
   parentOfListenerSet,
   parentsOfGranted,
@@ -24,6 +28,7 @@ import {
   parentsOfRoute,
   parentsOfSenders,
   placementOfReplica,
+  runningIngress,
 } from './l7-dependencies.ts'
 import { guardedGateways } from './security-dependencies.ts'
 import { defineTranslation } from './translation.ts'
@@ -47,8 +52,10 @@ export default defineTranslation({
     [CONFIG_MAPS]: gatewaysUsing,
     ...guardedGateways,
     ...parentsOfRoute('Gateway'),
-    [SERVICES]: parentsOfSenders('Gateway'),
-    [SERVICE_ENTRIES]: parentsOfHostSenders('Gateway'),
+    [SERVICES]: both(parentsOfSenders('Gateway'), ingressOfSenders),
+    [SERVICE_ENTRIES]: both(parentsOfHostSenders('Gateway'), ingressOfSenders),
+    [ISTIO_GATEWAYS]: runningIngress,
+    [VIRTUAL_SERVICES]: ingressOfVirtualService,
     [REFERENCE_GRANTS]: both(parentsOfGranted('Gateway'), gatewaysUsing),
   },
 })

@@ -9,6 +9,7 @@ import {
   type ServiceEntry,
   type VirtualService,
 } from '@ambient-lab/api'
+import { classOfGateway } from '../routing/gateway-listeners.ts'
 import { parentOfSet } from '../routing/route-attachment.ts'
 import {
   GATEWAYS,
@@ -129,6 +130,37 @@ export const rivalEntries: Touch = (change, view) => {
       [...view.entriesNaming(host)].map(({ metadata }) => objectKey(metadata)),
     ),
   }
+}
+
+/** Every ingress gateway that runs: Istio's Gateways find them by labels, and there are few. */
+export const runningIngress: Touch = (_, view) => ({
+  keys: view.routes.runningGateways.filter((key) => {
+    const gateway = view.get(GATEWAYS, key)
+    return gateway !== undefined && classOfGateway(gateway, view)?.proxy === 'gateway'
+  }),
+})
+
+/** The same, if a VirtualService is for gateways, or something that is delegates to it. */
+export const ingressOfVirtualService: Touch = (change, view) => {
+  const key = objectKey(change.object.metadata)
+  const concerned = [...states<VirtualService>(change), ...view.routes.delegatorsOf(key)]
+  return concerned.some(isForGateways) ? runningIngress(change, view) : NOTHING
+}
+
+/** The same, if a VirtualService for gateways sends to the Service or ServiceEntry that changed. */
+export const ingressOfSenders: Touch = (change, view) => {
+  const hosts = states<ServiceEntry>(change).flatMap(({ kind, metadata, spec }) =>
+    kind === 'Service'
+      ? [`${metadata.name}.${metadata.namespace}.svc.${view.mesh.clusterDomain}`]
+      : (spec?.hosts ?? []),
+  )
+  const senders = hosts.flatMap((host) => view.routes.virtualServicesTo(host))
+  const roots = senders.flatMap(({ metadata }) => view.routes.delegatorsOf(objectKey(metadata)))
+  return [...senders, ...roots].some(isForGateways) ? runningIngress(change, view) : NOTHING
+}
+
+function isForGateways({ spec }: VirtualService): boolean {
+  return (spec?.gateways ?? []).some((gateway) => gateway !== 'mesh')
 }
 
 /** What either of two touches. */

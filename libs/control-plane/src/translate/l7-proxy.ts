@@ -1,13 +1,35 @@
-import { objectKey } from '@ambient-lab/api'
+import { type Gateway, objectKey } from '@ambient-lab/api'
 import { L7_PROXY_TYPE, type L7Proxy } from '@ambient-lab/xds'
 import { builtinClassOf } from '../gateways/gateway-classes.ts'
+import { portOf } from '../routing/gateway-chains.ts'
 import { gatewayListeners, listenerProtocol } from '../routing/gateway-listeners.ts'
+import { istioGatewayChainsOf } from '../routing/istio-gateway-chains.ts'
 import { proxyTelemetry } from '../routing/telemetry.ts'
-import { GATEWAY_CLASSES, GATEWAYS, LISTENER_SETS, PODS, TELEMETRIES } from '../stored-kinds.ts'
-import { ofGatewayClass, parentOfListenerSet, placementOfReplica } from './l7-dependencies.ts'
+import {
+  CONFIG_MAPS,
+  GATEWAY_CLASSES,
+  GATEWAYS,
+  ISTIO_GATEWAYS,
+  LISTENER_SETS,
+  NAMESPACES,
+  PODS,
+  REFERENCE_GRANTS,
+  SECRETS,
+  TELEMETRIES,
+  VIRTUAL_SERVICES,
+} from '../stored-kinds.ts'
+import { gatewaysAdmitting, gatewaysUsing } from './gateway-dependencies.ts'
+import {
+  ingressOfVirtualService,
+  ofGatewayClass,
+  parentOfListenerSet,
+  placementOfReplica,
+  runningIngress,
+} from './l7-dependencies.ts'
 import { podUid } from './pod-workload.ts'
 import { touchGateways } from './security-dependencies.ts'
 import { defineTranslation } from './translation.ts'
+import type { TranslationView } from './view.ts'
 
 /** A waypoint or an ingress gateway, for the nodes that run it. */
 export default defineTranslation({
@@ -29,7 +51,7 @@ export default defineTranslation({
       workloads: view.routes
         .replicasOf(name)
         .map((pod) => podUid(pod.metadata.namespace ?? '', pod.metadata.name, view.mesh.clusterId)),
-      ports: builtin.proxy === 'gateway' ? listenerPorts(gatewayListeners(gateway, view)) : [],
+      ports: builtin.proxy === 'gateway' ? listenedPorts(gateway, view) : [],
       ...proxyTelemetry(gateway, view),
       pathNormalization: view.mesh.pathNormalization.normalization,
     }
@@ -40,15 +62,25 @@ export default defineTranslation({
     [PODS]: placementOfReplica,
     [LISTENER_SETS]: parentOfListenerSet,
     [TELEMETRIES]: touchGateways,
+    [ISTIO_GATEWAYS]: runningIngress,
+    [VIRTUAL_SERVICES]: ingressOfVirtualService,
+    [SECRETS]: gatewaysUsing,
+    [CONFIG_MAPS]: gatewaysUsing,
+    [REFERENCE_GRANTS]: gatewaysUsing,
+    [NAMESPACES]: gatewaysAdmitting,
   },
 })
 
-/** Each port once: listeners that share one agree on its protocol, or are in conflict. */
-function listenerPorts(listeners: ReturnType<typeof gatewayListeners>): L7Proxy['ports'] {
+/** Each port once: listeners that share one agree on its protocol, or are in conflict; then those of Istio's Gateways. */
+function listenedPorts(gateway: Gateway, view: TranslationView): L7Proxy['ports'] {
   const ports = new Map<number, L7Proxy['ports'][number]>()
-  for (const { listener, isValid } of listeners) {
+  for (const { listener, isValid } of gatewayListeners(gateway, view)) {
     const protocol = listenerProtocol(listener)
     if (isValid && protocol && !ports.has(listener.port)) ports.set(listener.port, { port: listener.port, protocol })
+  }
+  for (const chain of istioGatewayChainsOf(gateway, view)) {
+    const port = portOf(chain)
+    if (!ports.has(port)) ports.set(port, { port, protocol: chain.tls ? 'TLS' : chain.http ? 'HTTP' : 'TCP' })
   }
   return [...ports.values()].sort((a, b) => a.port - b.port)
 }

@@ -9,6 +9,7 @@ import {
   DESTINATION_RULES,
   GATEWAYS,
   HTTP_ROUTES,
+  ISTIO_GATEWAYS,
   type KnownType,
   LISTENER_SETS,
   NAMESPACES,
@@ -126,12 +127,26 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     })),
   ),
   of(
+    ISTIO_GATEWAYS,
+    'Gateway',
+    host.map((hostname) => ({
+      selector: { app: 'a' },
+      servers: [
+        { port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: [hostname] },
+        { port: { number: 443, name: 'tls', protocol: 'TLS' }, hosts: ['*'], tls: { credentialName: 'cert' } },
+      ],
+    })),
+  ),
+  of(
     VIRTUAL_SERVICES,
     'VirtualService',
     fc
-      .record({ hosts: fc.array(host, { maxLength: 2 }), destination, delegate: fc.boolean() })
-      .map(({ hosts, destination: to, delegate }) => ({
-        hosts,
+      .record({
+        ...{ hosts: fc.array(host, { maxLength: 2 }), destination, delegate: fc.boolean() },
+        gateways: fc.subarray(['mesh', 'a', 'default/b']),
+      })
+      .map(({ hosts, destination: to, delegate, gateways }) => ({
+        ...{ hosts, gateways },
         http: [delegate ? { delegate: { name: 'b', namespace: 'other' } } : { route: [{ destination: to }] }],
       })),
   ),

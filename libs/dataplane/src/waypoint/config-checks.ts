@@ -1,7 +1,7 @@
 import { CodedError } from '@ambient-lab/std'
 import { type Cluster, type FilterChain, type L7Proxy, type Shape, shapes } from '@ambient-lab/xds'
 
-const { anything, boolean, isObject, list, number, object, oneOf, optional, port, record, string } = shapes
+const { boolean, isObject, list, number, object, oneOf, optional, port, record, string } = shapes
 
 /** What a proxy believes of its configuration: the shape is checked here, patterns and formats when they are compiled. */
 
@@ -12,7 +12,7 @@ const weight: Shape = within(0, 2 ** 31 - 1)
 const share: Shape = within(0, 1_000_000)
 const status: Shape = within(200, 599)
 
-const headerValue = object({ name: headerName, value: string })
+const headerValue = object({ name: headerName, value: fieldText })
 const headerMutation = object({
   remove: optional(list(string)),
   set: optional(list(headerValue)),
@@ -28,9 +28,9 @@ const textMatcher = anyOf(
 const namedMatcher = object({ name: string, value: optional(textMatcher), invert: optional(boolean) })
 const pathMatcher = anyOf(textMatcher, object({ pathSegments: string }))
 const pathRewrite = anyOf(
-  object({ prefix: string }),
-  object({ full: string }),
-  object({ regex: object({ pattern: string, substitution: string }) }),
+  object({ prefix: targetText }),
+  object({ full: targetText }),
+  object({ regex: object({ pattern: string, substitution: targetText }) }),
 )
 const retry = object({
   attempts: within(0, 1000),
@@ -51,14 +51,14 @@ const forward = object({
   backends: list(backend),
   timeoutMs: optional(duration),
   retry: optional(retry),
-  rewrite: optional(object({ authority: optional(string), path: optional(pathRewrite) })),
+  rewrite: optional(object({ authority: optional(targetText), path: optional(pathRewrite) })),
   mirrors: optional(list(object({ cluster: string, millionths: share }))),
   upgrades: optional(list(string)),
 })
 const redirect = object({
   status: within(301, 308),
-  scheme: optional(string),
-  authority: optional(string),
+  scheme: optional(targetText),
+  authority: optional(targetText),
   port: optional(port),
   path: optional(pathRewrite),
 })
@@ -257,7 +257,17 @@ const cluster = object({
       minHealthPercent: within(0, 100),
     }),
   ),
-  tls: optional(anything),
+  tls: optional(
+    object({
+      mode: oneOf('SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
+      sni: optional(string),
+      subjectAltNames: list(string),
+      caPem: optional(string),
+      certificatePem: optional(string),
+      keyPem: optional(string),
+      insecureSkipVerify: boolean,
+    }),
+  ),
   proxyProtocol: optional(oneOf('V1', 'V2')),
 })
 
@@ -320,6 +330,16 @@ function byKind(shapes: Readonly<Record<string, Shape>>): Shape {
     if (typeof kind !== 'string' || !Object.hasOwn(shapes, kind)) return `${path}.kind is unknown`
     return shapes[kind]!(value, path)
   }
+}
+
+/** What becomes the value of a field: bytes of Latin-1 without controls (RFC 9110 §5.5); commands are filled in later. */
+function fieldText(value: unknown, path: string): string | undefined {
+  return typeof value === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(value) ? undefined : `${path} is no field value`
+}
+
+/** What becomes part of a request target, or of an authority: nothing that would end it. */
+function targetText(value: unknown, path: string): string | undefined {
+  return typeof value === 'string' && /^[\x21-\x7e]*$/.test(value) ? undefined : `${path} is no part of a target`
 }
 
 /** What stands in a field must not end its line. */

@@ -1,9 +1,9 @@
 import { type JwtPayload, RequestFacts, type TokenRequest } from '@ambient-lab/policy'
 import { assert } from '@ambient-lab/std'
-import { type BodyFraming, HeaderMap } from '../http1/index.ts'
+import { type BodyFraming, HeaderMap, HttpCodecError } from '../http1/index.ts'
 import type { FilterStatus, HttpFilter } from './filter.ts'
 import type { CompiledRoute, HttpRuntime } from './http-runtime.ts'
-import { grpcStatusOf, type HttpFlag, type LocalReply } from './local-replies.ts'
+import { grpcStatusOf, type HttpFlag, LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 
 /** A request as it goes down the chain; filters change it in place. */
@@ -292,7 +292,17 @@ export class HttpStream {
     for (const filter of this.#filters) filter.onDestroy?.()
   }
 
+  /** A filter may add what cannot be sent, such as a text from outside of Latin-1: that is answered, not thrown. */
   #decodeHeaders(): void {
+    try {
+      this.#decodeHeadersOn()
+    } catch (error) {
+      if (!(error instanceof HttpCodecError)) throw error
+      this.localReply(LOCAL_REPLIES.INVALID_HEADERS)
+    }
+  }
+
+  #decodeHeadersOn(): void {
     while (this.#decodeAt < this.#filters.length) {
       const filter = this.#filters[this.#decodeAt]!
       this.#decodeAt += 1

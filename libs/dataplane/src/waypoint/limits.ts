@@ -30,11 +30,11 @@ export const SNIFF_BYTES_MAX = 64
 /** From accept to the first bytes, then it is taken for TCP: Istio's `protocolDetectionTimeout` is off, clients that wait are not. */
 export const SNIFF_TIMEOUT_MS = 5_000
 
-/** Time to connect where a cluster does not say: Envoy's and Istio's. */
-export const CLUSTER_CONNECT_TIMEOUT_MS = 10_000
-
-/** Connection pools with nothing open are forgotten when there are more. */
+/** Connection pools of one cluster: those with nothing open are forgotten when there are more. */
 export const POOLS_MAX = 10_000
+
+/** Hosts of a cluster that goes where its clients were going; beyond it the oldest is forgotten. */
+export const ORIGINAL_DESTINATIONS_MAX = 1_000
 
 /** Metric handles by pair of ends; a cache, so that beyond it all go. */
 export const REQUEST_SERIES_MAX = 10_000

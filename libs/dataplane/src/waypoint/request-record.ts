@@ -84,9 +84,10 @@ export class RequestRecord {
     return this.#flags.length === 1 ? this.#flags[0]! : this.#flags.join(',')
   }
 
-  /** gRPC's status where there is one; empty otherwise. */
+  /** gRPC's status where there is one; empty otherwise, also for what is no status: it becomes a label. */
   get grpcStatus(): string {
     if (!this.isGrpc) return ''
-    return this.responseTrailers?.get('grpc-status') ?? this.responseHeaders?.get('grpc-status') ?? ''
+    const text = this.responseTrailers?.get('grpc-status') ?? this.responseHeaders?.get('grpc-status') ?? ''
+    return /^\d{1,2}$/.test(text) ? text : ''
   }
 }

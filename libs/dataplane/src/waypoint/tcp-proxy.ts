@@ -15,13 +15,11 @@ import { asCodedError } from '../ztunnel/outbound.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
 import type { RequestRecorder } from './request-recorder.ts'
 import type { Clusters } from './upstream/clusters.ts'
-import type { EndpointDialer } from './upstream/endpoint-dialer.ts'
 
 export interface TcpProxyComponents {
   readonly clock: Clock
   readonly random: Random
   readonly clusters: Clusters
-  readonly dialer: EndpointDialer
   readonly recorder: RequestRecorder
 }
 
@@ -60,7 +58,7 @@ export class TcpConnection {
   }
 
   #start(): void {
-    const { clusters, random, clock, dialer } = this.#components
+    const { clusters, random, clock } = this.#components
     const { downstream, peer, routes, policies, serverName } = this.#init
     if (policies && !this.#isAllowed(policies)) return this.#refuse('UAEX')
     const route = chooseTcpRoute(routes, serverName, peer.local.address)
@@ -82,7 +80,7 @@ export class TcpConnection {
       cluster.breaker.release('connections')
     }
     const dialled = Promise.resolve().then(() =>
-      dialer.dial(host, peer, { timeoutMs: connectTimeoutMs, signal: this.#abort.signal }),
+      cluster.dial(host, peer, { timeoutMs: connectTimeoutMs, signal: this.#abort.signal }),
     )
     dialled.then(
       (upstream) => {

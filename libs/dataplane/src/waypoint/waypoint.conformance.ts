@@ -1,6 +1,6 @@
-import type { Route } from '@ambient-lab/xds'
+import { ADDRESS_TYPE, type Route } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Ground } from '../ztunnel/two-nodes.conformance.ts'
+import { type Ground, serviceOf, workloadOf } from '../ztunnel/two-nodes.conformance.ts'
 import { clusterOf, forwardRoute, MeshWithWaypoint } from './mesh-with-waypoint.conformance.ts'
 
 const RETRY = {
@@ -415,6 +415,21 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
       expect(requests()).toHaveLength(0)
     })
 
+    it('reaches the pod at whose address somebody wrote an endpoint by hand', async () => {
+      const service = 'default/manual.default.svc.cluster.local'
+      const workload = workloadOf('manual', '', '10.244.2.10', {
+        ...{ uid: 'Kubernetes/discovery.k8s.io/EndpointSlice/default/manual/10.244.2.10', tunnelProtocol: 'NONE' },
+        ...{ networkMode: 'HOST_NETWORK', services: { [service]: [{ servicePort: 80, targetPort: 8080 }] } },
+      })
+      const upserts = [
+        { name: service, resource: { service: serviceOf('manual', '10.96.0.30') } },
+        { name: workload.uid, resource: { workload } },
+      ]
+      expect(mesh.waypoint.apply(ADDRESS_TYPE, upserts, [])).toEqual([])
+      mesh.cluster(clusterOf('web', { endpoints: { kind: 'service', service, servicePort: 80 } }))
+      expect(await mesh.get('/by-hand')).toMatchObject({ status: 200, body: 'GET /by-hand' })
+    })
+
     it('answers 503 without hosts, with a refused connection, and with one that hangs up', async () => {
       mesh.cluster(clusterOf('web', { endpoints: { kind: 'service', service: 'default/none', servicePort: 80 } }))
       expect(await mesh.get()).toMatchObject({ status: 503, body: 'no healthy upstream' })
@@ -438,9 +453,9 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
 
     it('gives up at the timeout of the route, and at that of a try', async () => {
       handle(() => 'silence')
-      mesh.routes([forward({ timeoutMs: 100 })])
+      mesh.routes([forward({ timeoutMs: 800 })])
       expect(await mesh.get()).toMatchObject({ status: 504, body: 'upstream request timeout' })
-      mesh.routes([forward({ timeoutMs: 1000, retry: { ...RETRY, attempts: 1, perTryTimeoutMs: 50 } })])
+      mesh.routes([forward({ timeoutMs: 8000, retry: { ...RETRY, attempts: 1, perTryTimeoutMs: 400 } })])
       expect(await mesh.get()).toMatchObject({ status: 504, body: 'upstream request timeout' })
       expect(requests()).toHaveLength(3)
       expect(mesh.lines).toEqual(['504 UT response_timeout', '504 UT,URX upstream_per_try_timeout'])

@@ -110,10 +110,7 @@ export class Waypoint implements AsyncDisposable {
       decisions: this.#decisions,
       post: (endpoint, body) => own.post(endpoint, body, clock),
     })
-    this.#listener = new Listener(
-      { clock, random, clusters: this.clusters, dialer, recorder, state, config: this.config },
-      uid,
-    )
+    this.#listener = new Listener({ clock, random, clusters: this.clusters, recorder, state, config: this.config }, uid)
     this.#gateway = new GatewayListeners(
       { clock, network, state, config: this.config, listener: this.#listener },
       { uid, host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
@@ -184,6 +181,7 @@ export class Waypoint implements AsyncDisposable {
   configDump(): unknown {
     return {
       proxy: this.config.proxy,
+      listeners: { hbone: this.address, ...this.#gateway.addresses },
       filterChains: this.config.chains(),
       clusters: [...this.clusters.values()].map(({ config, hosts, breaker }) => ({
         ...config,

@@ -7,7 +7,7 @@ import { rbacFilters } from './istiod.ts'
 import { PolicyGenerator } from './policies.ts'
 import { RequestGenerator } from './requests.ts'
 
-const POLICY_SETS = 150
+const POLICY_SETS = 50
 const REQUESTS = 40
 
 const MESH = { trustDomain: 'td1', trustDomainAliases: ['foobar'], extensionProviders: [] }

@@ -8,6 +8,7 @@ import {
   type RouteStatus,
 } from '@ambient-lab/api'
 import {
+  BACKEND_TLS_POLICIES,
   GATEWAY_CLASSES,
   GATEWAYS,
   GRPC_ROUTES,
@@ -46,6 +47,7 @@ export interface StatusCheck {
   readonly gwNN?: string
   readonly gwName?: string
   readonly gwcName?: string
+  readonly policyNN?: string
   readonly gwcNN?: string
   readonly routeNN?: string
   readonly routeNNs?: readonly string[]
@@ -83,7 +85,8 @@ export function judgeStatus(check: StatusCheck, lab: InProcessLab): Verdict {
   const [, routeKind] = /(HTTP|GRPC|TCP|TLS|UDP)Routes?Must/.exec(name) ?? []
   const kind = check.routeType ?? (routeKind ? `${routeKind}Route` : 'HTTPRoute')
   if (kind === 'UDPRoute') return skipped('the lab carries no UDP')
-  if (name.startsWith('BackendTLSPolicy')) return skipped('the lab writes no status of BackendTLSPolicy')
+  if (name === 'BackendTLSPolicyMustHaveCondition') return policyCondition(check, lab)
+  if (name === 'BackendTLSPolicyMustHaveLatestConditions') return latestPolicies(lab)
   if (/^GatewayAnd\w*RoutesMustBeAccepted$/.test(name)) return gatewayAndRoutes(check, kind, lab)
   if (name === 'RoutesAndParentMustBeAccepted') return parentAndRoutes(check, kind, lab)
   if (/RouteMustHaveResolvedRefsConditionsTrue$/.test(name)) {
@@ -169,6 +172,28 @@ function routeCondition(
   )
   const holds = ofParent.some(({ conditions }) => missing(conditions, [wanted!]).length === 0)
   return holds ? PASSED : failed(`want ${JSON.stringify(wanted)} of ${parent}\ngot  ${shown(object)}`)
+}
+
+/** Of the ancestor that is the Gateway asked about. */
+function policyCondition({ policyNN = '', gwNN, condition }: StatusCheck, lab: InProcessLab): Verdict {
+  const policy = lab.get(BACKEND_TLS_POLICIES, policyNN)
+  const holds = policy?.status?.ancestors?.some(
+    ({ ancestorRef, conditions }) =>
+      `${ancestorRef.namespace ?? policy.metadata.namespace}/${ancestorRef.name}` === gwNN &&
+      missing(conditions, [condition!]).length === 0,
+  )
+  return holds ? PASSED : failed(`want ${JSON.stringify(condition)} of ${gwNN}\ngot  ${shown(policy)}`)
+}
+
+function latestPolicies(lab: InProcessLab): Verdict {
+  const stale = lab
+    .list(BACKEND_TLS_POLICIES)
+    .find(({ metadata, status }) =>
+      status?.ancestors?.some(({ conditions = [] }) =>
+        conditions.some(({ observedGeneration }) => observedGeneration !== metadata.generation),
+      ),
+    )
+  return stale ? failed(`of generation ${stale.metadata.generation}: ${shown(stale)}`) : PASSED
 }
 
 function noAcceptedParents(kind: string, route: string | undefined, lab: InProcessLab): Verdict {

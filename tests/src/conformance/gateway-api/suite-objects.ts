@@ -25,16 +25,34 @@ const AUTHORITIES: readonly (readonly [namespace: string, name: string])[] = [
   ].map((name) => [INFRA, name] as const),
 ]
 
-/** What the official suite makes besides its manifests; no handshake needs the certificates to fit their names here. */
-export function suiteObjects({ certificatePem, keyPem }: { certificatePem: string; keyPem: string }): Typed[] {
-  const text = (value: string) => Buffer.from(value).toString('base64')
-  const data = { 'tls.crt': text(certificatePem), 'tls.key': text(keyPem) }
+export interface KeyPairPem {
+  readonly certificatePem: string
+  readonly keyPem: string
+}
+
+/** By the name of the Secret or ConfigMap. */
+export interface SuiteCertificates {
+  keyPair(name: string): KeyPairPem
+  authority(name: string): string
+}
+
+/** What the official suite makes besides its manifests. */
+export function suiteObjects(certificates: SuiteCertificates): Typed[] {
   return [
-    ...KEY_PAIRS.map(([namespace, name]): Typed => [SECRETS, { ...core('Secret', namespace, name), data }]),
+    ...KEY_PAIRS.map(([namespace, name]): Typed => {
+      const { certificatePem, keyPem } = certificates.keyPair(name)
+      const data = { 'tls.crt': base64(certificatePem), 'tls.key': base64(keyPem) }
+      return [SECRETS, { ...core('Secret', namespace, name), data }]
+    }),
     ...AUTHORITIES.map(([namespace, name]): Typed => {
-      return [CONFIG_MAPS, { ...core('ConfigMap', namespace, name), data: { 'ca.crt': certificatePem } }]
+      const data = { 'ca.crt': certificates.authority(name) }
+      return [CONFIG_MAPS, { ...core('ConfigMap', namespace, name), data }]
     }),
   ]
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
 }
 
 function core(kind: string, namespace: string, name: string): Resource {

@@ -1,5 +1,6 @@
-import type { Gateway, GatewayClass, HttpRoute, ListenerSet, Resource } from '@ambient-lab/api'
+import type { BackendTlsPolicy, Gateway, GatewayClass, HttpRoute, ListenerSet, Resource } from '@ambient-lab/api'
 import {
+  backendTlsFindings,
   classAccepted,
   foreignParents,
   type GatewayServices,
@@ -23,7 +24,14 @@ interface ParentLike {
   readonly conditions?: readonly ConditionLike[]
 }
 
+interface AncestorLike {
+  readonly ancestorRef: object
+  readonly controllerName: string
+  readonly conditions?: readonly ConditionLike[]
+}
+
 interface StatusLike {
+  readonly ancestors?: readonly AncestorLike[]
   readonly addresses?: readonly unknown[]
   readonly attachedListenerSets?: number
   readonly conditions?: readonly ConditionLike[]
@@ -44,6 +52,8 @@ export function ourStatus(object: Resource, services: GatewayServices, view: Tra
   if (object.kind === 'GatewayClass')
     return { conditions: [classAccepted(object as GatewayClass)].flatMap((one) => one ?? []) }
   if (object.kind === 'ListenerSet') return listenerSetFindings(object as ListenerSet, services, view) as StatusLike
+  if (object.kind === 'BackendTLSPolicy')
+    return { ancestors: backendTlsFindings(object as BackendTlsPolicy, view) as readonly AncestorLike[] }
   if (!ROUTES.has(object.kind)) return undefined
   const route = object as HttpRoute
   const ours = routeFindings(route, view).map((found) => ({ ...found, conditions: besideOthers(route, found) }))
@@ -75,6 +85,13 @@ export function essence(status: StatusLike = {}): unknown {
         ...{ name, attachedRoutes, supportedKinds: supportedKinds ?? [] },
         conditions: conditionTexts(conditions),
       })),
+    }),
+    ...(status.ancestors && {
+      ancestors: status.ancestors
+        .map(({ ancestorRef, controllerName, conditions = [] }) =>
+          JSON.stringify([controllerName, sorted(ancestorRef), conditionTexts(conditions)]),
+        )
+        .sort(),
     }),
     ...(status.parents && {
       parents: status.parents

@@ -3,14 +3,14 @@ import { connect as http2Connect } from 'node:http2'
 import type { Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { errorMessage } from '@ambient-lab/std'
-import { socks5Dial } from '../../mesh/socks5-dial.ts'
 import type { EchoReply, Protocol } from './protocols.ts'
 
 /** As long as a call may take that nobody holds up; a call that takes longer counts as failed. */
 const CALL_TIMEOUT_MS = 5_000
 
 export interface CallTarget {
-  readonly capture: { readonly host: string; readonly port: number }
+  /** Through a workload's capture, or from outside of the mesh. */
+  readonly dial: () => Promise<Socket>
   readonly host: string
   readonly port: number
   readonly protocol: Protocol
@@ -24,7 +24,7 @@ export type CallOutcome =
   | { readonly kind: 'answered'; readonly status: number; readonly reply: Partial<EchoReply> }
   | { readonly kind: 'failed'; readonly error: string }
 
-/** One call as the program of a workload makes it. */
+/** One call as a program makes it. */
 export async function call(target: CallTarget): Promise<CallOutcome> {
   let socket: Socket | undefined
   let timeout: NodeJS.Timeout | undefined
@@ -32,7 +32,7 @@ export async function call(target: CallTarget): Promise<CallOutcome> {
     timeout = setTimeout(() => reject(new Error(`no answer within ${CALL_TIMEOUT_MS} ms`)), CALL_TIMEOUT_MS)
   })
   try {
-    socket = await Promise.race([socks5Dial(target.capture, target), late])
+    socket = await Promise.race([target.dial(), late])
     return await Promise.race([SPEAK[target.protocol](socket, target), closed(socket), late])
   } catch (error) {
     return { kind: 'failed', error: errorMessage(error) }

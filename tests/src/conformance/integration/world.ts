@@ -1,11 +1,11 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
   type Gateway,
-  getCondition,
   isConditionTrue,
-  type ManifestResource,
   type Node,
   type Pod,
   parseManifest,
@@ -13,10 +13,10 @@ import {
   stringifyYaml,
 } from '@ambient-lab/api'
 import { ApiClient, applyAll } from '@ambient-lab/lab'
-import { CodedError } from '@ambient-lab/std'
 import { eventually, TestCertificates } from '@ambient-lab/testing'
 import { AmbientLab } from '../../mesh/ambient.ts'
 import type { CorpusFolder } from '../corpus.ts'
+import { deleteObject } from '../delete-object.ts'
 import type { LabelChange } from './cases.ts'
 import { PROTOCOL_OF_PORT } from './protocols.ts'
 
@@ -27,13 +27,28 @@ const POD_TYPE = { group: '', version: 'v1', resource: 'pods' }
 const GATEWAY_TYPE = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'gateways' }
 const NAMESPACE = 'echo'
 
+/** Where Istio's tests enter the mesh: any pod that Gateways of Istio's own kind select by this label and identity. */
+const INGRESS: Gateway = {
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'Gateway',
+  metadata: {
+    name: 'ingressgateway',
+    namespace: 'istio-system',
+    annotations: { 'gateway.istio.io/service-account': 'istio-ingressgateway-service-account' },
+  },
+  spec: {
+    gatewayClassName: 'istio',
+    infrastructure: { labels: { istio: 'ingressgateway' } },
+    listeners: [{ name: 'unused', port: 8080, protocol: 'HTTP' }],
+  },
+}
+
 /** Upper bounds: of a wait for what takes a fraction of it on an idle machine. */
 const PROGRAMMED_TIMEOUT_MS = 10_000
-const WAYPOINT_TIMEOUT_MS = 20_000
+const GATEWAYS_TIMEOUT_MS = 20_000
 
 /** The corpus's world as a lab of real processes: its pods on two nodes, each running the echo program. */
 export class IntegrationWorld implements AsyncDisposable {
-  readonly hasWaypoints: boolean
   readonly #lab: AmbientLab
   readonly #client: ApiClient
   readonly #adminPorts: readonly number[]
@@ -48,14 +63,12 @@ export class IntegrationWorld implements AsyncDisposable {
     readonly adminPorts: readonly number[]
     readonly podByWorldAddress: ReadonlyMap<string, string>
     readonly pods: ReadonlyMap<string, Pod>
-    readonly hasWaypoints: boolean
   }) {
     this.#lab = init.lab
     this.#client = init.client
     this.#adminPorts = init.adminPorts
     this.#podByWorldAddress = init.podByWorldAddress
     this.#pods = init.pods
-    this.hasWaypoints = init.hasWaypoints
   }
 
   static async start(folder: CorpusFolder): Promise<IntegrationWorld> {
@@ -69,13 +82,13 @@ export class IntegrationWorld implements AsyncDisposable {
       const nodes = (await client.list<Node>(NODE_TYPE)).items
       await lab.ok('wait', 'pods', '--all', '-n', NAMESPACE, '--for=condition=Ready', '--timeout', '60s')
       const pods = (await client.list<Pod>(POD_TYPE, { namespace: NAMESPACE })).items
+      await gatewaysComeUp(client)
       return new IntegrationWorld({
         lab,
         client,
         adminPorts: nodes.map(({ status }) => status!.agent!.ports.admin),
         podByWorldAddress: new Map(objects.flatMap(worldAddress)),
         pods: new Map(pods.map((pod) => [pod.metadata.name, pod])),
-        hasWaypoints: await waypointsComeUp(client),
       })
     } catch (error) {
       await lab[Symbol.asyncDispose]()
@@ -94,6 +107,22 @@ export class IntegrationWorld implements AsyncDisposable {
     return this.pod(this.#podByWorldAddress.get(worldAddress) ?? worldAddress)
   }
 
+  /** Where the ingress gateway listens for a port of the Gateways that select it, once somebody answers there. */
+  ingress(port: number): Promise<{ readonly host: string; readonly port: number }> {
+    const { namespace, name } = INGRESS.metadata
+    return eventually(
+      async () => {
+        const pods = (await this.#client.list<Pod>(POD_TYPE, { namespace })).items
+        const pod = pods.find(({ metadata }) => metadata.labels?.['istio.io/gateway-name'] === name)
+        const address = pod?.status?.ambientLab?.ports?.[String(port)]
+        if (!address) throw new Error(`the ingress gateway does not listen on ${port} yet`)
+        await expectListening(address)
+        return address
+      },
+      { timeoutMs: PROGRAMMED_TIMEOUT_MS },
+    )
+  }
+
   /** Holds while the objects are there, and every proxy acts on it from before `body` to its end. */
   async under(manifests: readonly string[], labels: readonly LabelChange[], body: () => Promise<void>): Promise<void> {
     const parsed = await Promise.all(manifests.map((text) => parseManifest(text, { defaultNamespace: NAMESPACE })))
@@ -107,7 +136,7 @@ export class IntegrationWorld implements AsyncDisposable {
       for (const change of labels) {
         await this.#label(change, Object.fromEntries(Object.keys(change.set).map((key) => [key, null])))
       }
-      for (const resource of resources) await this.#delete(resource)
+      for (const resource of resources) await deleteObject(this.#client, resource)
     }
   }
 
@@ -127,7 +156,7 @@ export class IntegrationWorld implements AsyncDisposable {
     try {
       await this.#expectEverywhere(name)
     } finally {
-      for (const resource of marker.resources) await this.#delete(resource)
+      for (const resource of marker.resources) await deleteObject(this.#client, resource)
     }
   }
 
@@ -139,17 +168,6 @@ export class IntegrationWorld implements AsyncDisposable {
       },
       { timeoutMs: PROGRAMMED_TIMEOUT_MS },
     )
-  }
-
-  async #delete({ definition, object }: ManifestResource): Promise<void> {
-    const { name, namespace } = object.metadata
-    const [group = '', version = ''] = object.apiVersion.includes('/') ? object.apiVersion.split('/') : ['', 'v1']
-    try {
-      await this.#client.delete({ group, version, resource: definition.plural }, { name, namespace })
-    } catch (error) {
-      // A case may write one object twice.
-      if (!CodedError.is(error, 'NOT_FOUND')) throw error
-    }
   }
 
   async #label({ kind, namespace, name }: LabelChange, labels: Readonly<Record<string, string | null>>): Promise<void> {
@@ -180,19 +198,25 @@ async function expectMarker(adminPort: number, name: string): Promise<void> {
   }
 }
 
-/** No controller takes notice of a Gateway in a lab without waypoints; one that does is waited for. */
-async function waypointsComeUp(client: ApiClient): Promise<boolean> {
-  const gateways = async () => (await client.list<Gateway>(GATEWAY_TYPE, { namespace: NAMESPACE })).items
-  if ((await gateways()).some((gateway) => !getCondition(gateway, 'Accepted'))) return false
+async function gatewaysComeUp(client: ApiClient): Promise<void> {
   await eventually(
     async () => {
-      const pending = (await gateways()).filter((gateway) => !isConditionTrue(gateway, 'Programmed'))
+      const gateways = (await client.list<Gateway>(GATEWAY_TYPE)).items
+      const pending = gateways.filter((gateway) => !isConditionTrue(gateway, 'Programmed'))
       if (pending.length > 0) throw new Error(`${pending.map(({ metadata }) => metadata.name)} not programmed`)
       return true
     },
-    { timeoutMs: WAYPOINT_TIMEOUT_MS },
+    { timeoutMs: GATEWAYS_TIMEOUT_MS },
   )
-  return true
+}
+
+async function expectListening(address: { readonly host: string; readonly port: number }): Promise<void> {
+  const socket = connect(address)
+  try {
+    await once(socket, 'connect')
+  } finally {
+    socket.destroy()
+  }
 }
 
 function worldAddress(object: Resource): [string, string][] {
@@ -208,7 +232,7 @@ async function writeLab(folder: string, objects: readonly Resource[]): Promise<v
   const lab = { apiVersion: 'ambient.lab/v1', kind: 'Lab', metadata: { name: 'integration' }, spec }
   writeFileSync(join(folder, 'lab.yaml'), await stringifyYaml([lab]))
   const runnable = objects.map((object) => (object.kind === 'Pod' ? runnablePod(object as Pod, tls) : object))
-  writeFileSync(join(folder, 'world.yaml'), await stringifyYaml(runnable))
+  writeFileSync(join(folder, 'world.yaml'), await stringifyYaml([...runnable, INGRESS]))
 }
 
 /** Versions on different nodes, so that calls cross the tunnel and stay on the node alike. */

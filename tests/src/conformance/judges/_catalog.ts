@@ -10,12 +10,14 @@ import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
 import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
 import istioGatewayConversion from './istio-gateway-conversion.ts'
+import istioRoutingSimulation from './istio-routing-simulation.ts'
 import istioSamples from './istio-samples.ts'
 import istioSecurityIntegration from './istio-security-integration.ts'
 import istioValidation from './istio-validation.ts'
 import istioctlOutput from './istioctl-output.ts'
 import jwtJose from './jwt-jose.ts'
 import spiffe from './spiffe.ts'
+import w3cTraceContext from './w3c-trace-context.ts'
 import ztunnel from './ztunnel.ts'
 
 export default [
@@ -30,11 +32,13 @@ export default [
   istioAmbientWorkloadApi,
   istioAuthzEnvoyRbac,
   istioGatewayConversion,
+  istioRoutingSimulation,
   istioSamples,
   istioSecurityIntegration,
   istioValidation,
   istioctlOutput,
   jwtJose,
   spiffe,
+  w3cTraceContext,
   ztunnel,
 ] as const

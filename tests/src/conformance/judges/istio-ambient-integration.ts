@@ -1,9 +1,11 @@
+import { connect } from 'node:net'
+import { socks5Dial } from '../../mesh/socks5-dial.ts'
 import { type CallTarget, call } from '../integration/calls.ts'
 import type { Call, IntegrationCase } from '../integration/cases.ts'
 import { PROTOCOL_OF_PORT, type Protocol } from '../integration/protocols.ts'
 import { judgeOutcome } from '../integration/verdict.ts'
 import { IntegrationWorld } from '../integration/world.ts'
-import { defineJudge, type JudgeContext, skipped, type Verdict } from '../judge.ts'
+import { defineJudge, type JudgeContext, type Verdict } from '../judge.ts'
 
 /** Istio's end-to-end tests of ambient mode: real agents, real requests, one lab for all cases. */
 export default defineJudge<IntegrationCase>({
@@ -11,15 +13,9 @@ export default defineJudge<IntegrationCase>({
   async judge(item, context) {
     const world = await context.once(starterOf(context))
     const checks: (Verdict & { readonly name: string })[] = []
-    const runnable = item.cases.filter((one) => {
-      const reason = reasonToSkip(item, one, world)
-      if (reason !== undefined) checks.push({ name: one.subtest, ...skipped(reason) })
-      return reason === undefined
-    })
-    if (runnable.length === 0) return { checks }
     const manifests = item.manifests.map((file) => context.folder.text(file))
     await world.under(manifests, item.labels ?? [], async () => {
-      for (const one of runnable) checks.push({ name: one.subtest, ...(await judgeCall(one, world)) })
+      for (const one of item.cases) checks.push({ name: one.subtest, ...(await judgeCall(one, world)) })
     })
     return { checks }
   },
@@ -36,45 +32,32 @@ function starterOf(context: JudgeContext): () => Promise<IntegrationWorld> {
   return start
 }
 
-const UNCAPTURED = 'echo/uncaptured'
-const NEEDS_WAYPOINT = 'needs a waypoint (L7)'
-const L4_AREAS = new Set(['authorization-l4', 'peer-authentication', 'reachability'])
-
-function reasonToSkip(item: IntegrationCase, one: Call, world: IntegrationWorld): string | undefined {
-  if (one.from === 'ingress') return 'needs an ingress gateway'
-  if (world.hasWaypoints) return undefined
-  return !L4_AREAS.has(item.area) || item.labels !== undefined || passesWaypoint(one, world)
-    ? NEEDS_WAYPOINT
-    : undefined
-}
-
-/** Captured callers meet the waypoint of the service, or of the pod, that they call; a pod that calls itself does not. */
-function passesWaypoint(one: Call, world: IntegrationWorld): boolean {
-  if (one.from === UNCAPTURED) return false
-  if (one.to !== undefined) return one.to === 'echo/service-addressed-waypoint'
-  const target = world.podAt(one.address!).metadata.name
-  return target.startsWith('workload-addressed-waypoint-') && target !== callerOf(one, world).metadata.name
-}
-
 function callerOf(one: Call, world: IntegrationWorld) {
   const address = /^from \S+ ([\d.]+)\//.exec(one.subtest)?.[1]
   return address === undefined ? world.pod(`${one.from.split('/')[1]}-v1`) : world.podAt(address)
 }
 
 async function judgeCall(one: Call, world: IntegrationWorld): Promise<Verdict> {
-  return judgeOutcome(await call(targetOf(one, world)), one.expected)
+  return judgeOutcome(await call(await targetOf(one, world)), one.expected)
 }
 
-function targetOf(one: Call, world: IntegrationWorld): CallTarget {
-  const { servicePort } = one.port
+async function targetOf(one: Call, world: IntegrationWorld): Promise<CallTarget> {
   const { method = 'GET', path = '/', headers = {} } = one
-  return {
-    capture: callerOf(one, world).status!.ambientLab!.capture!,
+  const address = {
     host: one.address === undefined ? hostOf(one.to!) : world.podAt(one.address).status!.podIP!,
-    port: servicePort,
-    protocol: protocolOf(one),
-    ...{ method, path, headers },
+    port: one.port.servicePort,
   }
+  return { ...address, dial: await dialerOf(one, world, address), protocol: protocolOf(one), method, path, headers }
+}
+
+/** Who is outside knows the gateway's port only; where a request goes on to is for the routes to say. */
+async function dialerOf(one: Call, world: IntegrationWorld, target: { readonly host: string; readonly port: number }) {
+  if (one.from === 'ingress') {
+    const { host, port } = await world.ingress(one.port.servicePort)
+    return async () => connect({ host, port })
+  }
+  const capture = callerOf(one, world).status!.ambientLab!.capture!
+  return () => socks5Dial(capture, target)
 }
 
 /** `echo/captured` → `captured.echo.svc.cluster.local` */

@@ -15,9 +15,10 @@ import {
   Ztunnel,
 } from '@ambient-lab/dataplane'
 import { CertificateAuthority, SvidSource } from '@ambient-lab/pki'
-import { SeededRandom, systemClock } from '@ambient-lab/std'
+import { SeededRandom } from '@ambient-lab/std'
 import { ACCESS_LOG_TARGET, AccessLog, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
+import { CountingClock } from './counting-clock.ts'
 
 /** What the bench says. */
 export type Command =
@@ -49,7 +50,7 @@ export interface Measured {
 }
 
 const [role, folder] = process.argv.slice(2)
-const clock = systemClock
+const clock = new CountingClock()
 const random = new SeededRandom(process.pid)
 const authority = CertificateAuthority.load(
   { clock },
@@ -114,7 +115,7 @@ function measure(): Measured {
     residentBytes: rss,
     heapBytes: heapUsed,
     openFiles: readdirSync('/proc/self/fd').length,
-    timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length,
+    timers: clock.waiting,
     moving: ztunnel.connectionCount,
     recorded,
     failed,

@@ -27,9 +27,9 @@ const GIB = 2 ** 30
 const SECONDS = 2
 const PINGS = 6_000
 const PING_BYTES = 1024
-const IDLE_CONNECTIONS = 1_000
-/** Opened and closed before, so that what is measured is connections and not buffers that they left to the next. */
-const IDLE_WARM_UP = 200
+const IDLE_CONNECTIONS = 2_000
+/** Stand before: the first thousand make a process's tables and heap as large as they will be, for the next ones too. */
+const IDLE_BEFORE = 1_000
 const CONNECTING_AT_ONCE = 32
 
 type Goal = { readonly atLeast: number } | { readonly atMost: number }
@@ -82,12 +82,12 @@ const WORKS: readonly Work[] = [
     isAlone: true,
     figures: [{ work: 'idle connection, both proxies', unit: 'KB', goals: {}, goal: { atMost: 20 } }],
     async measure(pair) {
-      await closeAll(await openIdle(pair.door, IDLE_WARM_UP))
+      const first = await openIdle(pair.door, IDLE_BEFORE)
       const before = await pair.memory()
       const sockets = await openIdle(pair.door, IDLE_CONNECTIONS)
       await wait(0.5)
       const after = await pair.memory()
-      await closeAll(sockets)
+      for (const socket of [...first, ...sockets]) socket.destroy()
       return [after === 0 ? Number.NaN : (after - before) / IDLE_CONNECTIONS / 1000]
     },
   },
@@ -131,9 +131,7 @@ async function measureAll({ rounds, say }: SuiteContext, cores: Cores | undefine
           for (const work of works) {
             const values = await work.measure(pair, backend)
             for (const [index, figure] of work.figures.entries()) add(samples, figure, peer, values[index]!)
-            say(
-              `round ${round}, ${peer.name}: ${work.figures.map(({ work, unit }, index) => `${work} ${values[index]!.toPrecision(3)} ${unit}`).join(', ')}`,
-            )
+            say(`round ${round}, ${peer.name}: ${describe(work, values)}`)
           }
         } finally {
           pair.stop()
@@ -143,6 +141,11 @@ async function measureAll({ rounds, say }: SuiteContext, cores: Cores | undefine
     }
   }
   return samples
+}
+
+function describe({ figures }: Work, values: readonly number[]): string {
+  const texts = figures.map(({ work, unit }, index) => `${work} ${values[index]!.toPrecision(3)} ${unit}`)
+  return texts.filter((_, index) => !Number.isNaN(values[index])).join(', ') || 'nothing to measure'
 }
 
 /** Works that share a pair. */
@@ -225,11 +228,6 @@ function bulk(streams: number, way: 'up' | 'down'): Work {
 
 function quantile(sorted: readonly number[], q: number): number {
   return sorted[Math.floor(sorted.length * q)]!
-}
-
-async function closeAll(sockets: readonly { destroy(): void }[]): Promise<void> {
-  for (const socket of sockets) socket.destroy()
-  await wait(0.5)
 }
 
 function versionsOf(cores: Cores | undefined): Record<string, string> {

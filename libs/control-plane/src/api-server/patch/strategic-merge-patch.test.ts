@@ -92,7 +92,7 @@ describe('strategicMergePatch', () => {
     }))
     fc.assert(
       fc.property(tree, tree, (target, patch) => void strategicMergePatch(target, patch)),
-      { numRuns: 2000 },
+      { numRuns: 2000, seed: 1 },
     )
   })
 })

@@ -170,7 +170,7 @@ describe('decodeProtobuf', () => {
         refusals(Buffer.concat([Buffer.from('k8s\0'), bytes]))
         refusals(wrap(bytes))
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000, seed: 1 },
     )
     const nested = Array.from({ length: 5000 }).reduce<Buffer>((inner) => encode([[2, inner]]), Buffer.from('x'))
     refusals(wrap(nested))

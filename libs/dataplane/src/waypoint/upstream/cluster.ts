@@ -5,17 +5,20 @@ import { formatAddress } from '../../address.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
+import type { ByteStream } from '../../stream/byte-stream.ts'
 import { addressOf } from '../../ztunnel/workload-address.ts'
+import { ORIGINAL_DESTINATIONS_MAX, POOLS_MAX } from '../limits.ts'
 import type { DownstreamPeer } from '../request-record.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { ConnectionPool, type ConnectionPoolComponents } from './connection-pool.ts'
-import type { EndpointDialer } from './endpoint-dialer.ts'
+import type { EndpointDialer, EndpointDialOptions } from './endpoint-dialer.ts'
 import { UpstreamHost } from './host.ts'
 import { HostSelection } from './host-selection.ts'
 import { Http2Pool } from './http2-pool.ts'
 import type { Draw } from './load-balancer.ts'
 import type { OwnPlace } from './locality.ts'
 import { type HostOutcome, OutlierDetection } from './outlier-detection.ts'
+import { TlsOrigination } from './tls-origination.ts'
 import type { UpstreamPool } from './upstream-connection.ts'
 
 export interface ClusterComponents {
@@ -35,6 +38,7 @@ export class Cluster implements Disposable {
   readonly #hosts = new Map<string, UpstreamHost>()
   readonly #selection: HostSelection
   readonly #outliers: OutlierDetection | undefined
+  readonly #tls: TlsOrigination | undefined
   /** By host key and client address: what a tunnel tells the destination about the client holds for all it carries. */
   readonly #pools = new Map<string, { readonly host: UpstreamHost; readonly pool: UpstreamPool }>()
   #endpoints: EndpointSet | undefined
@@ -45,8 +49,9 @@ export class Cluster implements Disposable {
 
   constructor(components: ClusterComponents, config: ClusterConfig, own: OwnPlace) {
     const { clock } = components
-    const { outlierDetection, circuitBreakers, loadBalancing, endpoints } = config
+    const { outlierDetection, circuitBreakers, loadBalancing, endpoints, tls } = config
     this.config = config
+    this.#tls = tls && new TlsOrigination(tls)
     this.#components = components
     this.#own = own
     this.breaker = new CircuitBreaker(circuitBreakers)
@@ -90,12 +95,12 @@ export class Cluster implements Disposable {
     const key = `${host.key} ${peer.address.address}${speaksHttp2 ? ' h2' : ''}`
     const known = this.#pools.get(key)
     if (known) return known.pool
-    const { clock, dialer } = this.#components
+    const { clock } = this.#components
     const { connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs } = this.config
     const components: ConnectionPoolComponents = {
       clock,
       breaker: this.breaker,
-      dial: (options) => dialer.dial(host, peer, options),
+      dial: (options) => this.#dial(host, peer, speaksHttp2 ? 'h2' : 'http/1.1', options),
     }
     const pool = speaksHttp2
       ? new Http2Pool(components, { connectTimeoutMs })
@@ -105,8 +110,27 @@ export class Cluster implements Disposable {
           maxRequestsPerConnection,
           maxConnectionDurationMs,
         })
+    if (this.#pools.size >= POOLS_MAX) this.#forgetEmptyPools()
     this.#pools.set(key, { host, pool })
     return pool
+  }
+
+  /**
+   * A connection to a host whose bytes nobody here reads.
+   * @throws CodedError as EndpointDialer.dial and TlsOrigination.start
+   */
+  dial(host: UpstreamHost, peer: DownstreamPeer, options: EndpointDialOptions): Promise<ByteStream> {
+    return this.#dial(host, peer, undefined, options)
+  }
+
+  async #dial(
+    host: UpstreamHost,
+    peer: DownstreamPeer,
+    protocol: 'h2' | 'http/1.1' | undefined,
+    options: EndpointDialOptions,
+  ): Promise<ByteStream> {
+    const stream = await this.#components.dialer.dial(host, peer, options)
+    return this.#tls ? this.#tls.start(stream, protocol ? [protocol] : [], options.signal) : stream
   }
 
   /** One try is over. */
@@ -184,6 +208,11 @@ export class Cluster implements Disposable {
     this.#selection.update(this.#list)
   }
 
+  /** Clients come and go; what they leave behind is a pool without connections. */
+  #forgetEmptyPools(): void {
+    for (const [key, { pool }] of this.#pools) if (pool.isEmpty) this.#pools.delete(key)
+  }
+
   #dropPools(hostKey: string): void {
     for (const [key, { host, pool }] of this.#pools) {
       if (host.key !== hostKey) continue
@@ -199,6 +228,11 @@ export class Cluster implements Disposable {
     if (!host) {
       const nowMs = this.#components.clock.monotonic()
       const workload = this.#components.state.current.workloadByAddress(this.#own.network, local.address)
+      const [oldest] = this.#hosts.keys()
+      if (oldest !== undefined && this.#hosts.size >= ORIGINAL_DESTINATIONS_MAX) {
+        this.#hosts.delete(oldest)
+        this.#dropPools(oldest)
+      }
       this.#add({ key, host: local.address, port: local.port, nowMs, workload })
       host = this.#hosts.get(key)!
       this.#list = [...this.#hosts.values()]

@@ -35,7 +35,10 @@ export class ConnectionPool implements UpstreamPool, ConnectionOwner {
     this.#init = init
   }
 
-  /** An idle connection, if there is one; the customer is called back otherwise, also when it fails. */
+  get isEmpty(): boolean {
+    return this.#open === 0 && this.#waiting.length === 0
+  }
+
   acquire(customer: PoolCustomer): Http1Connection | undefined {
     for (let connection = this.#idle.pop(); connection; connection = this.#idle.pop()) {
       if (connection.isUsable && !this.#isWornOut(connection)) return connection

@@ -39,6 +39,10 @@ export class Http2Pool implements UpstreamPool {
     this.#init = init
   }
 
+  get isEmpty(): boolean {
+    return this.#sessions.size === 0 && !this.#dialing && this.#waiting.length === 0
+  }
+
   acquire(customer: PoolCustomer): UpstreamConnection | undefined {
     for (const session of this.#sessions) if (session.hasRoom) return new Http2Place(session)
     const { breaker } = this.#components

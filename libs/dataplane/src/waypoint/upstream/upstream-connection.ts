@@ -39,6 +39,8 @@ export interface PoolCustomer {
 
 /** The way to one host for one client. */
 export interface UpstreamPool {
+  /** Nothing is open and nobody waits: it can be forgotten. */
+  readonly isEmpty: boolean
   /** A place, if there is one at once; the customer is called back otherwise, also when it fails. */
   acquire(customer: PoolCustomer): UpstreamConnection | undefined
   /** The customer does not want a place any more. */
