@@ -133,3 +133,34 @@ test('the waypoint is restarted, and not one request fails', TIMEOUT, async () =
     }, PATIENCE)
   })
 })
+
+test('a route changes again and again, and not one request fails', TIMEOUT, async () => {
+  const changes = 10
+  await underLoad(async () => {
+    for (let version = 1; version <= changes; version += 1) {
+      await lab.run(['apply', '-f', '-'], { input: routeOfVersion(version) })
+      await eventually(async () => {
+        const { stdout } = await lab.run(['exec', 'curl', '-n', 'load', '--', 'curl', '-si', 'http://echo/'])
+        return stdout.includes(`x-version: ${version}\r\n`) || stdout.includes(`x-version: ${version}\n`)
+      }, PATIENCE)
+    }
+  })
+})
+
+/** Each version another match as well, so that the route table is another one too. */
+function routeOfVersion(version: number): string {
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: echo, namespace: load }
+spec:
+  parentRefs: [{ group: '', kind: Service, name: echo }]
+  rules:
+    - matches: [{ path: { type: PathPrefix, value: /never-${version} } }]
+      backendRefs: [{ name: echo, port: 80 }]
+    - filters:
+        - type: ResponseHeaderModifier
+          responseHeaderModifier: { set: [{ name: x-version, value: '${version}' }] }
+      backendRefs: [{ name: echo, port: 80 }]
+`
+}
