@@ -10,6 +10,9 @@ export const BAGGAGE_MEMBERS_MAX = 64
 /** A `traceparent` of a later version may be longer than ours of 55; beyond this it is noise. */
 export const TRACEPARENT_CHARACTERS_MAX = 256
 
+/** Members of a `tracestate`: the standard's bound. */
+export const TRACESTATE_MEMBERS_MAX = 32
+
 /** Scopes that one level specification may name. */
 export const LOG_SCOPES_MAX = 64
 

@@ -104,6 +104,11 @@ function sharedServer(app: WorkloadApp, tls: AppKeyPair | undefined, init: AppSe
     if (!server.listening) response.setHeader('connection', 'close')
     void answer(app, incoming, response, init)
   })
+  if (app.upgrade) {
+    http1.on('upgrade', (incoming, socket, head) => {
+      app.upgrade!(asAppRequest(incoming, NEVER_ABORTED), socket, head)
+    })
+  }
   const hand = (socket: Socket, isHttp2: boolean) => {
     if (isHttp2) others.delete(socket)
     ;(isHttp2 ? http2.server : http1).emit('connection', socket)
@@ -139,6 +144,9 @@ function http2Server(serve: (incoming: Incoming, response: Outgoing) => void) {
     },
   }
 }
+
+/** Who took the connection over sees for itself that the peer is gone. */
+const NEVER_ABORTED = new AbortController().signal
 
 /** RFC 9113 §3.4; no method of HTTP/1.1 starts like it. */
 const PREFACE = 'PRI '

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock, Random } from '@ambient-lab/std'
 import type { AppClient } from './app-client.ts'
 
@@ -66,6 +67,8 @@ export interface WorkloadApp {
   http?(request: AppRequest): AppReply | Promise<AppReply>
   /** Owns the socket from here on. */
   tcp?(socket: Socket): void
+  /** Takes over a connection whose request asked for another protocol; only an app with HTTP/2 or TLS is asked. */
+  upgrade?(request: AppRequest, socket: Duplex, head: Buffer): void
   /** HTTP/2 as well: by prior knowledge, or by ALPN where there is TLS. @default false */
   readonly http2?: boolean
   /** What a port presents of itself where TLS ends at the app. */

@@ -51,6 +51,40 @@ describe('echo over HTTP', () => {
   })
 })
 
+describe('echo over WebSocket', () => {
+  test.each(['', 'hello', 'x'.repeat(200), 'y'.repeat(70_000)])('sends a message back', async (text) => {
+    const app = await bench.run('echo', 'echo')
+    const { host, port } = app.container.ports['3000']!
+    const socket = new WebSocket(`ws://${host}:${port}/ws`)
+    await new Promise((resolve) => socket.addEventListener('open', resolve))
+    const answer = new Promise((resolve) => socket.addEventListener('message', ({ data }) => resolve(data)))
+    socket.send(text)
+    expect(await answer).toBe(text)
+    const closed = new Promise<CloseEvent>((resolve) => socket.addEventListener('close', resolve))
+    socket.close(1000)
+    expect((await closed).code).toBe(1000)
+  })
+
+  test('is elsewhere no protocol of it', async () => {
+    const app = await bench.run('echo', 'echo')
+    const { host, port } = app.container.ports['3000']!
+    const socket = new WebSocket(`ws://${host}:${port}/other`)
+    await new Promise((resolve) => socket.addEventListener('error', resolve))
+  })
+
+  test('a frame that is not masked, or too long, ends the connection', async () => {
+    const app = await bench.run('echo', 'echo')
+    for (const frame of ['\x81\x05hello', '\x81\xff\x00\x00\x00\x7f\x00\x00\x00\x00']) {
+      const socket = connect(app.container.ports['3000']!)
+      const lines = ['GET /ws HTTP/1.1', 'host: a', 'upgrade: websocket', 'connection: upgrade', 'sec-websocket-key: x']
+      socket.write(`${[...lines, '', ''].join('\r\n')}${frame}`, 'latin1')
+      const chunks: Buffer[] = []
+      for await (const chunk of socket) chunks.push(chunk as Buffer)
+      expect(Buffer.concat(chunks).toString('latin1')).toMatch(/^HTTP\/1.1 101 .*\r\n\r\n$/s)
+    }
+  })
+})
+
 describe('echo over gRPC', () => {
   test.each([
     ['Echo', '0', 'echo-pod'],

@@ -4,12 +4,13 @@ import { type AppReply, type AppRequest, defineWorkload, json, type WorkloadCont
 import { FailingFirst } from './_echo-failures.ts'
 import { grpcEcho, isGrpc } from './_echo-grpc.ts'
 import { tcpEcho } from './_echo-tcp.ts'
+import { echoWebSocket } from './_echo-websocket.ts'
 
 const TLS_PORT = 8443
 
 /**
  * Says what it received and who it is, in the shape of Gateway API's echo-basic, whose conformance suite reads it: HTTP/1.1
- * and h2c and gRPC on all ports, lines of TCP with TCP_ECHO_SERVER, and the same behind TLS with TLS_SERVER_CERT. Stands in
+ * (with WebSocket at /ws) and h2c and gRPC on all ports, lines of TCP with TCP_ECHO_SERVER, and the same behind TLS with TLS_SERVER_CERT. Stands in
  * for echo-advanced too, whose own words for the same are others.
  * @see https://github.com/kubernetes-sigs/gateway-api/tree/main/conformance/echo-basic
  */
@@ -32,6 +33,7 @@ export default defineWorkload({
     return {
       tls,
       http2: true,
+      upgrade: echoWebSocket,
       http: (request) => (isGrpc(request) ? grpc(request) : httpEcho(request, failures, context)),
     }
   },

@@ -1,4 +1,5 @@
-import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
+import { createSecureContext, createServer, type SecureContext, type SecureContextOptions, TLSSocket } from 'node:tls'
 import { ConnectionFacts } from '@ambient-lab/policy'
 import { type Clock, CodedError, errorMessage } from '@ambient-lab/std'
 import type { DownstreamTls, ProxyPort } from '@ambient-lab/xds'
@@ -108,15 +109,7 @@ export class GatewayListeners implements AsyncDisposable {
       const peer = this.#peerOf(remote, port, 'http', serverName)
       return this.#components.listener.serve(stream, chain, { peer, find }, serverName)
     }
-    const socket = new TLSSocket(new StreamDuplex(stream), {
-      isServer: true,
-      secureContext: contextOf(tls),
-      requestCert: tls.mode !== 'SIMPLE',
-      rejectUnauthorized: tls.mode === 'MUTUAL' || tls.mode === 'ISTIO_MUTUAL',
-      ALPNProtocols: chain.http ? ['h2', 'http/1.1'] : [],
-    })
-    socket.once('error', () => socket.destroy())
-    socket.once('secure', () => {
+    acceptTls(new StreamDuplex(stream), tls, chain.http ? ['h2', 'http/1.1'] : [], (socket) => {
       const peer = this.#peerOf(remote, port, 'https', serverName)
       this.#components.listener.serve(new NodeStream(socket), chain, { peer, find }, serverName)
     })
@@ -142,6 +135,28 @@ function needsServerName({ tcp }: CompiledChain['source']): boolean {
   return tcp?.routes.some(({ serverNames }) => serverNames.length > 0) ?? false
 }
 
+/** Ends TLS on a connection. @param accept is called once, when the client is whom the listener lets in */
+function acceptTls(
+  connection: Duplex,
+  tls: DownstreamTls,
+  protocols: readonly string[],
+  accept: (socket: TLSSocket) => void,
+): void {
+  const options = { ALPNProtocols: [...protocols], requestCert: tls.mode !== 'SIMPLE' }
+  if (options.requestCert) {
+    // A socket by itself does not judge what a client presents: only a server does.
+    const rejectUnauthorized = tls.mode !== 'OPTIONAL_MUTUAL'
+    const server = createServer({ ...options, ...contextOptions(tls), rejectUnauthorized })
+    server.once('tlsClientError', () => connection.destroy())
+    server.once('secureConnection', accept)
+    server.emit('connection', connection)
+    return
+  }
+  const socket = new TLSSocket(connection, { ...options, isServer: true, secureContext: contextOf(tls) })
+  socket.once('error', () => socket.destroy())
+  socket.once('secure', () => accept(socket))
+}
+
 const contexts = new WeakMap<DownstreamTls, SecureContext>()
 
 /** @throws CodedError CERTIFICATE_MALFORMED */
@@ -149,16 +164,20 @@ function contextOf(tls: DownstreamTls): SecureContext {
   const known = contexts.get(tls)
   if (known) return known
   try {
-    const context = createSecureContext({
-      cert: tls.certificates.map(({ certificatePem }) => certificatePem),
-      key: tls.certificates.map(({ keyPem }) => keyPem),
-      minVersion: tls.minVersion ?? 'TLSv1.2',
-      ...(tls.clientCaPem !== undefined && { ca: tls.clientCaPem }),
-    })
+    const context = createSecureContext(contextOptions(tls))
     contexts.set(tls, context)
     return context
   } catch (cause) {
     throw new CodedError('CERTIFICATE_MALFORMED', errorMessage(cause), { cause })
+  }
+}
+
+function contextOptions({ certificates, minVersion = 'TLSv1.2', clientCaPem }: DownstreamTls): SecureContextOptions {
+  return {
+    cert: certificates.map(({ certificatePem }) => certificatePem),
+    key: certificates.map(({ keyPem }) => keyPem),
+    minVersion,
+    ...(clientCaPem !== undefined && { ca: clientCaPem }),
   }
 }
 

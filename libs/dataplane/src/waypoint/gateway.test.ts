@@ -45,14 +45,19 @@ function textOf(response: IncomingMessage): Promise<string> {
   })
 }
 
-function get(port: '80' | '443', host: string, path: string): Promise<IncomingMessage> {
+function get(
+  port: '80' | '443',
+  host: string,
+  path: string,
+  client: { readonly cert?: string; readonly key?: string } = {},
+): Promise<IncomingMessage> {
   const { port: real } = mesh.gatewayPorts[port]!
   const init = { host: '127.0.0.1', port: real, path, headers: { host }, agent: false }
   return new Promise((resolve, reject) => {
     const made =
       port === '80'
         ? httpRequest(init, resolve)
-        : httpsRequest({ ...init, servername: host, rejectUnauthorized: false }, resolve)
+        : httpsRequest({ ...init, servername: host, rejectUnauthorized: false, ...client }, resolve)
     made.on('error', reject).end()
   })
 }
@@ -85,6 +90,32 @@ it('ends TLS with the certificate of the server that is asked for, and lets no o
   expect(await textOf(response)).toBe('GET /')
   expect(mesh.servers.flatMap(({ requests }) => requests)[0]!.head.headers.get('x-forwarded-proto')).toBe('https')
   await expect(get('443', 'shop.other', '/')).rejects.toThrow()
+})
+
+it.each([
+  ['MUTUAL', 'one of its authority', true],
+  ['MUTUAL', 'one of another authority', false],
+  ['MUTUAL', 'none', false],
+  ['OPTIONAL_MUTUAL', 'one of another authority', true],
+  ['OPTIONAL_MUTUAL', 'none', true],
+] as const)('in mode %s a client that presents %s is let in: %s', async (mode, presented, isLetIn) => {
+  const tls = {
+    mode,
+    certificates: [{ certificatePem: svid.chainPem, keyPem: svid.privateKeyPem }],
+    clientCaPem: certificates.bundle.rootsPem.join('\n'),
+  }
+  mesh.chain({ match: { kind: 'listener', port: 443, serverNames: [] }, tls, http: http('*') }, 'https')
+  const client = {
+    'one of its authority': certificates.svid('default/browser'),
+    'one of another authority': new TestCertificates().svid('default/browser'),
+    none: undefined,
+  }[presented]
+  const answer = get('443', 'shop.example', '/', client && { cert: client.chainPem, key: client.privateKeyPem })
+  const outcome = await answer.then(
+    ({ statusCode }) => statusCode === 200,
+    () => false,
+  )
+  expect(outcome).toBe(isLetIn)
 })
 
 it('lets TLS through by server name', async () => {

@@ -50,3 +50,9 @@ export const SPANS_POST_TIMEOUT_MS = 10_000
 
 /** Text of one access log field: a client chooses its length. */
 export const LOG_FIELD_LENGTH_MAX = 8 * KiB
+
+/** Answers of policy about requests that can be asked again, of refusals and of the others each; some KB with their headers. */
+export const REQUEST_DECISIONS_KEPT = 512
+
+/** Between two requests that passed and are kept: ten seconds of a busy waypoint fill the ring. */
+export const REQUEST_DECISION_INTERVAL_MS = 20

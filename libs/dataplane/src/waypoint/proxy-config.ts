@@ -23,6 +23,8 @@ import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import { checkDownstreamTls } from './gateway-listeners.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
+import type { HttpStream } from './http-stream.ts'
+import type { RequestDecisions } from './request-decisions.ts'
 import { compileRequestLog } from './request-log.ts'
 import type { RequestRecorder } from './request-recorder.ts'
 import { DomainTable } from './router/domains.ts'
@@ -44,6 +46,7 @@ export interface ProxyConfigComponents {
   /** Where issuers' keys come from. */
   readonly keys: JwkSetStore
   readonly post: OtlpSpanExporterComponents['post']
+  readonly decisions: RequestDecisions
 }
 
 /** What becomes of the connections to one destination; everything that requests need is compiled. */
@@ -181,7 +184,7 @@ export class ProxyConfig implements Disposable {
     const chain: CompiledChain = {
       source,
       guard,
-      http: source.http && this.#compileHttp(source.http, guard),
+      http: source.http && this.#compileHttp(source.name, source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
     }
     const before = this.#chains.get(source.name)
@@ -198,9 +201,11 @@ export class ProxyConfig implements Disposable {
     if (this.#byMatch.get(key) === chain) this.#byMatch.delete(key)
   }
 
-  #compileHttp(source: HttpConnectionManager, guard: Guard): HttpRuntime {
-    const { clock, random, clusters, recorder } = this.#components
-    const context = { clock, random, compilePattern, guard }
+  /** @param chain its resource name */
+  #compileHttp(chain: string, source: HttpConnectionManager, guard: Guard): HttpRuntime {
+    const { clock, random, clusters, recorder, decisions } = this.#components
+    const onDecision = (stream: HttpStream, allowed: boolean) => decisions.add(chain, stream, allowed)
+    const context = { clock, random, compilePattern, guard, onDecision }
     return {
       clock,
       random,

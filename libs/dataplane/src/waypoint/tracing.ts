@@ -5,8 +5,10 @@ import {
   OtlpSpanExporter,
   type OtlpSpanExporterComponents,
   parseTraceparent,
+  propagatedTracestate,
   SPAN_KIND,
   type Span,
+  TRACE_FLAG,
   type TraceContext,
 } from '@ambient-lab/telemetry'
 import type { TracingConfig } from '@ambient-lab/xds'
@@ -14,6 +16,15 @@ import { formatAddress } from '../address.ts'
 import type { HeaderMap } from '../http1/index.ts'
 import { hex8 } from '../random-id.ts'
 import type { RequestRecord } from './request-record.ts'
+
+/** Where in a trace a request stands. */
+export interface SpanContext {
+  readonly traceId: string
+  readonly spanId: string
+  /** Empty: the first of its trace. */
+  readonly parentSpanId: string
+  readonly isSampled: boolean
+}
 
 /** Span contexts of a request: reads what came in, writes what goes on. */
 export class Tracing {
@@ -25,23 +36,39 @@ export class Tracing {
     this.#samplingShare = config.randomSamplingPercent / 100
   }
 
-  /** Gives the request a span: a child of the caller's, or the first of a new trace. Headers tell the backend of it. */
+  /** Gives the request a span. */
   begin(record: RequestRecord, headers: HeaderMap): void {
+    const { traceId, spanId, parentSpanId, isSampled } = this.propagate(headers)
+    record.traceId = traceId
+    record.spanId = spanId
+    record.parentSpanId = parentSpanId
+    record.isSampled = isSampled
+  }
+
+  /** A child of the caller's span, or the first of a new trace; the headers tell the backend of it from now on. */
+  propagate(headers: HeaderMap): SpanContext {
     const parent = extract(headers)
-    record.traceId = parent?.traceId ?? this.#id(32)
-    record.parentSpanId = parent?.spanId ?? ''
-    record.spanId = this.#id(16)
-    record.isSampled = parent ? (parent.flags & 1) === 1 : this.#random.next() < this.#samplingShare
-    const { traceId, spanId, isSampled } = record
-    const flags = isSampled ? 1 : 0
-    if (headers.has('b3')) headers.set('b3', `${traceId}-${spanId}-${flags}`)
+    const traceId = parent?.traceId ?? this.#id(32)
+    const parentSpanId = parent?.spanId ?? ''
+    const spanId = this.#id(16)
+    const isSampled = parent ? (parent.flags & TRACE_FLAG.sampled) !== 0 : this.#random.next() < this.#samplingShare
+    const sampled = isSampled ? TRACE_FLAG.sampled : 0
+    if (headers.has('b3')) headers.set('b3', `${traceId}-${spanId}-${sampled}`)
     if (headers.has('x-b3-traceid')) {
       headers.set('x-b3-traceid', traceId)
       headers.set('x-b3-spanid', spanId)
-      headers.set('x-b3-sampled', String(flags))
-      if (record.parentSpanId !== '') headers.set('x-b3-parentspanid', record.parentSpanId)
+      headers.set('x-b3-sampled', String(sampled))
+      if (parentSpanId !== '') headers.set('x-b3-parentspanid', parentSpanId)
     }
-    headers.set('traceparent', formatTraceparent({ traceId, spanId, flags }))
+    const random = (parent?.flags ?? 0) & TRACE_FLAG.random
+    headers.set('traceparent', formatTraceparent({ traceId, spanId, flags: sampled | random }))
+    const state = headers.getJoined('tracestate')
+    if (state === undefined) return { traceId, spanId, parentSpanId, isSampled }
+    // It belongs to the trace: with a new one it ends.
+    const next = parent && propagatedTracestate(state)
+    if (next === undefined) headers.delete('tracestate')
+    else headers.set('tracestate', next)
+    return { traceId, spanId, parentSpanId, isSampled }
   }
 
   #id(digits: 16 | 32): string {
@@ -54,7 +81,8 @@ export class Tracing {
 
 /** W3C's header first, then B3's single one, then its several. */
 export function extract(headers: HeaderMap): TraceContext | undefined {
-  const traceparent = headers.get('traceparent')
+  // Two of them are none.
+  const traceparent = headers.getJoined('traceparent')
   const w3c = traceparent === undefined ? undefined : parseTraceparent(traceparent)
   if (w3c) return w3c
   const single = headers.get('b3')

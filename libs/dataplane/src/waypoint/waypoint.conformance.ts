@@ -1,6 +1,6 @@
-import type { Route } from '@ambient-lab/xds'
+import { ADDRESS_TYPE, type Route } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Ground } from '../ztunnel/two-nodes.conformance.ts'
+import { type Ground, serviceOf, workloadOf } from '../ztunnel/two-nodes.conformance.ts'
 import { clusterOf, forwardRoute, MeshWithWaypoint } from './mesh-with-waypoint.conformance.ts'
 
 const RETRY = {
@@ -413,6 +413,21 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
       await mesh.ground.until(() => program.ended)
       expect(mesh.lines).toEqual([line])
       expect(requests()).toHaveLength(0)
+    })
+
+    it('reaches the pod at whose address somebody wrote an endpoint by hand', async () => {
+      const service = 'default/manual.default.svc.cluster.local'
+      const workload = workloadOf('manual', '', '10.244.2.10', {
+        ...{ uid: 'Kubernetes/discovery.k8s.io/EndpointSlice/default/manual/10.244.2.10', tunnelProtocol: 'NONE' },
+        ...{ networkMode: 'HOST_NETWORK', services: { [service]: [{ servicePort: 80, targetPort: 8080 }] } },
+      })
+      const upserts = [
+        { name: service, resource: { service: serviceOf('manual', '10.96.0.30') } },
+        { name: workload.uid, resource: { workload } },
+      ]
+      expect(mesh.waypoint.apply(ADDRESS_TYPE, upserts, [])).toEqual([])
+      mesh.cluster(clusterOf('web', { endpoints: { kind: 'service', service, servicePort: 80 } }))
+      expect(await mesh.get('/by-hand')).toMatchObject({ status: 200, body: 'GET /by-hand' })
     })
 
     it('answers 503 without hosts, with a refused connection, and with one that hangs up', async () => {

@@ -1,12 +1,13 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
-import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
 import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
+import { replayRequests } from '../review/request-replay.ts'
 import { reviewWaypoint } from '../review/waypoint-review.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
@@ -17,6 +18,7 @@ import { Listener } from './listener.ts'
 import { OwnHttpClient } from './own-http-client.ts'
 import { OwnWorkload } from './own-workload.ts'
 import { ProxyConfig } from './proxy-config.ts'
+import { RequestDecisions } from './request-decisions.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
 import { TcpSeries } from './tcp-series.ts'
@@ -66,6 +68,7 @@ export class Waypoint implements AsyncDisposable {
   readonly state = new ProxyStateHolder()
   readonly config: ProxyConfig
   readonly clusters: Clusters
+  readonly #decisions: RequestDecisions
   readonly #components: WaypointComponents
   readonly #init: WaypointInit
   readonly #scope: Scope
@@ -97,6 +100,7 @@ export class Waypoint implements AsyncDisposable {
     const series = new RequestSeries({ metrics, reporter })
     const tcpSeries = new TcpSeries({ metrics, reporter })
     const recorder = new RequestRecorder({ clock, series, tcpSeries, logSink: accessLogSink })
+    this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
@@ -107,6 +111,7 @@ export class Waypoint implements AsyncDisposable {
         clock,
         fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
       }),
+      decisions: this.#decisions,
       post: (endpoint, body) => client.post(endpoint, body, clock),
     })
     this.#listener = new Listener({
@@ -176,9 +181,17 @@ export class Waypoint implements AsyncDisposable {
     const { uid, identity } = this.#init
     const { config, clusters } = this
     return reviewWaypoint(
-      { clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      {
+        ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+        decisions: this.#decisions,
+      },
       query,
     )
+  }
+
+  /** What the control plane's `replay` call answers: late decisions under other policies. */
+  replay(query: ReplayQuery): ReplayAnswer {
+    return replayRequests({ config: this.config, decisions: this.#decisions }, query)
   }
 
   /** What it runs on, for `/config_dump`: Envoy's sections in the lab's shapes. */

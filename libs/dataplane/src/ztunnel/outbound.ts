@@ -199,9 +199,14 @@ export class Outbound {
 
   /** To a pod over its node's underlay, where a header says who and whom; to anything else as it is. */
   async #dialPlain(captured: CapturedConnection, source: Workload, plan: PlainPlan): Promise<ByteStream> {
-    const { target, destination } = plan
+    const { target } = plan
+    const { current } = this.#components.state
+    // An endpoint that somebody wrote by hand may be at a pod's address: there the network leads to the pod.
+    const destination = plan.destination?.node
+      ? plan.destination
+      : (current.workloadByAddress(source.network, target.host) ?? plan.destination)
     if (destination?.node) {
-      const listener = this.#components.state.current.node(destination.node)?.underlay
+      const listener = current.node(destination.node)?.underlay
       if (!listener) throw nodeUnreachable(destination)
       const header = encodeProxyHeader(captured.sourceAddress, { address: target.host, port: target.port })
       const upstream = await this.#dialTcp(listener)

@@ -208,6 +208,21 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       expect(mesh.b.connections[0]!.error).toBe('connection closed due to policy change')
     })
 
+    it('reaches the pod at whose address somebody wrote an endpoint by hand', async () => {
+      const services = { 'default/manual.default.svc.cluster.local': [{ servicePort: 80, targetPort: 8080 }] }
+      const uid = 'Kubernetes/discovery.k8s.io/EndpointSlice/default/manual/10.244.2.5'
+      mesh.push(ADDRESS_TYPE, [
+        { service: serviceOf('manual', '10.96.0.30') },
+        {
+          workload: workloadOf('manual', '', '10.244.2.5', {
+            ...{ uid, services, tunnelProtocol: 'NONE', networkMode: 'HOST_NETWORK' },
+          }),
+        },
+      ])
+      const { program } = await mesh.dial('curl', 'manual', 80, 'hello')
+      await mesh.ground.until(() => program.text === 'HELLO')
+    })
+
     it('answers unknown names, empty services and closed ports each in its own way', async () => {
       expect((await mesh.dial('curl', 'nobody', 80)).reply).toBe(4)
       expect((await mesh.dial('curl', 'empty', 80)).reply).toBe(4)

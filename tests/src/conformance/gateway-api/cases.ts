@@ -70,7 +70,12 @@ export interface TrafficCheck {
   readonly requests?: number
   readonly tolerance?: number
   readonly weights?: Readonly<Record<string, number>>
+  /** Of WebSocket. */
+  readonly path?: string
+  readonly exchange?: readonly { readonly send: WebSocketMessage; readonly receive: WebSocketMessage }[]
 }
+
+export type WebSocketMessage = { readonly text: string } | { readonly binaryHex: string }
 
 /** `namespace/name` of what holds it. */
 export type CertificateSource = { readonly secret: string } | { readonly configMap: string }

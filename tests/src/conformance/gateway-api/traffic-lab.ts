@@ -11,6 +11,7 @@ import {
   stringifyYaml,
 } from '@ambient-lab/api'
 import { ApiClient, applyAll } from '@ambient-lab/lab'
+import { systemClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { AmbientLab } from '../../mesh/ambient.ts'
 import type { CorpusFolder } from '../corpus.ts'
@@ -72,16 +73,26 @@ export class TrafficLab implements AsyncDisposable {
     }
   }
 
-  /** Holds while the manifests' objects are there, their pods and Gateways ready from before `body` on. */
-  async under(texts: readonly string[], body: () => Promise<void>): Promise<void> {
-    const parsed = await Promise.all(texts.map((text) => parseManifest(text, { defaultNamespace: 'default' })))
-    const resources = parsed.flatMap((manifest) => manifest.resources).map((one) => runnable(one, this.certificates))
-    await applyAll(this.#client, resources)
+  /**
+   * Holds while the objects are there, their pods and Gateways ready from before `body` on.
+   * @param generations manifests, those of one generation older than those of the next
+   */
+  async under(generations: readonly (readonly string[])[], body: () => Promise<void>): Promise<void> {
+    const written: ManifestResource[] = []
     try {
-      if (resources.some(({ object }) => object.kind === 'Gateway' || object.kind === 'Deployment')) await this.#ready()
+      for (const texts of generations.filter(({ length }) => length > 0)) {
+        if (written.length > 0) await nextSecond()
+        const parsed = await Promise.all(texts.map((text) => parseManifest(text, { defaultNamespace: 'default' })))
+        const resources = parsed
+          .flatMap((manifest) => manifest.resources)
+          .map((one) => runnable(one, this.certificates))
+        written.push(...resources)
+        await applyAll(this.#client, resources)
+      }
+      if (written.some(({ object }) => object.kind === 'Gateway' || object.kind === 'Deployment')) await this.#ready()
       await body()
     } finally {
-      for (const resource of resources.reverse()) await deleteObject(this.#client, resource)
+      for (const resource of written.reverse()) await deleteObject(this.#client, resource)
     }
   }
 
@@ -138,6 +149,13 @@ export class TrafficLab implements AsyncDisposable {
       { timeoutMs: READY_TIMEOUT_MS, intervalMs: 50 },
     )
   }
+}
+
+/** Who is older is told by whole seconds. */
+async function nextSecond(): Promise<void> {
+  const second = () => Math.floor(systemClock.now() / 1000)
+  const start = second()
+  await eventually(() => second() > start, { intervalMs: 50 })
 }
 
 async function suite(folder: CorpusFolder, certificates: OpensslCertificates): Promise<Resource[]> {

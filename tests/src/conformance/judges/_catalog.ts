@@ -17,6 +17,7 @@ import istioValidation from './istio-validation.ts'
 import istioctlOutput from './istioctl-output.ts'
 import jwtJose from './jwt-jose.ts'
 import spiffe from './spiffe.ts'
+import w3cTraceContext from './w3c-trace-context.ts'
 import ztunnel from './ztunnel.ts'
 
 export default [
@@ -38,5 +39,6 @@ export default [
   istioctlOutput,
   jwtJose,
   spiffe,
+  w3cTraceContext,
   ztunnel,
 ] as const

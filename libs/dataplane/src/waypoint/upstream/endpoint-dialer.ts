@@ -70,7 +70,11 @@ export class EndpointDialer {
     const { workload } = host
     if (!workload) return this.#dialOutside({ host: host.host, port: host.port }, options)
     const client = { address: peer.address, service: peer.service?.hostname }
-    return this.#dialWorkload(workload, { address: host.host, port: host.port }, client, options)
+    // An endpoint that somebody wrote by hand may be at a pod's address: then it is the pod that answers there.
+    const pod = workload.node
+      ? undefined
+      : this.#components.state.current.workloadByAddress(workload.network, host.host)
+    return this.#dialWorkload(pod ?? workload, { address: host.host, port: host.port }, client, options)
   }
 
   /**
