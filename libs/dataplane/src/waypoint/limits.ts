@@ -12,9 +12,6 @@ export const REQUEST_HEADERS_TIMEOUT_MS = 60_000
 /** How long a closing connection goes on reading, so that the client sees the answer and no reset: Envoy's delayed close. */
 export const LINGER_MS = 1_000
 
-/** From the word that an HTTP/2 connection ends to its end: several round trips, so that no stream is lost between. */
-export const SHUTDOWN_NOTICE_MS = 1_000
-
 /** Requests at once on one HTTP/2 connection: Envoy's is 100 behind HBONE, and so are the streams of a tunnel. */
 export const HTTP2_STREAMS_MAX = 100
 
