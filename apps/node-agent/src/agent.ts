@@ -39,6 +39,7 @@ import {
   DiscoveryClient,
   dialWsLink,
   type Hello,
+  joinReplays,
   LINK_FAULT_TYPE,
   LOAD_RUN_TYPE,
   type LoadRun,
@@ -231,7 +232,7 @@ export class Agent {
           traffic: async (query) => this.#ztunnel.traffic(query),
           review: async (query) =>
             query.at === 'waypoint' ? this.#proxies.review(query) : this.#ztunnel.review(query),
-          replay: async (query) => this.#ztunnel.replay(query),
+          replay: async (query) => joinReplays([this.#ztunnel.replay(query), ...(await this.#proxies.replay(query))]),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
         onState: (state) => this.#linkState(state.connected ? undefined : state.reason),

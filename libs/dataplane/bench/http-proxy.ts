@@ -13,9 +13,11 @@ import { ProxyStateHolder } from '../src/state/proxy-state-holder.ts'
 import { TunnelPool } from '../src/tunnel/tunnel-pool.ts'
 import { WsMtlsTransport } from '../src/tunnel/ws-mtls-transport.ts'
 import { HttpConnection } from '../src/waypoint/http-connection-manager.ts'
+import { OwnWorkload } from '../src/waypoint/own-workload.ts'
 import { ProxyConfig, serviceMatch } from '../src/waypoint/proxy-config.ts'
 import { RequestRecorder } from '../src/waypoint/request-recorder.ts'
 import { RequestSeries } from '../src/waypoint/request-series.ts'
+import { TcpSeries } from '../src/waypoint/tcp-series.ts'
 import { Clusters } from '../src/waypoint/upstream/clusters.ts'
 import { EndpointDialer } from '../src/waypoint/upstream/endpoint-dialer.ts'
 
@@ -32,17 +34,19 @@ const identity = { trustDomain: 'cluster.local', namespace: 'default', serviceAc
 const noCertificates = () => Promise.reject(new Error('a bench without tunnels'))
 const transport = new WsMtlsTransport({ clock, svids: { clientSvid: noCertificates, serverSvid: noCertificates } })
 const dialer = new EndpointDialer(
-  { random, state, tunnels: new TunnelPool({ transport, clock }), network },
-  { node: 'n', uid: 'u', identity, clusterDomain: 'cluster.local', labRanges: [] },
+  { random, state, own: new OwnWorkload(state, 'u'), tunnels: new TunnelPool({ transport, clock }), network },
+  { node: 'n', identity, clusterDomain: 'cluster.local', labRanges: [] },
 )
 const clusters = new Clusters({ clock, random, state, network, dialer }, () => ({
   network: '',
   locality: undefined,
   labels: {},
 }))
+const series = { metrics: new MetricsRegistry(), reporter: () => 'waypoint' as const }
 const recorder = new RequestRecorder({
   clock,
-  series: new RequestSeries({ metrics: new MetricsRegistry(), reporter: () => 'waypoint' }),
+  series: new RequestSeries(series),
+  tcpSeries: new TcpSeries(series),
   logSink: (line) => lines.push(line),
 })
 const config = new ProxyConfig('proxy', {

@@ -4,7 +4,16 @@ import { DiscoveryClient, type DiscoveryClientHandlers } from './client.ts'
 import { discoveryError } from './errors.ts'
 import { createMemoryLinkPair, type MemoryLinkPair } from './link/memory-link.ts'
 import type { Delta, Reject, Report, WorkloadReport } from './messages.ts'
-import { ADDRESS_TYPE, ASSIGNMENT_TYPE, NODE_TYPE, type Node, TYPE_URLS, type TypeUrl } from './resources/index.ts'
+import {
+  ADDRESS_TYPE,
+  ASSIGNMENT_TYPE,
+  L7_PROXY_TYPE,
+  type L7Proxy,
+  NODE_TYPE,
+  type Node,
+  TYPE_URLS,
+  type TypeUrl,
+} from './resources/index.ts'
 import { DiscoverySession, type DiscoverySessionHandlers } from './server.ts'
 import { VersionedResources } from './versioned-resources.ts'
 
@@ -144,6 +153,21 @@ it('has one push of a type outstanding, and merges what changes until it is ackn
   await bench.clock.advance(20)
   expect(bench.sent()).toEqual([['n1'], ['n2', 'n3']])
   expect(bench.session.acknowledgedVersion(NODE_TYPE, 'n1')).toBe(bench.resources.get(NODE_TYPE, 'n1')!.version)
+})
+
+it('says nothing of a later type while news of an earlier one waits', async () => {
+  const bench = new Bench()
+  await bench.join()
+  bench.links[0]!.agent.stall()
+  bench.node('n1')
+  await bench.clock.advance(20)
+  bench.node('n2')
+  bench.resources.set(L7_PROXY_TYPE, 'p', { name: 'p' } as L7Proxy)
+  await bench.clock.advance(20)
+  bench.deltas.length = 0
+  bench.links[0]!.agent.resume()
+  await bench.clock.advance(20)
+  expect(bench.deltas.map(({ typeUrl }) => typeUrl)).toEqual([NODE_TYPE, L7_PROXY_TYPE])
 })
 
 it('takes the good ones of a push when one is refused, and does not send that one again before it changes', async () => {

@@ -38,6 +38,11 @@ export class PushState {
     return true
   }
 
+  /** There is news that goes out when the push before it is acknowledged. */
+  get isWaiting(): boolean {
+    return this.#outstanding !== undefined && this.#dirty.size > 0
+  }
+
   /** The push to send now, if there is news and none is unacknowledged. */
   next(): Delta | undefined {
     if (this.#outstanding) return undefined

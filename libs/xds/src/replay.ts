@@ -22,6 +22,15 @@ export interface ReplayAnswer {
   readonly refused: readonly { readonly name: string; readonly reason: string }[]
 }
 
+/** What several proxies of one node answered. */
+export function joinReplays(answers: readonly ReplayAnswer[]): ReplayAnswer {
+  return {
+    decisions: answers.reduce((sum, { decisions }) => sum + decisions, 0),
+    flips: answers.flatMap(({ flips }) => flips),
+    refused: answers.flatMap(({ refused }) => refused),
+  }
+}
+
 export interface VerdictFlip {
   /** Who decided: `ztunnel n2`. */
   readonly at: string
@@ -30,6 +39,8 @@ export interface VerdictFlip {
   /** `name.namespace` of the workload that was reached. */
   readonly destination: string
   readonly port: number
+  /** At a waypoint: method and path. */
+  readonly request?: string
   readonly count: number
   readonly lastAtMs: number
   readonly becomes: 'allowed' | 'denied'

@@ -206,12 +206,17 @@ export class DiscoverySession {
     })
   }
 
-  /** Types go in the order of TYPE_URLS: nodes and policies before the workloads that name them. */
+  /**
+   * Types go in the order of TYPE_URLS: nodes and policies before the workloads that name them, the end of a proxy
+   * before the end of what it runs on. Where news of one has to wait for an acknowledgement, later types wait too.
+   */
   #push(): void {
     for (const typeUrl of TYPE_URLS) {
       if (this.#clogged || this.#closed) return
-      const delta = this.#pushes.get(typeUrl)?.next()
+      const push = this.#pushes.get(typeUrl)
+      const delta = push?.next()
       if (delta) this.#send(delta)
+      else if (push?.isWaiting) return
     }
   }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@ambient-lab/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -50,6 +51,23 @@ describe('end users', () => {
   test('a token for somebody else is 403', async () => {
     const other = await token('--scope', 'read', '--audience', 'another')
     expect(await call(URL_GET, ...other)).toEqual({ status: '403', body: 'Audiences in Jwt are not allowed' })
+  })
+
+  test('diff tells which requests another policy would turn, and lets none of them in', async () => {
+    const reader = await token('--subject', 'alice', '--scope', 'read')
+    expect(await call(URL_GET, ...reader)).toMatchObject({ status: '200' })
+    const policies = readFileSync(`${EXAMPLES}/end-users/policies.yaml`, 'utf8')
+    const input = policies.replace('values: [read]', 'values: [nothing]').replace('values: [admins]', 'values: ["*"]')
+    const { code, stdout } = await lab.run(['diff', '-f', '-', '-o', 'json'], { input })
+    expect(code).toBe(1)
+    const { effect } = JSON.parse(stdout) as { effect: { flips: readonly { request?: string; becomes: string }[] } }
+    expect(effect.flips).toContainEqual(
+      expect.objectContaining({
+        ...{ at: 'waypoint default/waypoint', request: 'GET /get', destination: 'httpbin.default', port: 8000 },
+        ...{ becomes: 'denied', reason: 'allow policies exist, but none allowed' },
+      }),
+    )
+    expect(await call(URL_GET, ...reader)).toMatchObject({ status: '200' })
   })
 
   test('the keys come through the mesh, as the waypoint', async () => {

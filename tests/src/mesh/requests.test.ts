@@ -13,7 +13,7 @@ interface Pod {
 
 let lab: AmbientLab
 
-/** The commands of examples/canary/README.md and examples/gateway/README.md. */
+/** The objects of examples/canary and examples/gateway; what their READMEs say is in examples.test.ts. */
 beforeAll(async () => {
   lab = new AmbientLab()
   await lab.ok('up', '--wait')

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
-import type { ReviewAnswer, WaypointReviewQuery } from '@ambient-lab/xds'
+import type { ReplayAnswer, ReplayQuery, ReviewAnswer, WaypointReviewQuery } from '@ambient-lab/xds'
 import { type ContainerObserver, type ContainerRunner, type ContainerState, CREATING } from './container.ts'
 import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
 import { RestartPolicy } from './restart-policy.ts'
@@ -29,6 +29,7 @@ export class ProxyContainer implements ContainerRunner {
   readonly #policy: RestartPolicy
   readonly #questions = new Map<number, (lines: readonly string[]) => void>()
   readonly #reviews = new Map<number, PromiseWithResolvers<ReviewAnswer>>()
+  readonly #replays = new Map<number, PromiseWithResolvers<ReplayAnswer>>()
   #worker: Worker | undefined
   #state: ContainerState = CREATING
   #stopping: PromiseWithResolvers<void> | undefined
@@ -83,6 +84,16 @@ export class ProxyContainer implements ContainerRunner {
     return pending.promise
   }
 
+  /** @throws CodedError NOT_FOUND when the thread is not there, or goes away */
+  replay(query: ReplayQuery): Promise<ReplayAnswer> {
+    if (!this.#worker) return Promise.reject(notRunning(this.#spec.proxy))
+    this.#lastQuestion += 1
+    const pending = Promise.withResolvers<ReplayAnswer>()
+    this.#replays.set(this.#lastQuestion, pending)
+    this.#send({ type: 'replay', question: this.#lastQuestion, query })
+    return pending.promise
+  }
+
   get uid(): string {
     return this.#spec.uid
   }
@@ -120,6 +131,10 @@ export class ProxyContainer implements ContainerRunner {
         this.#reviews.get(news.question)?.resolve(news.answer)
         this.#reviews.delete(news.question)
         return
+      case 'replay':
+        this.#replays.get(news.question)?.resolve(news.answer)
+        this.#replays.delete(news.question)
+        return
       case 'stopped':
         void this.#worker?.terminate()
     }
@@ -148,6 +163,8 @@ export class ProxyContainer implements ContainerRunner {
     this.#questions.clear()
     for (const pending of this.#reviews.values()) pending.reject(notRunning(this.#spec.proxy))
     this.#reviews.clear()
+    for (const pending of this.#replays.values()) pending.reject(notRunning(this.#spec.proxy))
+    this.#replays.clear()
     if (this.#stopping) return this.#stopped()
     const [firstLine = ''] = cause.split('\n')
     this.#become({

@@ -98,6 +98,8 @@ export class ProxyProcess {
         return this.#send({ type: 'log', question: command.question, lines: this.#log.tail(command.linesMax) })
       case 'review':
         return void this.#review(command.question, command.query)
+      case 'replay':
+        return this.#send({ type: 'replay', question: command.question, answer: this.#waypoint.replay(command.query) })
       case 'stop':
         return void this.#stop()
     }

@@ -1,5 +1,5 @@
 import type { SpiffeId } from '@ambient-lab/pki'
-import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
 import type { HostPort } from './container.ts'
 
 /** What one thread is to be. */
@@ -40,6 +40,7 @@ export type ProxyCommand =
   | { readonly type: 'signer-back' }
   | { readonly type: 'log'; readonly question: number; readonly linesMax: number }
   | { readonly type: 'review'; readonly question: number; readonly query: WaypointReviewQuery }
+  | { readonly type: 'replay'; readonly question: number; readonly query: ReplayQuery }
   /** Drain, and end. */
   | { readonly type: 'stop' }
 
@@ -53,4 +54,5 @@ export type ProxyNews =
   | { readonly type: 'sign'; readonly id: number; readonly csrPem: string; readonly ttlSeconds: number }
   | { readonly type: 'log'; readonly question: number; readonly lines: readonly string[] }
   | { readonly type: 'review'; readonly question: number; readonly answer: ReviewAnswer }
+  | { readonly type: 'replay'; readonly question: number; readonly answer: ReplayAnswer }
   | { readonly type: 'stopped' }

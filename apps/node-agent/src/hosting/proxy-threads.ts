@@ -12,6 +12,8 @@ import {
   LINK_FAULT_TYPE,
   NODE_TYPE,
   type Reject,
+  type ReplayAnswer,
+  type ReplayQuery,
   type ReviewAnswer,
   type TypeUrl,
   type WaypointReviewQuery,
@@ -116,6 +118,12 @@ export class ProxyThreads {
   review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
     for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.review(query)
     return Promise.reject(new CodedError('NOT_FOUND', `${query.uid} does not run on node ${this.#init.node}`))
+  }
+
+  /** What each replica here decided lately, under other policies; one that just ends has nothing to say. */
+  async replay(query: ReplayQuery): Promise<readonly ReplayAnswer[]> {
+    const asked = await Promise.allSettled([...this.#running].map((proxy) => proxy.replay(query)))
+    return asked.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   }
 
   #snapshot(): readonly ProxyPush[] {

@@ -105,7 +105,7 @@ function formatEffect({ decisions, flips, refused, silentNodes }: PolicyReplaySt
     flip.becomes.toUpperCase(),
     flip.count,
     flip.identity.replace(/^spiffe:\/\/[^/]+\//, '') || 'plaintext',
-    `${flip.destination}:${flip.port}`,
+    `${flip.request === undefined ? '' : `${flip.request} `}${flip.destination}:${flip.port}`,
     flip.at,
     flip.reason,
   ])

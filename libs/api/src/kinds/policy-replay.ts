@@ -26,9 +26,11 @@ export interface ReplayFlip {
   readonly at: string
   /** SPIFFE id; empty for plaintext. */
   readonly identity: string
-  /** `name.namespace` of the workload. */
+  /** `name.namespace` of the workload, or of the service at a waypoint. */
   readonly destination: string
   readonly port: number
+  /** At a waypoint: method and path. */
+  readonly request?: string
   readonly count: number
   readonly lastAtMs: number
   readonly becomes: 'allowed' | 'denied'

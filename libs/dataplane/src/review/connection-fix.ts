@@ -57,6 +57,9 @@ function isSame({ uid, facts }: Decision, asked: ConnectionFacts, workload: Work
   return facts.principal !== undefined || facts.init.sourceIp === asked.init.sourceIp
 }
 
-function flipText({ identity, destination, port, becomes, count }: VerdictFlip): string {
-  return `${identity || 'plaintext'} to ${destination}:${port} would be ${becomes}: ${count} late ${count === 1 ? 'connection' : 'connections'}`
+/** For people: who would be treated otherwise, and how often that came up. */
+export function flipText({ identity, destination, port, request, becomes, count }: VerdictFlip): string {
+  const what = request === undefined ? 'connection' : 'request'
+  const asked = request === undefined ? '' : ` ${request}`
+  return `${identity || 'plaintext'}${asked} to ${destination}:${port} would be ${becomes}: ${count} late ${what}${count === 1 ? '' : 's'}`
 }

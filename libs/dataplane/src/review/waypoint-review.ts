@@ -5,7 +5,6 @@ import {
   type HttpPolicies,
   type JwtPayload,
   RequestFacts,
-  smallestFix,
   type TokenRequest,
 } from '@ambient-lab/policy'
 import type { Clock } from '@ambient-lab/std'
@@ -25,9 +24,11 @@ import type { CompiledRoute, HttpRuntime } from '../waypoint/http-runtime.ts'
 import { destinationKeys } from '../waypoint/listener.ts'
 import { LOCAL_REPLIES, type LocalReply } from '../waypoint/local-replies.ts'
 import type { CompiledChain, ProxyConfig } from '../waypoint/proxy-config.ts'
+import type { RequestDecisions } from '../waypoint/request-decisions.ts'
 import type { Clusters } from '../waypoint/upstream/clusters.ts'
 import { CheckpointWriter } from './checkpoint.ts'
 import { policyReview } from './policy-review.ts'
+import { requestFix } from './request-fix.ts'
 
 export interface WaypointReviewInit {
   readonly clock: Clock
@@ -38,6 +39,8 @@ export interface WaypointReviewInit {
   readonly uid: string
   readonly identity: SpiffeId
   readonly svid: SvidState | undefined
+  /** Of this proxy: what a fix would turn besides. */
+  readonly decisions: RequestDecisions
 }
 
 /** What a waypoint would decide about a request: certificate, chain, CUSTOM, JWT, DENY, ALLOW, route, endpoint. */
@@ -55,7 +58,7 @@ export async function reviewWaypoint(init: WaypointReviewInit, query: WaypointRe
   const found = write.ok('chain', query.authority, `${chain.source.name}, ${kind}`)
   if (!chain.http) return reviewConnection(init, write, arrival, query, [certificate, found])
   const request = new ReviewRequest(query.request)
-  const checkpoints = [certificate, found, ...(await guardCheckpoints(write, chain.guard, facts, request, init.clock))]
+  const checkpoints = [certificate, found, ...(await guardCheckpoints(init, write, chain, facts, request))]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   return reviewRoute(init, write, chain.http, request, query, checkpoints)
 }
@@ -87,7 +90,7 @@ function reviewConnection(
   query: WaypointReviewQuery,
   before: readonly Checkpoint[],
 ): ReviewAnswer {
-  const decided = chain.tcpPolicies ? policyCheckpoints(write, facts, chain.tcpPolicies, undefined) : []
+  const decided = chain.tcpPolicies ? policyCheckpoints(init, write, chain, facts, chain.tcpPolicies) : []
   const checkpoints = [...before, ...decided]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   const route = chain.source.tcp?.routes[0]
@@ -100,19 +103,23 @@ function reviewConnection(
 
 /** In the order of the filters: CUSTOM knows no token yet. */
 async function guardCheckpoints(
+  init: WaypointReviewInit,
   write: CheckpointWriter,
-  { policies, authenticator }: Guard,
+  chain: CompiledChain,
   connection: ConnectionFacts,
   request: ReviewRequest,
-  clock: Clock,
 ): Promise<Checkpoint[]> {
+  const { policies, authenticator } = chain.guard
   const custom = policies ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line) : []
   if (custom.at(-1)?.verdict === 'denied') return custom
-  const token = await tokenCheckpoint(write, authenticator, request, clock)
+  const token = await tokenCheckpoint(write, authenticator, request, init.clock)
   const checkpoints = [...custom, token]
   if (token.verdict === 'denied') return checkpoints
   if (!policies) return [...checkpoints, write.skipped('allow', request.line, 'no policy applies: everybody may')]
-  return [...checkpoints, ...policyCheckpoints(write, new RequestFacts(connection, request), policies, request)]
+  return [
+    ...checkpoints,
+    ...policyCheckpoints(init, write, chain, new RequestFacts(connection, request), policies, request),
+  ]
 }
 
 function customCheckpoint(
@@ -147,10 +154,12 @@ async function tokenCheckpoint(
 }
 
 function policyCheckpoints(
+  init: WaypointReviewInit,
   write: CheckpointWriter,
+  { source }: CompiledChain,
   facts: ConnectionFacts | RequestFacts,
   policies: HttpPolicies,
-  request: ReviewRequest | undefined,
+  request?: ReviewRequest,
 ): Checkpoint[] {
   const { verdict, policies: explanations } = explainRequest(facts, policies)
   const reviews = explanations.map(policyReview)
@@ -164,17 +173,9 @@ function policyCheckpoints(
   const isDenied = verdict.policy !== undefined
   const reason = isDenied ? `explicitly denied by: ${verdict.policy}` : 'allow policies exist, but none allowed'
   const refusal = write.refused(isDenied ? 'deny' : 'allow', saw, reason, request ? { httpStatus: 403 } : {})
-  const fix = fixOf(facts, policies, reviews[0]?.policy)
-  return [{ ...refusal, ...of(isDenied ? 'DENY' : 'ALLOW'), fix }]
-}
-
-function fixOf(
-  facts: ConnectionFacts | RequestFacts,
-  policies: HttpPolicies,
-  policy: string | undefined,
-): readonly string[] {
-  const [namespace = 'default'] = (policy ?? '').split('/')
-  return smallestFix(facts, policies, { namespace }).changes.map(({ text }) => text)
+  const [namespace = 'default'] = (reviews[0]?.policy ?? '').split('/')
+  const fix = requestFix(init, facts, policies, { chain: source, namespace })
+  return [{ ...refusal, ...of(isDenied ? 'DENY' : 'ALLOW'), ...fix }]
 }
 
 function reviewRoute(

@@ -123,6 +123,20 @@ export function describeByteStream(name: string, open: () => Promise<StreamPair>
     )
 
     it(
+      'closes once when it is reset in the turn in which it was started',
+      on(async (near, far) => {
+        const [nearSink, farSink] = [new Recorder(), new Recorder()]
+        far.start(farSink)
+        near.start(nearSink)
+        near.reset(WHY)
+        expect(nearSink.events).toEqual([])
+        await eventually(() => nearSink.isClosed && farSink.isClosed)
+        await turns(5)
+        expect([nearSink.events, farSink.events]).toEqual([['close'], ['close']])
+      }),
+    )
+
+    it(
       'calls a borrowed write after end a bug, and ignores one after a reset',
       on(async (near, far) => {
         near.start(new Recorder())

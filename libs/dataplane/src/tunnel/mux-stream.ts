@@ -69,7 +69,9 @@ export class MuxStream implements ByteStream {
   start(sink: ByteSink): void {
     assert(!this.#sink, 'a stream is started once')
     this.#sink = sink
-    this.#owner.later(() => (this.#closed ? sink.onClose(this.#closeReason) : this.#deliver()))
+    // Whoever closes it from now on tells the sink.
+    if (this.#closed) this.#owner.later(() => sink.onClose(this.#closeReason))
+    else this.#owner.later(() => this.#deliver())
   }
 
   write(chunk: Uint8Array): boolean {

@@ -53,6 +53,8 @@ export interface FilterContext {
   readonly clock: Clock
   readonly random: Random
   readonly compilePattern: CompilePattern
+  /** Told what DENY and ALLOW said about a request; absent where nobody keeps that. */
+  readonly onDecision?: (stream: HttpStream, allowed: boolean) => void
 }
 
 /** A filter of the chain; its place in it follows from the phase, and then from the name. */

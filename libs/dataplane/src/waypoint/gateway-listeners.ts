@@ -5,11 +5,11 @@ import { type Clock, CodedError, errorMessage } from '@ambient-lab/std'
 import type { DownstreamTls, ProxyPort } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import type { PlainListener, PlainNetwork } from '../plain-network.ts'
-import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
 import { NodeStream } from '../stream/node-stream.ts'
 import { StreamDuplex } from '../stream/stream-duplex.ts'
 import type { Listener } from './listener.ts'
+import type { OwnWorkload } from './own-workload.ts'
 import type { CompiledChain, ProxyConfig } from './proxy-config.ts'
 import type { DownstreamPeer } from './request-record.ts'
 import { Sniffer } from './sniffer.ts'
@@ -17,14 +17,12 @@ import { Sniffer } from './sniffer.ts'
 export interface GatewayListenersComponents {
   readonly clock: Clock
   readonly network: PlainNetwork
-  readonly state: ProxyStateHolder
+  readonly own: OwnWorkload
   readonly config: ProxyConfig
   readonly listener: Listener
 }
 
 export interface GatewayListenersInit {
-  /** uid of the gateway's own pod. */
-  readonly uid: string
   /** Where the ports are opened. */
   readonly host: string
   /** Told whenever they are others: the Gateway's port → where it really listens. */
@@ -118,7 +116,7 @@ export class GatewayListeners implements AsyncDisposable {
   }
 
   #peerOf(remote: HostPort, port: number, scheme: 'http' | 'https', serverName: string | undefined): DownstreamPeer {
-    const own = this.#components.state.current.workload(this.#init.uid)
+    const own = this.#components.own.current
     const address = { address: remote.host, port: remote.port }
     const local = { address: own?.addresses[0] ?? this.#init.host, port }
     const facts = new ConnectionFacts({

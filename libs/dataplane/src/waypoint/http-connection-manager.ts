@@ -18,6 +18,9 @@ import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import { takeIn } from './request-intake.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
 
+/** How often a request in flight is looked at: its timeout is a quarter late at most. */
+const STREAM_LOOK_MS = STREAM_IDLE_TIMEOUT_MS / 4
+
 /** Pipelined bytes that are read ahead; beyond it the client is held back. */
 const HELD_BYTES_MAX = 64 * 1024
 
@@ -55,7 +58,9 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   #activeMs: number
   /** Bytes of the request in flight at the last look. */
   #movedBytes = 0
-  #cancelWatch: CancelTimer
+  /** When the waits of the connection are looked at next, on the monotonic clock. */
+  #lookAtMs = Number.POSITIVE_INFINITY
+  #cancelLook: CancelTimer = () => {}
   #cancelLinger: CancelTimer | undefined
   #cancelDrain: CancelTimer | undefined
 
@@ -66,7 +71,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#writer = new CoalescingWriter(init.stream)
     this.#encoder = new ResponseEncoder(this.#writer)
     this.#activeMs = init.clock.monotonic()
-    this.#cancelWatch = this.#armWatch()
+    this.#lookBy(this.#activeMs + DOWNSTREAM_IDLE_TIMEOUT_MS)
     if (!init.isStarted) init.stream.start(this)
   }
 
@@ -96,7 +101,9 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   onData(chunk: Uint8Array): void {
     if (this.#switched) return void this.#current?.decodeData(chunk)
     if (this.#closing) return
+    const wasIdle = this.#decoder.idle
     this.#decoder.push(chunk)
+    if (wasIdle) this.#awaitHead()
     if (this.#decoder.paused && this.#decoder.heldBytes > HELD_BYTES_MAX) this.#stream.pause()
   }
 
@@ -115,7 +122,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   onClose(reason: CodedError | undefined): void {
     this.#closed = true
-    this.#cancelWatch()
+    this.#cancelLook()
     this.#cancelLinger?.()
     this.#cancelDrain?.()
     const stream = this.#current
@@ -136,6 +143,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   onHead(head: RequestHead): void {
     const { clock, peer } = this.#init
     this.#activeMs = clock.monotonic()
+    this.#movedBytes = 0
+    this.#lookBy(this.#activeMs + STREAM_LOOK_MS)
     const request: HttpRequest = {
       method: head.method,
       scheme: head.scheme ?? peer.scheme,
@@ -279,6 +288,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#heldByStream = false
     // An upgrade that was declined has paused the decoder by itself.
     this.#resumeReading()
+    this.#awaitHead()
   }
 
   #over(stream: HttpStream): void {
@@ -293,6 +303,13 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     if (this.#waits) return
     this.#stream.resume()
     if (this.#decoder.paused) this.#decoder.resume()
+  }
+
+  /** A head that came whole is no head any more: the clock is asked where one is begun and not finished. */
+  #awaitHead(): void {
+    if (this.#current || this.#decoder.idle || this.#closing || this.#closed) return
+    this.#activeMs = this.#init.clock.monotonic()
+    this.#lookBy(this.#activeMs + REQUEST_HEADERS_TIMEOUT_MS)
   }
 
   /** A request that never got a head of its own. */
@@ -338,31 +355,44 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#stream.end()
   }
 
-  /** One timer for all waits of a connection, so that no request pays for one; it is a quarter late at most. */
-  #armWatch(): CancelTimer {
-    const periodMs = REQUEST_HEADERS_TIMEOUT_MS
-    return this.#init.clock.schedule(periodMs, () => this.#watch(), { background: true })
+  /**
+   * One timer for all waits of a connection, so that no request pays for one: what begins while an earlier look is due
+   * leaves it as it is.
+   * @param atMs when to look at the latest, on the monotonic clock
+   */
+  #lookBy(atMs: number): void {
+    if (atMs >= this.#lookAtMs) return
+    const { clock } = this.#init
+    this.#cancelLook()
+    this.#lookAtMs = atMs
+    this.#cancelLook = clock.schedule(atMs - clock.monotonic(), () => this.#look(), { background: true })
   }
 
-  #watch(): void {
-    if (this.#closed) return
-    this.#cancelWatch = this.#armWatch()
-    const quietMs = this.#init.clock.monotonic() - this.#activeMs
+  #look(): void {
+    this.#lookAtMs = Number.POSITIVE_INFINITY
+    if (this.#closed || this.#closing || this.#switched) return
+    const nowMs = this.#init.clock.monotonic()
     const stream = this.#current
-    if (this.#switched) return
-    if (stream) {
-      const moved = stream.record.bytesReceived + stream.record.bytesSent
-      if (moved !== this.#movedBytes) {
-        this.#movedBytes = moved
-        this.#activeMs = this.#init.clock.monotonic()
-      } else if (quietMs >= STREAM_IDLE_TIMEOUT_MS) {
-        stream.localReply(this.#requestDone ? LOCAL_REPLIES.RESPONSE_IDLE_TIMEOUT : LOCAL_REPLIES.STREAM_IDLE_TIMEOUT)
-      }
-    } else if (!this.#decoder.idle && quietMs >= REQUEST_HEADERS_TIMEOUT_MS) {
-      this.#refuse(LOCAL_REPLIES.HEADERS_TIMEOUT)
-    } else if (quietMs >= DOWNSTREAM_IDLE_TIMEOUT_MS) {
-      this.#close()
+    if (stream) return this.#lookAtStream(stream, nowMs)
+    const isHead = !this.#decoder.idle
+    const dueMs = this.#activeMs + (isHead ? REQUEST_HEADERS_TIMEOUT_MS : DOWNSTREAM_IDLE_TIMEOUT_MS)
+    if (nowMs < dueMs) return this.#lookBy(dueMs)
+    if (isHead) this.#refuse(LOCAL_REPLIES.HEADERS_TIMEOUT)
+    else this.#close()
+  }
+
+  /** Nothing is noted when bytes move, so that they cost nothing: what moved since the last look counts as moving now. */
+  #lookAtStream(stream: HttpStream, nowMs: number): void {
+    const moved = stream.record.bytesReceived + stream.record.bytesSent
+    if (moved !== this.#movedBytes) {
+      this.#movedBytes = moved
+      this.#activeMs = nowMs
     }
+    const dueMs = this.#activeMs + STREAM_IDLE_TIMEOUT_MS
+    // The answer may leave the connection open for the next request, or be one that takes its time to be read.
+    this.#lookBy(Math.min(nowMs < dueMs ? dueMs : Number.POSITIVE_INFINITY, nowMs + STREAM_LOOK_MS))
+    if (nowMs < dueMs) return
+    stream.localReply(this.#requestDone ? LOCAL_REPLIES.RESPONSE_IDLE_TIMEOUT : LOCAL_REPLIES.STREAM_IDLE_TIMEOUT)
   }
 }
 

@@ -5,7 +5,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import type { CodedError } from '@ambient-lab/std'
+import type { CancelTimer, CodedError } from '@ambient-lab/std'
 import { type BodyFraming, type HeaderMap, HttpCodecError } from '../http1/index.ts'
 import type { ByteSink } from '../stream/byte-stream.ts'
 import { StreamDuplex } from '../stream/stream-duplex.ts'
@@ -13,10 +13,13 @@ import { DateHeader } from './date-header.ts'
 import type { HttpConnectionInit } from './http-connection-manager.ts'
 import type { DownstreamExchange, HttpRequest, HttpResponse, HttpStream } from './http-stream.ts'
 import { headerMapOf, outgoingHeaders } from './http2-headers.ts'
-import { HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES } from './limits.ts'
+import { HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES, SHUTDOWN_NOTICE_MS } from './limits.ts'
 import { takeIn } from './request-intake.ts'
 
 const dates = new DateHeader()
+
+/** RFC 9113 §5.1.1: 31 bits. */
+const STREAM_ID_MAX = 2 ** 31 - 1
 
 /** One HTTP/2 connection of a client (h2c, prior knowledge): Node's own framing, our streams. */
 export class Http2Connection implements ByteSink {
@@ -24,6 +27,7 @@ export class Http2Connection implements ByteSink {
   readonly #session: ServerHttp2Session
   readonly #socket: StreamDuplex
   readonly #exchanges = new Set<Http2Exchange>()
+  #cancelDrain: CancelTimer | undefined
 
   constructor(init: HttpConnectionInit) {
     this.#init = init
@@ -35,9 +39,16 @@ export class Http2Connection implements ByteSink {
     this.#session.on('stream', (stream, headers, _flags, raw) => this.#onStream(stream, headers, raw))
   }
 
-  /** No new streams, which the client is told; closes when the last one ends. */
-  drain(_idleGraceMs: number): void {
-    if (!this.#session.destroyed) this.#session.close()
+  /**
+   * Tells the client to open no more streams, and lets those in that cross the word on their way (RFC 9113 §6.8: a GOAWAY
+   * with the highest stream id first); closes when the last one ends.
+   */
+  drain(idleGraceMs: number): void {
+    if (this.#session.destroyed || this.#cancelDrain) return
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR, STREAM_ID_MAX)
+    this.#cancelDrain = this.#init.clock.schedule(Math.min(idleGraceMs, SHUTDOWN_NOTICE_MS), () => {
+      if (!this.#session.destroyed) this.#session.close()
+    })
   }
 
   onData(chunk: Uint8Array): void {
@@ -53,6 +64,7 @@ export class Http2Connection implements ByteSink {
   }
 
   onClose(reason: CodedError | undefined): void {
+    this.#cancelDrain?.()
     for (const exchange of [...this.#exchanges]) exchange.gone()
     this.#session.destroy()
     this.#socket.onClose(reason)

@@ -12,6 +12,9 @@ export const REQUEST_HEADERS_TIMEOUT_MS = 60_000
 /** How long a closing connection goes on reading, so that the client sees the answer and no reset: Envoy's delayed close. */
 export const LINGER_MS = 1_000
 
+/** From the word that an HTTP/2 connection ends to its end: several round trips, so that no stream is lost between. */
+export const SHUTDOWN_NOTICE_MS = 1_000
+
 /** Requests at once on one HTTP/2 connection: Envoy's is 100 behind HBONE, and so are the streams of a tunnel. */
 export const HTTP2_STREAMS_MAX = 100
 
@@ -50,3 +53,9 @@ export const SPANS_POST_TIMEOUT_MS = 10_000
 
 /** Text of one access log field: a client chooses its length. */
 export const LOG_FIELD_LENGTH_MAX = 8 * KiB
+
+/** Answers of policy about requests that can be asked again, of refusals and of the others each; some KB with their headers. */
+export const REQUEST_DECISIONS_KEPT = 512
+
+/** Between two requests that passed and are kept: ten seconds of a busy waypoint fill the ring. */
+export const REQUEST_DECISION_INTERVAL_MS = 20

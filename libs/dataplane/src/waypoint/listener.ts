@@ -10,6 +10,7 @@ import type { InboundConnect } from '../tunnel/tunnel-server.ts'
 import { parseForwarded } from '../ztunnel/forwarded.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import { CodecSelector } from './codec-selector.ts'
+import type { OwnWorkload } from './own-workload.ts'
 import { type CompiledChain, type ProxyConfig, serviceMatch, workloadMatch } from './proxy-config.ts'
 import type { DownstreamPeer } from './request-record.ts'
 import { Sniffer } from './sniffer.ts'
@@ -18,6 +19,7 @@ import { TcpConnection, type TcpProxyComponents } from './tcp-proxy.ts'
 export interface ListenerComponents extends TcpProxyComponents {
   readonly state: ProxyStateHolder
   readonly config: ProxyConfig
+  readonly own: OwnWorkload
 }
 
 /** A connection that this proxy holds. */
@@ -35,14 +37,13 @@ export interface Arrival {
 /** Tunnel streams in, HTTP and TCP connections out of them, each with the filter chain of what it was opened to. */
 export class Listener {
   readonly #components: ListenerComponents
-  readonly #uid: string
   readonly #held = new Set<Held>()
   #onEmpty: (() => void) | undefined
+  /** Since a drain began. */
+  #idleGraceMs: number | undefined
 
-  /** @param uid of the proxy's own pod */
-  constructor(components: ListenerComponents, uid: string) {
+  constructor(components: ListenerComponents) {
     this.#components = components
-    this.#uid = uid
   }
 
   get connectionCount(): number {
@@ -52,8 +53,8 @@ export class Listener {
   /** Answers one CONNECT; never throws. */
   handle(incoming: InboundConnect): void {
     const state = this.#components.state.current
-    const own = state.workload(this.#uid)
-    if (!own) return incoming.reject(503, `unknown destination: ${this.#uid}`)
+    const { current: own, uid } = this.#components.own
+    if (!own) return incoming.reject(503, `unknown destination: ${uid}`)
     const arrival = this.#arrivalOf(incoming, own, state)
     if (typeof arrival === 'string') return incoming.reject(400, arrival)
     const chain = arrival.find()
@@ -62,10 +63,11 @@ export class Listener {
   }
 
   /**
-   * What stands ends with its request; resolves when nothing stands any more.
+   * What stands, or still comes, ends with its request; resolves when nothing stands any more.
    * @param idleGraceMs how long a connection without a request is left alone
    */
   drain(idleGraceMs: number): Promise<void> {
+    this.#idleGraceMs = idleGraceMs
     for (const held of [...this.#held]) held.drain(idleGraceMs)
     if (this.#held.size === 0) return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -170,6 +172,8 @@ export class Listener {
   /** Somebody is served: a drain waits for it. */
   hold(held: Held): void {
     this.#held.add(held)
+    // A stream that crossed the news of our end on its way.
+    if (this.#idleGraceMs !== undefined) held.drain(this.#idleGraceMs)
   }
 
   release(held: Held): void {

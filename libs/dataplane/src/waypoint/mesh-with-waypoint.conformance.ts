@@ -143,9 +143,17 @@ export class MeshWithWaypoint {
     })
   }
 
-  /** A connection of `curl` to the service. */
-  async dial(): Promise<Program> {
-    const { program, reply } = await this.nodes.dial('curl', 'web', 80)
+  /** The pod terminates, the last of its node: its proxy hears that nobody knows it, and that nothing is there for it. */
+  loseWaypoint(): void {
+    this.waypoint.apply(ADDRESS_TYPE, [], [UID])
+    this.waypoint.apply(CLUSTER_TYPE, [], ['web'])
+    this.waypoint.apply(FILTER_CHAIN_TYPE, [], [`${PROXY}|${WEB}|80`])
+    this.waypoint.apply(L7_PROXY_TYPE, [], [PROXY])
+  }
+
+  /** A connection of a workload on node a to the service. */
+  async dial(caller = 'curl'): Promise<Program> {
+    const { program, reply } = await this.nodes.dial(caller, 'web', 80)
     expect(reply).toBe(0)
     return program
   }
@@ -164,9 +172,9 @@ export class MeshWithWaypoint {
   }
 
   /** A request on a connection of its own. */
-  async get(path = '/', headers: readonly string[] = [], method = 'GET'): Promise<Answer> {
+  async get(path = '/', headers: readonly string[] = [], method = 'GET', caller = 'curl'): Promise<Answer> {
     const lines = [`${method} ${path} HTTP/1.1`, 'host: web', ...headers, 'connection: close', '', '']
-    return this.exchange(await this.dial(), lines.join('\r\n'))
+    return this.exchange(await this.dial(caller), lines.join('\r\n'))
   }
 
   async stop(): Promise<void> {

@@ -4,6 +4,7 @@ import { dataplaneError } from '../errors.ts'
 import { HeaderMap, type ResponseHead } from '../http1/index.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import { OWN_REQUEST_TIMEOUT_MS, OWN_RESPONSE_BYTES_MAX, SPANS_POST_TIMEOUT_MS } from './limits.ts'
+import type { OwnWorkload } from './own-workload.ts'
 import type { EndpointDialer } from './upstream/endpoint-dialer.ts'
 import { Http1Connection } from './upstream/http1-connection.ts'
 import type { ResponseObserver } from './upstream/upstream-connection.ts'
@@ -11,12 +12,12 @@ import type { ResponseObserver } from './upstream/upstream-connection.ts'
 export interface OwnHttpClientComponents {
   readonly random: Random
   readonly state: ProxyStateHolder
+  /** Whose names count. */
+  readonly own: OwnWorkload
   readonly dialer: EndpointDialer
 }
 
 export interface OwnHttpClientInit {
-  /** uid of the proxy's own pod: whose names count. */
-  readonly uid: string
   readonly clusterDomain: string
 }
 
@@ -118,8 +119,8 @@ export class OwnHttpClient {
 
   #addressOf(host: string): string | undefined {
     const { random, state } = this.#components
-    const { uid, clusterDomain } = this.#init
-    const source = state.current.workload(uid)
+    const { clusterDomain } = this.#init
+    const source = this.#components.own.current
     if (!source) return undefined
     const resolution = resolveHost(state.current, { host, source, clusterDomain, random })
     return resolution.kind === 'address' ? resolution.address : undefined

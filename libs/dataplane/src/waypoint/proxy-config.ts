@@ -6,6 +6,7 @@ import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
 
 import {
   CLUSTER_TYPE,
+  type Cluster,
   FILTER_CHAIN_TYPE,
   type FilterChain,
   type HttpConnectionManager,
@@ -22,6 +23,8 @@ import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import { checkDownstreamTls } from './gateway-listeners.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
+import type { HttpStream } from './http-stream.ts'
+import type { RequestDecisions } from './request-decisions.ts'
 import { compileRequestLog } from './request-log.ts'
 import type { RequestRecorder } from './request-recorder.ts'
 import { DomainTable } from './router/domains.ts'
@@ -33,6 +36,7 @@ import { compilePathRewrite } from './router/rewrite.ts'
 import { RouteTable } from './router/route-table.ts'
 import { SpanExporter, Tracing } from './tracing.ts'
 import type { Clusters } from './upstream/clusters.ts'
+import { checkUpstreamTls } from './upstream/upstream-tls.ts'
 
 export interface ProxyConfigComponents {
   readonly clock: Clock
@@ -42,6 +46,7 @@ export interface ProxyConfigComponents {
   /** Where issuers' keys come from. */
   readonly keys: JwkSetStore
   readonly post: OtlpSpanExporterComponents['post']
+  readonly decisions: RequestDecisions
 }
 
 /** What becomes of the connections to one destination; everything that requests need is compiled. */
@@ -146,7 +151,7 @@ export class ProxyConfig implements Disposable {
   }
 
   #upsert(typeUrl: TypeUrl, name: string, resource: unknown): void {
-    if (typeUrl === CLUSTER_TYPE) return this.#components.clusters.upsert(checkCluster(name, resource))
+    if (typeUrl === CLUSTER_TYPE) return this.#components.clusters.upsert(checkedCluster(name, resource))
     if (typeUrl === FILTER_CHAIN_TYPE) return this.#upsertChain(checkFilterChain(name, resource))
     const proxy = checkL7Proxy(resource)
     if (name === this.name) this.#use(proxy)
@@ -179,7 +184,7 @@ export class ProxyConfig implements Disposable {
     const chain: CompiledChain = {
       source,
       guard,
-      http: source.http && this.#compileHttp(source.http, guard),
+      http: source.http && this.#compileHttp(source.name, source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
     }
     const before = this.#chains.get(source.name)
@@ -196,9 +201,11 @@ export class ProxyConfig implements Disposable {
     if (this.#byMatch.get(key) === chain) this.#byMatch.delete(key)
   }
 
-  #compileHttp(source: HttpConnectionManager, guard: Guard): HttpRuntime {
-    const { clock, random, clusters, recorder } = this.#components
-    const context = { clock, random, compilePattern, guard }
+  /** @param chain its resource name */
+  #compileHttp(chain: string, source: HttpConnectionManager, guard: Guard): HttpRuntime {
+    const { clock, random, clusters, recorder, decisions } = this.#components
+    const onDecision = (stream: HttpStream, allowed: boolean) => decisions.add(chain, stream, allowed)
+    const context = { clock, random, compilePattern, guard, onDecision }
     return {
       clock,
       random,
@@ -214,10 +221,10 @@ export class ProxyConfig implements Disposable {
 
 /**
  * Whether a proxy could run on a resource: for the NACK of an agent whose proxies live in other threads.
- * @throws CodedError INVALID_RESOURCE, INVALID_REGEX, INVALID_FORMAT
+ * @throws CodedError INVALID_RESOURCE, INVALID_REGEX, INVALID_FORMAT, CERTIFICATE_MALFORMED
  */
 export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unknown): void {
-  if (typeUrl === CLUSTER_TYPE) checkCluster(name, resource)
+  if (typeUrl === CLUSTER_TYPE) checkedCluster(name, resource)
   else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
   else if (typeUrl === FILTER_CHAIN_TYPE) {
     const { http, tcp, tls } = checkFilterChain(name, resource)
@@ -230,6 +237,12 @@ export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unk
     )
     compileRoutes(http, { clock: systemClock, random: new SeededRandom(0), compilePattern, guard })
   }
+}
+
+function checkedCluster(name: string, resource: unknown): Cluster {
+  const cluster = checkCluster(name, resource)
+  if (cluster.tls) checkUpstreamTls(cluster.tls)
+  return cluster
 }
 
 /** What a connection to a service's port is looked up by. */

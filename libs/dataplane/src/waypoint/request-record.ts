@@ -1,5 +1,5 @@
 import type { SpiffeId } from '@ambient-lab/pki'
-import type { ConnectionFacts } from '@ambient-lab/policy'
+import type { ConnectionFacts, DryRunResult } from '@ambient-lab/policy'
 import type { Service, Workload } from '@ambient-lab/xds'
 import type { SocketAddress } from '../address.ts'
 import type { HeaderMap } from '../http1/index.ts'
@@ -64,6 +64,8 @@ export class RequestRecord {
   spanId = ''
   parentSpanId = ''
   isSampled = false
+  /** What policies in dry run would have said; undefined where there are none. */
+  dryRuns: DryRunResult | undefined
   #flags = NO_FLAGS
 
   constructor(init: { readonly peer: DownstreamPeer; readonly startedAtMs: number; readonly startedMs: number }) {

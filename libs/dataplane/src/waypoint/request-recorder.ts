@@ -2,11 +2,13 @@ import type { Clock } from '@ambient-lab/std'
 import type { LineOf } from './request-log.ts'
 import type { RequestRecord } from './request-record.ts'
 import type { RequestSeries } from './request-series.ts'
+import type { TcpSeries } from './tcp-series.ts'
 import type { SpanExporter } from './tracing.ts'
 
 export interface RequestRecorderComponents {
   readonly clock: Clock
   readonly series: RequestSeries
+  readonly tcpSeries: TcpSeries
   /** Takes whole lines. */
   readonly logSink: (line: string) => void
 }
@@ -22,10 +24,16 @@ export class RequestRecorder {
     this.#components = components
   }
 
+  /** A connection whose bytes nobody reads stands, or will not; `finish` tells its end. */
+  opened(record: RequestRecord): void {
+    this.#components.tcpSeries.opened(record)
+  }
+
   finish(record: RequestRecord): void {
-    const { clock, series, logSink } = this.#components
+    const { clock, series, tcpSeries, logSink } = this.#components
     record.durationMs = clock.monotonic() - record.startedMs
-    series.count(record)
+    if (record.protocol === '-') tcpSeries.closed(record)
+    else series.count(record)
     if (this.lineOf) logSink(this.lineOf(record))
     if (record.isSampled) this.spans?.add(record)
   }

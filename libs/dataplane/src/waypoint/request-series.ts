@@ -1,33 +1,12 @@
 import { type SpiffeId, sameSpiffeId } from '@ambient-lab/pki'
 import type { BucketHistogram, Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { Service, Workload } from '@ambient-lab/xds'
-import { identityText } from '../ztunnel/connection-record.ts'
-import { factsOf } from '../ztunnel/workload-facts.ts'
+import { END_LABELS, endLabels, type Reporter, securityPolicy } from './end-labels.ts'
 import { REQUEST_SERIES_MAX } from './limits.ts'
 import type { RequestRecord } from './request-record.ts'
 
-/** Istio's standard labels of requests, in its order. */
 const LABELS = [
-  'reporter',
-  'source_workload',
-  'source_canonical_service',
-  'source_canonical_revision',
-  'source_workload_namespace',
-  'source_principal',
-  'source_app',
-  'source_version',
-  'source_cluster',
-  'destination_workload',
-  'destination_workload_namespace',
-  'destination_principal',
-  'destination_app',
-  'destination_version',
-  'destination_service',
-  'destination_canonical_service',
-  'destination_canonical_revision',
-  'destination_service_name',
-  'destination_service_namespace',
-  'destination_cluster',
+  ...END_LABELS,
   'request_protocol',
   'response_code',
   'grpc_response_status',
@@ -63,8 +42,8 @@ interface Ends {
 
 export interface RequestSeriesInit {
   readonly metrics: MetricsRegistry
-  /** `waypoint`, or what a sidecar and a gateway are to Istio's dashboards; asked when a series begins. */
-  readonly reporter: () => 'waypoint' | 'source' | 'destination'
+  /** Asked when a series begins. */
+  readonly reporter: () => Reporter
 }
 
 /** `istio_requests_total` and the histograms beside it. Label texts are made once per pair of ends and outcome. */
@@ -105,7 +84,7 @@ export class RequestSeries {
     const outcome = `${record.status} ${record.flags} ${record.isGrpc ? `grpc ${record.grpcStatus}` : 'http'}`
     let handles = ends.handles.get(outcome)
     if (!handles) {
-      const labels = this.#labelsOf(record, ends)
+      const labels = this.#labelsOf(record)
       handles = {
         requests: this.#requests.labels(labels),
         duration: this.#duration.labels(labels),
@@ -133,35 +112,14 @@ export class RequestSeries {
     return ends
   }
 
-  #labelsOf(record: RequestRecord, { identity, source, destination, service }: Ends): Labels {
+  #labelsOf(record: RequestRecord): Labels {
     return {
-      reporter: this.#reporter(),
-      source_workload: orUnknown(source && (source.workloadName || source.name)),
-      source_canonical_service: orUnknown(source?.canonicalName),
-      source_canonical_revision: orUnknown(source?.canonicalRevision),
-      source_workload_namespace: orUnknown(source?.namespace),
-      source_principal: orUnknown(identityText(source, identity)),
-      source_app: orUnknown(source?.canonicalName),
-      source_version: orUnknown(source?.canonicalRevision),
-      source_cluster: orUnknown(source?.clusterId),
-      destination_workload: orUnknown(destination && (destination.workloadName || destination.name)),
-      destination_workload_namespace: orUnknown(destination?.namespace),
-      destination_principal: orUnknown(
-        destination?.tunnelProtocol === 'HBONE' ? factsOf(destination).identity : undefined,
-      ),
-      destination_app: orUnknown(destination?.canonicalName),
-      destination_version: orUnknown(destination?.canonicalRevision),
-      destination_service: orUnknown(service?.hostname),
-      destination_canonical_service: orUnknown(destination?.canonicalName),
-      destination_canonical_revision: orUnknown(destination?.canonicalRevision),
-      destination_service_name: orUnknown(service?.name),
-      destination_service_namespace: orUnknown(service?.namespace),
-      destination_cluster: orUnknown(destination?.clusterId),
+      ...endLabels(this.#reporter(), record),
       request_protocol: record.isGrpc ? 'grpc' : 'http',
       response_code: String(record.status),
       grpc_response_status: record.grpcStatus,
       response_flags: record.flags,
-      connection_security_policy: identity ? 'mutual_tls' : 'unknown',
+      connection_security_policy: securityPolicy(record),
     }
   }
 }
@@ -176,8 +134,4 @@ function isSame(
   if (ends.source !== source || ends.destination !== destination || ends.service !== service) return false
   if (ends.identity === identity) return true
   return ends.identity !== undefined && identity !== undefined && sameSpiffeId(ends.identity, identity)
-}
-
-function orUnknown(value: string | undefined): string {
-  return value || 'unknown'
 }

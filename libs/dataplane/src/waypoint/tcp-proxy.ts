@@ -58,7 +58,7 @@ export class TcpConnection {
   }
 
   #start(): void {
-    const { clusters, random, clock } = this.#components
+    const { clusters, random, clock, recorder } = this.#components
     const { downstream, peer, routes, policies, serverName } = this.#init
     if (policies && !this.#isAllowed(policies)) return this.#refuse('UAEX')
     const route = chooseTcpRoute(routes, serverName, peer.local.address)
@@ -80,11 +80,12 @@ export class TcpConnection {
       cluster.breaker.release('connections')
     }
     const dialled = Promise.resolve().then(() =>
-      cluster.dial(host, peer, { timeoutMs: connectTimeoutMs, signal: this.#abort.signal }),
+      cluster.dial(host, peer, { timeoutMs: connectTimeoutMs, signal: this.#abort.signal }, []),
     )
     dialled.then(
       (upstream) => {
         cancel()
+        recorder.opened(this.#record)
         this.#copy = new Copy(downstream, upstream)
         void this.#copy.result.then((result) => {
           over()
@@ -114,6 +115,7 @@ export class TcpConnection {
 
   #refuse(flag: 'NR' | 'NC' | 'UH' | 'UO' | 'UF' | 'UAEX'): void {
     this.#record.flag(flag)
+    this.#components.recorder.opened(this.#record)
     this.#init.downstream.start({ onData() {}, onEnd() {}, onDrain() {}, onClose: () => this.#over() })
     this.#init.downstream.reset(refused(flag))
   }

@@ -1,3 +1,4 @@
+import type { DryRunResult } from '@ambient-lab/policy'
 import type { Random } from '@ambient-lab/std'
 import {
   formatTraceparent,
@@ -153,6 +154,7 @@ export class SpanExporter implements Disposable {
       'istio.destination_workload': upstreamHost?.workload?.workloadName ?? '',
       'istio.destination_namespace': upstreamHost?.workload?.namespace ?? '',
       'istio.destination_service': peer.service?.hostname ?? formatAddress(peer.local),
+      ...dryRunTags(record.dryRuns),
       ...this.#config.customTags,
     }
     return {
@@ -168,6 +170,19 @@ export class SpanExporter implements Disposable {
       isError: record.status >= 500 || record.status === 0,
     }
   }
+}
+
+/** As istiod has Envoy's shadow rules tagged (ambient.md §5.10). */
+export function dryRunTags(results: DryRunResult | undefined): Readonly<Record<string, string>> {
+  const tags: Record<string, string> = {}
+  for (const action of ['allow', 'deny'] as const) {
+    const shadow = results?.[action]
+    if (!shadow) continue
+    const prefix = `istio.authorization.dry_run.${action}_policy`
+    if (shadow.policy !== undefined) tags[`${prefix}.name`] = shadow.policy
+    tags[`${prefix}.result`] = shadow.result
+  }
+  return tags
 }
 
 /** Istio names the span's service after the destination, not after the proxy. */

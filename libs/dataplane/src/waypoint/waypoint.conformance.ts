@@ -634,15 +634,54 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
       expect(mesh.lines).toEqual(['200 - via_upstream'])
     })
 
+    it('serves what it has taken when its pod is gone for everybody else, and what it ran on with it', async () => {
+      const program = await mesh.dial()
+      const request = 'GET / HTTP/1.1\r\nhost: web\r\n\r\n'
+      mesh.loseWaypoint()
+      expect(await mesh.exchange(program, request)).toMatchObject({ status: 200 })
+      const drained = mesh.waypoint.drain()
+      expect(await mesh.exchange(program, request)).toMatchObject({ status: 200, headers: { connection: 'close' } })
+      await mesh.ground.until(() => program.ended)
+      let isDone = false
+      void drained.then(() => {
+        isDone = true
+      })
+      await mesh.ground.until(() => isDone)
+    })
+
     it('moves bytes of a protocol that it does not read', async () => {
       const routes = [{ name: 'tcp', serverNames: [], destinationCidrs: [], backends: [{ cluster: 'web', weight: 1 }] }]
       mesh.chain({ tcp: { routes } })
       const program = await mesh.dial()
-      const answer = await mesh.exchange(program, 'GET /through-tcp HTTP/1.1\r\nhost: web\r\n\r\n')
+      const request = 'GET /through-tcp HTTP/1.1\r\nhost: web\r\n\r\n'
+      const answer = await mesh.exchange(program, request)
       expect(answer.headers.server).toBeUndefined()
       program.stream.end()
       await mesh.ground.until(() => mesh.lines.length === 1)
       expect(mesh.lines).toEqual(['0 - -'])
+      const metrics = mesh.metrics.expose()
+      const labels =
+        'reporter="waypoint",source_workload="curl",.*,destination_workload="web",.*,request_protocol="tcp",response_flags="-",connection_security_policy="mutual_tls"'
+      for (const name of ['connections_opened', 'connections_closed']) {
+        expect(metrics).toMatch(new RegExp(`istio_tcp_${name}_total\\{${labels}\\} 1\\n`))
+      }
+      expect(metrics).toMatch(new RegExp(`istio_tcp_received_bytes_total\\{${labels}\\} ${request.length}\\n`))
+      expect(metrics).toMatch(new RegExp(`istio_tcp_sent_bytes_total\\{${labels}\\} [1-9]\\d+\\n`))
+      expect(metrics).not.toContain('istio_requests_total{')
+    })
+
+    it('counts a connection that nobody could serve as opened and closed, with the reason', async () => {
+      const routes = [
+        { name: 'tcp', serverNames: [], destinationCidrs: [], backends: [{ cluster: 'missing', weight: 1 }] },
+      ]
+      mesh.chain({ tcp: { routes } })
+      const program = await mesh.dial()
+      await mesh.ground.until(() => program.closed && mesh.lines.length > 0)
+      expect(mesh.lines).toEqual(['0 NC -'])
+      const metrics = mesh.metrics.expose()
+      for (const name of ['connections_opened', 'connections_closed']) {
+        expect(metrics).toMatch(new RegExp(`istio_tcp_${name}_total\\{.*,response_flags="NC",.*\\} 1\\n`))
+      }
     })
 
     it('sniffs a protocol that nobody declared', async () => {

@@ -1,12 +1,13 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
-import type { ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
 import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
+import { replayRequests } from '../review/request-replay.ts'
 import { reviewWaypoint } from '../review/waypoint-review.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
@@ -15,9 +16,12 @@ import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
 import { Listener } from './listener.ts'
 import { OwnHttpClient } from './own-http-client.ts'
+import { OwnWorkload } from './own-workload.ts'
 import { ProxyConfig } from './proxy-config.ts'
+import { RequestDecisions } from './request-decisions.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
+import { TcpSeries } from './tcp-series.ts'
 import { Clusters } from './upstream/clusters.ts'
 import { EndpointDialer } from './upstream/endpoint-dialer.ts'
 
@@ -64,9 +68,11 @@ export class Waypoint implements AsyncDisposable {
   readonly state = new ProxyStateHolder()
   readonly config: ProxyConfig
   readonly clusters: Clusters
+  readonly #decisions: RequestDecisions
   readonly #components: WaypointComponents
   readonly #init: WaypointInit
   readonly #scope: Scope
+  readonly #own: OwnWorkload
   readonly #tunnels: TunnelPool
   readonly #server: TunnelServer
   readonly #listener: Listener
@@ -82,18 +88,20 @@ export class Waypoint implements AsyncDisposable {
     this.#components = components
     this.#init = init
     this.#scope = new Scope(`waypoint ${init.proxy}`)
+    const own = new OwnWorkload(state, uid)
+    this.#own = own
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
-      { random, state, tunnels: this.#tunnels, network },
-      { node, uid, identity, clusterDomain, labRanges },
+      { random, state, own, tunnels: this.#tunnels, network },
+      { node, identity, clusterDomain, labRanges },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
-    const series = new RequestSeries({
-      metrics,
-      reporter: () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'),
-    })
-    const recorder = new RequestRecorder({ clock, series, logSink: accessLogSink })
-    const own = new OwnHttpClient({ random, state, dialer }, { uid, clusterDomain })
+    const reporter = () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source')
+    const series = new RequestSeries({ metrics, reporter })
+    const tcpSeries = new TcpSeries({ metrics, reporter })
+    const recorder = new RequestRecorder({ clock, series, tcpSeries, logSink: accessLogSink })
+    this.#decisions = new RequestDecisions({ clock })
+    const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
       clock,
       random,
@@ -101,14 +109,23 @@ export class Waypoint implements AsyncDisposable {
       recorder,
       keys: new JwkSetStore({
         clock,
-        fetchText: (url, signal) => (own.reaches(url) ? own.fetchText(url, signal) : fetchText(url, signal)),
+        fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
       }),
-      post: (endpoint, body) => own.post(endpoint, body, clock),
+      decisions: this.#decisions,
+      post: (endpoint, body) => client.post(endpoint, body, clock),
     })
-    this.#listener = new Listener({ clock, random, clusters: this.clusters, recorder, state, config: this.config }, uid)
+    this.#listener = new Listener({
+      clock,
+      random,
+      clusters: this.clusters,
+      recorder,
+      state,
+      own,
+      config: this.config,
+    })
     this.#gateway = new GatewayListeners(
-      { clock, network, state, config: this.config, listener: this.#listener },
-      { uid, host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
+      { clock, network, own, config: this.config, listener: this.#listener },
+      { host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
     )
     this.#server = new TunnelServer(
       { transport, clock },
@@ -148,9 +165,14 @@ export class Waypoint implements AsyncDisposable {
 
   /** One push of the control plane; what is no business of a proxy is ignored. @returns the refusals */
   apply(typeUrl: TypeUrl, upserts: readonly Upsert[], removed: readonly string[]): readonly ResourceError[] {
-    if (ProxyStateHolder.holds(typeUrl)) return this.state.apply(typeUrl, upserts, removed)
-    if (ProxyConfig.holds(typeUrl)) return this.config.apply(typeUrl, upserts, removed)
-    return []
+    if (ProxyStateHolder.holds(typeUrl)) {
+      const refused = this.state.apply(typeUrl, upserts, removed)
+      this.#own.follow()
+      return refused
+    }
+    if (!ProxyConfig.holds(typeUrl)) return []
+    // With its last replica a node loses what replicas run on; what this one has taken it still has to serve.
+    return this.config.apply(typeUrl, upserts, this.#own.isRetired ? [] : removed)
   }
 
   /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
@@ -159,9 +181,17 @@ export class Waypoint implements AsyncDisposable {
     const { uid, identity } = this.#init
     const { config, clusters } = this
     return reviewWaypoint(
-      { clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      {
+        ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+        decisions: this.#decisions,
+      },
       query,
     )
+  }
+
+  /** What the control plane's `replay` call answers: late decisions under other policies. */
+  replay(query: ReplayQuery): ReplayAnswer {
+    return replayRequests({ config: this.config, decisions: this.#decisions }, query)
   }
 
   /** What it runs on, for `/config_dump`: Envoy's sections in the lab's shapes. */
@@ -209,7 +239,7 @@ export class Waypoint implements AsyncDisposable {
   }
 
   #ownPlace() {
-    const own = this.state.current.workload(this.#init.uid)
+    const own = this.#own.current
     return { network: own?.network ?? '', locality: own?.locality, labels: this.#init.labels }
   }
 }

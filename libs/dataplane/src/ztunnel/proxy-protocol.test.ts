@@ -1,7 +1,7 @@
 import { SeededRandom } from '@ambient-lab/std'
 import { describe, expect, it } from 'vitest'
 import { PROXY_HEADER_BYTES_MAX } from '../limits.ts'
-import { encodeProxyHeader, parseProxyHeader, TLV_SOURCE_IDENTITY } from './proxy-protocol.ts'
+import { encodeProxyHeader, encodeProxyLine, parseProxyHeader, TLV_SOURCE_IDENTITY } from './proxy-protocol.ts'
 
 const v4 = { address: '10.244.1.4', port: 41_000 }
 const v6 = { address: 'fd00::5', port: 8080 }
@@ -55,5 +55,16 @@ describe('PROXY protocol v2', () => {
       const step = parseProxyHeader(mutant.subarray(0, random.integer(mutant.length + 1)))
       if (step && 'consumed' in step) expect(step.consumed).toBeLessThanOrEqual(PROXY_HEADER_BYTES_MAX)
     }
+  })
+})
+
+describe('PROXY protocol v1', () => {
+  it.each([
+    [v4, { address: '10.96.0.1', port: 80 }, 'PROXY TCP4 10.244.1.4 10.96.0.1 41000 80\r\n'],
+    [v6, v6, 'PROXY TCP6 fd00::5 fd00::5 8080 8080\r\n'],
+    [v4, v6, 'PROXY UNKNOWN\r\n'],
+    [v4, { address: 'web.default.svc', port: 80 }, 'PROXY UNKNOWN\r\n'],
+  ])('says of a connection from %j to %j', (source, destination, line) => {
+    expect(Buffer.from(encodeProxyLine(source, destination)).toString()).toBe(line)
   })
 })

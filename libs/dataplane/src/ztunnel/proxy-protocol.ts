@@ -60,6 +60,17 @@ export function encodeProxyHeader(
   return bytes
 }
 
+/**
+ * The same in version 1, a line for people; addresses of two families, or none, are UNKNOWN.
+ * @see https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt §2.1
+ */
+export function encodeProxyLine(source: SocketAddress, destination: SocketAddress): Uint8Array {
+  const [from, to] = [parseIp(source.address), parseIp(destination.address)]
+  if (!from || from.family !== to?.family) return Buffer.from('PROXY UNKNOWN\r\n')
+  const ends = [formatIp(from), formatIp(to), source.port, destination.port].join(' ')
+  return Buffer.from(`PROXY TCP${from.family} ${ends}\r\n`)
+}
+
 /** Reads a header; LOCAL commands, UDP and Unix sockets are refused: nothing here sends them. */
 export function parseProxyHeader(bytes: Uint8Array): ProxyHeaderStep {
   const seen = Math.min(bytes.length, SIGNATURE.length)

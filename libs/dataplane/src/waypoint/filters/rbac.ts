@@ -1,18 +1,27 @@
-import { evaluateRequest } from '@ambient-lab/policy'
-import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.ts'
+import { evaluateDryRuns, evaluateRequest, HttpPolicies } from '@ambient-lab/policy'
+import { defineHttpFilter, type FilterContext, type FilterStatus, type HttpFilter } from '../filter.ts'
 import type { HttpStream } from '../http-stream.ts'
 import { LOCAL_REPLIES } from '../local-replies.ts'
 
-/** Asks the DENY and ALLOW policies of the destination. */
+type OnDecision = NonNullable<FilterContext['onDecision']>
+
+/** Asks the DENY and ALLOW policies of the destination; those in dry run are noted in the request's record. */
 export default defineHttpFilter({
   name: 'rbac',
   phase: 'authz',
-  create({ guard }) {
-    const { policies } = guard
-    if (!policies || policies.deny.policies.length + policies.allow.policies.length === 0) return undefined
+  create({ guard, onDecision }) {
+    const { policies = HttpPolicies.empty } = guard
+    const isEmpty = policies.deny.policies.length + policies.allow.policies.length === 0
+    // What passes where nobody asks is kept as well: a first policy can be tried on it.
+    if (isEmpty) {
+      const filter = onDecision && passing(onDecision)
+      return filter && (() => filter)
+    }
     const filter: HttpFilter = {
       decodeHeaders(stream: HttpStream): FilterStatus {
+        stream.record.dryRuns = evaluateDryRuns(stream.facts, policies)
         const verdict = evaluateRequest(stream.facts, policies)
+        onDecision?.(stream, verdict.allowed)
         if (verdict.allowed) return 'continue'
         stream.localReply(LOCAL_REPLIES.RBAC_DENIED, { details: verdict.details })
         return 'stop'
@@ -22,3 +31,12 @@ export default defineHttpFilter({
     return () => filter
   },
 })
+
+function passing(onDecision: OnDecision): HttpFilter {
+  return {
+    decodeHeaders(stream): FilterStatus {
+      onDecision(stream, true)
+      return 'continue'
+    },
+  }
+}

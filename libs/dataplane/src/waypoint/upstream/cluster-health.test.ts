@@ -113,6 +113,7 @@ describe('outlier detection', () => {
 })
 
 describe('host selection', () => {
+  const PRIORITY = { failoverPriority: ['topology.kubernetes.io/region', 'topology.kubernetes.io/zone'] }
   const own = { network: '', locality: { region: 'eu', zone: 'a', subzone: '1' }, labels: {} }
   const sharesOf = (hosts: UpstreamHost[], locality: LocalityLoadBalancing | undefined) => {
     const selection = new HostSelection(
@@ -137,6 +138,16 @@ describe('host selection', () => {
       [],
       { distribute: [{ from: 'eu/*', to: { 'eu/*': 80, 'us/*': 20 } }] },
       [0.8, 0.2, 0],
+    ],
+    ['who has the labels of failoverPriority', ['eu/b/1', 'us/a/1', 'eu/a/9'], [], PRIORITY, [0, 0, 1]],
+    ['who has the first of them next', ['eu/b/1', 'us/a/1', 'eu/a/9'], [2], PRIORITY, [1, 0, 0]],
+    ['who has none of them last', ['eu/b/1', 'us/a/1', 'eu/a/9'], [0, 2], PRIORITY, [0, 1, 0]],
+    [
+      'who has the value that failoverPriority names',
+      ['eu/a/1', 'us/a/1'],
+      [],
+      { failoverPriority: ['topology.kubernetes.io/region=us'] },
+      [0, 1],
     ],
     ['nobody when all are ejected', ['eu/a/1'], [0], {}, [0]],
   ])('picks %s', (_title, places, ejected, locality, expected) => {

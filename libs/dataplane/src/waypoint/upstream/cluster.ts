@@ -6,6 +6,7 @@ import type { PlainNetwork } from '../../plain-network.ts'
 import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
 import type { ByteStream } from '../../stream/byte-stream.ts'
+import { encodeProxyHeader, encodeProxyLine } from '../../ztunnel/proxy-protocol.ts'
 import { addressOf } from '../../ztunnel/workload-address.ts'
 import { ORIGINAL_DESTINATIONS_MAX, POOLS_MAX } from '../limits.ts'
 import type { DownstreamPeer } from '../request-record.ts'
@@ -18,8 +19,8 @@ import { Http2Pool } from './http2-pool.ts'
 import type { Draw } from './load-balancer.ts'
 import type { OwnPlace } from './locality.ts'
 import { type HostOutcome, OutlierDetection } from './outlier-detection.ts'
-import { TlsOrigination } from './tls-origination.ts'
 import type { UpstreamPool } from './upstream-connection.ts'
+import { needsTls, secureUpstream } from './upstream-tls.ts'
 
 export interface ClusterComponents {
   readonly clock: Clock
@@ -38,7 +39,6 @@ export class Cluster implements Disposable {
   readonly #hosts = new Map<string, UpstreamHost>()
   readonly #selection: HostSelection
   readonly #outliers: OutlierDetection | undefined
-  readonly #tls: TlsOrigination | undefined
   /** By host key and client address: what a tunnel tells the destination about the client holds for all it carries. */
   readonly #pools = new Map<string, { readonly host: UpstreamHost; readonly pool: UpstreamPool }>()
   #endpoints: EndpointSet | undefined
@@ -49,9 +49,8 @@ export class Cluster implements Disposable {
 
   constructor(components: ClusterComponents, config: ClusterConfig, own: OwnPlace) {
     const { clock } = components
-    const { outlierDetection, circuitBreakers, loadBalancing, endpoints, tls } = config
+    const { outlierDetection, circuitBreakers, loadBalancing, endpoints } = config
     this.config = config
-    this.#tls = tls && new TlsOrigination(tls)
     this.#components = components
     this.#own = own
     this.breaker = new CircuitBreaker(circuitBreakers)
@@ -92,7 +91,7 @@ export class Cluster implements Disposable {
   poolOf(host: UpstreamHost, peer: DownstreamPeer, isHttp2: boolean): UpstreamPool {
     const { protocol } = this.config
     const speaksHttp2 = protocol === 'http2' || (protocol === 'downstream' && isHttp2)
-    const key = `${host.key} ${peer.address.address}${speaksHttp2 ? ' h2' : ''}`
+    const key = `${host.key} ${this.#clientKey(peer)}${speaksHttp2 ? ' h2' : ''}`
     const known = this.#pools.get(key)
     if (known) return known.pool
     const { clock } = this.#components
@@ -100,7 +99,7 @@ export class Cluster implements Disposable {
     const components: ConnectionPoolComponents = {
       clock,
       breaker: this.breaker,
-      dial: (options) => this.#dial(host, peer, speaksHttp2 ? 'h2' : 'http/1.1', options),
+      dial: (options) => this.dial(host, peer, options, speaksHttp2 ? ['h2'] : []),
     }
     const pool = speaksHttp2
       ? new Http2Pool(components, { connectTimeoutMs })
@@ -116,21 +115,21 @@ export class Cluster implements Disposable {
   }
 
   /**
-   * A connection to a host whose bytes nobody here reads.
-   * @throws CodedError as EndpointDialer.dial and TlsOrigination.start
+   * A connection to a host for a client as the cluster wants it, from the outside in: what leads there, PROXY protocol, TLS.
+   * @param protocols for ALPN
+   * @throws CodedError as EndpointDialer.dial and secureUpstream
    */
-  dial(host: UpstreamHost, peer: DownstreamPeer, options: EndpointDialOptions): Promise<ByteStream> {
-    return this.#dial(host, peer, undefined, options)
-  }
-
-  async #dial(
+  async dial(
     host: UpstreamHost,
     peer: DownstreamPeer,
-    protocol: 'h2' | 'http/1.1' | undefined,
     options: EndpointDialOptions,
+    protocols: readonly string[],
   ): Promise<ByteStream> {
+    const { tls, proxyProtocol } = this.config
     const stream = await this.#components.dialer.dial(host, peer, options)
-    return this.#tls ? this.#tls.start(stream, protocol ? [protocol] : [], options.signal) : stream
+    if (proxyProtocol === 'V1') stream.write(encodeProxyLine(peer.address, peer.local))
+    if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(peer.address, peer.local))
+    return needsTls(tls) ? secureUpstream(stream, tls, { host: host.host, protocols, signal: options.signal }) : stream
   }
 
   /** One try is over. */
@@ -151,6 +150,11 @@ export class Cluster implements Disposable {
     this.#outliers?.[Symbol.dispose]()
     for (const { pool } of this.#pools.values()) pool.drain()
     this.#pools.clear()
+  }
+
+  /** Who may share a connection: a client's address, and where what it says of a client is one connection, that. */
+  #clientKey({ address, local }: DownstreamPeer): string {
+    return this.config.proxyProtocol ? `${formatAddress(address)} ${formatAddress(local)}` : address.address
   }
 
   #refresh(): void {

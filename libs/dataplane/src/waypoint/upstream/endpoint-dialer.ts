@@ -15,20 +15,20 @@ import { encodeProxyHeader } from '../../ztunnel/proxy-protocol.ts'
 import { serverNameOf } from '../../ztunnel/server-name.ts'
 import { addressOf } from '../../ztunnel/workload-address.ts'
 import { factsOf } from '../../ztunnel/workload-facts.ts'
+import type { OwnWorkload } from '../own-workload.ts'
 import type { DownstreamPeer } from '../request-record.ts'
 import type { UpstreamHost } from './host.ts'
 
 export interface EndpointDialerComponents {
   readonly random: Random
   readonly state: ProxyStateHolder
+  readonly own: Pick<OwnWorkload, 'uid' | 'current'>
   readonly tunnels: TunnelPool
   readonly network: PlainNetwork
 }
 
 export interface EndpointDialerInit {
   readonly node: string
-  /** uid of the proxy's own pod. */
-  readonly uid: string
   /** As whom it dials. */
   readonly identity: SpiffeId
   readonly clusterDomain: string
@@ -99,9 +99,9 @@ export class EndpointDialer {
   }
 
   #own(): Workload {
-    const own = this.#components.state.current.workload(this.#init.uid)
-    if (!own) throw sourceUnknown(this.#init.uid)
-    return own
+    const { current, uid } = this.#components.own
+    if (!current) throw sourceUnknown(uid)
+    return current
   }
 
   async #dialWorkload(

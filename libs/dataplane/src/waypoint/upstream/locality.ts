@@ -24,8 +24,8 @@ export function oneLevel(hosts: readonly UpstreamHost[]): readonly PriorityLevel
 
 /**
  * Orders hosts by how near they are, as Istio does: `distribute` for the proxy's own locality sets shares and leaves
- * out who is not named; otherwise same subzone, zone, region come first, then the region that `failover` names, then
- * the rest.
+ * out who is not named; else the labels of `failoverPriority` say who is near; otherwise same subzone, zone, region come
+ * first, then the region that `failover` names, then the rest.
  */
 export function priorityLevels(
   hosts: readonly UpstreamHost[],
@@ -34,8 +34,47 @@ export function priorityLevels(
 ): readonly PriorityLevel[] {
   const distribute = setting.distribute?.find(({ from }) => matchesLocality(from, own.locality))
   if (distribute) return [distributed(hosts, distribute.to)]
+  const { failoverPriority } = setting
+  if (failoverPriority?.length) {
+    const wanted = failoverPriority.map((entry) => wantedLabel(entry, own))
+    return byRank(hosts, (host) => firstMismatch(wanted, hostLabels(host)))
+  }
   const failover = setting.failover?.find(({ from }) => from === own.locality?.region)
   return byRank(hosts, (host) => distance(host.locality, own.locality, failover?.to))
+}
+
+type Label = readonly [key: string, value: string]
+
+/** `key`: as the proxy's own; `key=value`: that value, whatever the proxy's own is. */
+function wantedLabel(entry: string, own: OwnPlace): Label {
+  const at = entry.indexOf('=')
+  if (at >= 0) return [entry.slice(0, at), entry.slice(at + 1)]
+  return [entry, { ...own.labels, ...placeLabels(own) }[entry] ?? '']
+}
+
+/** How far from 0, where all hold: labels are compared in order, and what is behind the first that differs counts no more. */
+function firstMismatch(wanted: readonly Label[], labels: Readonly<Record<string, string>>): number {
+  const index = wanted.findIndex(([key, value]) => (labels[key] ?? '') !== value)
+  return index < 0 ? 0 : wanted.length - index
+}
+
+/** What proxies know of a workload's labels: where it is, and what it is called. Any other is as one that it has not. */
+function hostLabels({ workload }: UpstreamHost): Readonly<Record<string, string>> {
+  if (!workload) return {}
+  return {
+    ...placeLabels(workload),
+    'service.istio.io/canonical-name': workload.canonicalName,
+    'service.istio.io/canonical-revision': workload.canonicalRevision,
+  }
+}
+
+function placeLabels({ network, locality }: Pick<OwnPlace, 'network'> & { readonly locality?: Locality | undefined }) {
+  return {
+    'topology.kubernetes.io/region': locality?.region ?? '',
+    'topology.kubernetes.io/zone': locality?.zone ?? '',
+    'topology.istio.io/subzone': locality?.subzone ?? '',
+    'topology.istio.io/network': network,
+  }
 }
 
 function distributed(hosts: readonly UpstreamHost[], to: Readonly<Record<string, number>>): PriorityLevel {
