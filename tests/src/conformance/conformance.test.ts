@@ -8,7 +8,7 @@ const folders = (findCorpora(path) ?? []).filter(({ name }) => judgeOf(name))
 if (folders.length === 0) it.skip(`no corpora in ${path}: AMBIENT_CORPUS names their folder`, () => {})
 
 describe.runIf(folders.length > 0)('cases that others wrote', () => {
-  it.each(folders)('$name', { timeout: 120_000 }, async (folder) => {
+  it.each(folders)('$name', { timeout: 300_000 }, async (folder) => {
     const rows = await runCorpus(folder)
     expect(rows.length).toBeGreaterThan(0)
     expect(rows.filter(({ result }) => result === 'failed').map(({ id, reason }) => ({ id, reason }))).toEqual([])

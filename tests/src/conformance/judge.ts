@@ -24,7 +24,7 @@ export interface JudgeContext {
    * What all cases of a corpus share, made when the first asks for it and disposed of after the last.
    * @param make is the key too: the same function answers the same thing
    */
-  once<T>(make: () => T): T
+  once<T>(make: (folder: CorpusFolder) => T): T
 }
 
 /** Judges the cases of one corpus. A file of judges/ that default-exports one is its registration. */

@@ -76,14 +76,14 @@ function summaryOf(checks: readonly (Verdict & { readonly name: string })[]): Ve
 
 class SharedContext implements JudgeContext, AsyncDisposable {
   readonly folder: CorpusFolder
-  readonly #made = new Map<() => unknown, unknown>()
+  readonly #made = new Map<(folder: CorpusFolder) => unknown, unknown>()
 
   constructor(folder: CorpusFolder) {
     this.folder = folder
   }
 
-  once<T>(make: () => T): T {
-    if (!this.#made.has(make)) this.#made.set(make, make())
+  once<T>(make: (folder: CorpusFolder) => T): T {
+    if (!this.#made.has(make)) this.#made.set(make, make(this.folder))
     return this.#made.get(make) as T
   }
 

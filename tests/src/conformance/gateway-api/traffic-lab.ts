@@ -1,33 +1,24 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import {
   type Deployment,
   type Gateway,
-  isConditionTrue,
   type ManifestResource,
   type Pod,
   parseManifest,
   type Resource,
-  stringifyYaml,
 } from '@ambient-lab/api'
-import { ApiClient, applyAll } from '@ambient-lab/lab'
+import { type ApiClient, applyAll } from '@ambient-lab/lab'
 import { systemClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { AmbientLab } from '../../mesh/ambient.ts'
 import type { CorpusFolder } from '../corpus.ts'
 import { deleteObject } from '../delete-object.ts'
+import { allReady, bringUp, POD_TYPE } from '../real-lab.ts'
 import { readSuiteManifest } from './manifests.ts'
 import { OpensslCertificates } from './suite-certificates.ts'
 import { suiteObjects } from './suite-objects.ts'
 
 export const BASES: readonly string[] = ['base/gateway-manifests.yaml', 'base/mesh-manifests.yaml']
-const NODES = ['n1', 'n2']
-const GATEWAY_TYPE = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'gateways' }
-const POD_TYPE = { group: '', version: 'v1', resource: 'pods' }
 const MESH_NAMESPACE = 'gateway-conformance-mesh'
-
-/** Upper bound of a wait for what takes a fraction of it on an idle machine. */
-const READY_TIMEOUT_MS = 20_000
 
 interface HostPort {
   readonly host: string
@@ -57,15 +48,9 @@ export class TrafficLab implements AsyncDisposable {
     const lab = new AmbientLab()
     const certificates = new OpensslCertificates()
     try {
-      writeFileSync(join(lab.home, 'suite.yaml'), await stringifyYaml(await suite(folder, certificates)))
-      const spec = { nodes: NODES.map((name) => ({ name })), apply: ['suite.yaml'] }
-      const labObject = { apiVersion: 'ambient.lab/v1', kind: 'Lab', metadata: { name: 'gateway-api' }, spec }
-      writeFileSync(join(lab.home, 'lab.yaml'), await stringifyYaml([labObject]))
-      await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait', '--timeout', '60s')
-      const client = ApiClient.fromKubeconfig(join(lab.folder, 'kubeconfig'))
-      const started = new TrafficLab(lab, client, certificates)
-      await started.#ready()
-      return started
+      const client = await bringUp(lab, 'gateway-api', await suite(folder, certificates))
+      await allReady(client)
+      return new TrafficLab(lab, client, certificates)
     } catch (error) {
       certificates[Symbol.dispose]()
       await lab[Symbol.asyncDispose]()
@@ -89,7 +74,8 @@ export class TrafficLab implements AsyncDisposable {
         written.push(...resources)
         await applyAll(this.#client, resources)
       }
-      if (written.some(({ object }) => object.kind === 'Gateway' || object.kind === 'Deployment')) await this.#ready()
+      if (written.some(({ object }) => object.kind === 'Gateway' || object.kind === 'Deployment'))
+        await allReady(this.#client)
       await body()
     } finally {
       for (const resource of written.reverse()) await deleteObject(this.#client, resource)
@@ -129,25 +115,6 @@ export class TrafficLab implements AsyncDisposable {
     this.#client[Symbol.dispose]()
     this.certificates[Symbol.dispose]()
     await this.#lab[Symbol.asyncDispose]()
-  }
-
-  #ready(): Promise<boolean> {
-    return eventually(
-      async () => {
-        const pods = (await this.#client.list<Pod>(POD_TYPE)).items
-        const gateways = (await this.#client.list<Gateway>(GATEWAY_TYPE)).items
-        const pending = [
-          ...pods.filter((pod) => !isConditionTrue(pod, 'Ready')),
-          // A Gateway whose listeners are wrong has no proxy to wait for.
-          ...gateways.filter(
-            (gateway) => !isConditionTrue(gateway, 'Programmed') && isConditionTrue(gateway, 'Accepted'),
-          ),
-        ]
-        if (pending.length > 0) throw new Error(`not ready: ${pending.map(({ metadata }) => metadata.name).join(', ')}`)
-        return true
-      },
-      { timeoutMs: READY_TIMEOUT_MS, intervalMs: 50 },
-    )
   }
 }
 

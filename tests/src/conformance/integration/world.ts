@@ -1,30 +1,18 @@
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  type Gateway,
-  isConditionTrue,
-  type Node,
-  type Pod,
-  parseManifest,
-  type Resource,
-  stringifyYaml,
-} from '@ambient-lab/api'
-import { ApiClient, applyAll } from '@ambient-lab/lab'
+import { type Gateway, type Node, type Pod, parseManifest, type Resource } from '@ambient-lab/api'
+import { type ApiClient, applyAll } from '@ambient-lab/lab'
 import { eventually, TestCertificates } from '@ambient-lab/testing'
 import { AmbientLab } from '../../mesh/ambient.ts'
 import type { CorpusFolder } from '../corpus.ts'
 import { deleteObject } from '../delete-object.ts'
+import { allReady, bringUp, NODES, POD_TYPE } from '../real-lab.ts'
 import type { LabelChange } from './cases.ts'
 import { PROTOCOL_OF_PORT } from './protocols.ts'
 
 const PROGRAM = fileURLToPath(new URL('echo-program.ts', import.meta.url))
-const NODES = ['n1', 'n2']
 const NODE_TYPE = { group: '', version: 'v1', resource: 'nodes' }
-const POD_TYPE = { group: '', version: 'v1', resource: 'pods' }
-const GATEWAY_TYPE = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'gateways' }
 const NAMESPACE = 'echo'
 
 /** Where Istio's tests enter the mesh: any pod that Gateways of Istio's own kind select by this label and identity. */
@@ -43,9 +31,8 @@ const INGRESS: Gateway = {
   },
 }
 
-/** Upper bounds: of a wait for what takes a fraction of it on an idle machine. */
+/** Upper bound of a wait for what takes a fraction of it on an idle machine. */
 const PROGRAMMED_TIMEOUT_MS = 10_000
-const GATEWAYS_TIMEOUT_MS = 20_000
 
 /** The corpus's world as a lab of real processes: its pods on two nodes, each running the echo program. */
 export class IntegrationWorld implements AsyncDisposable {
@@ -76,13 +63,10 @@ export class IntegrationWorld implements AsyncDisposable {
     try {
       const { resources } = await parseManifest(folder.text('world.yaml'))
       const objects = resources.map(({ object }) => object)
-      await writeLab(lab.home, objects)
-      await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait', '--timeout', '60s')
-      const client = ApiClient.fromKubeconfig(join(lab.folder, 'kubeconfig'))
+      const client = await bringUp(lab, 'integration', [...runnable(objects), INGRESS])
+      await allReady(client)
       const nodes = (await client.list<Node>(NODE_TYPE)).items
-      await lab.ok('wait', 'pods', '--all', '-n', NAMESPACE, '--for=condition=Ready', '--timeout', '60s')
       const pods = (await client.list<Pod>(POD_TYPE, { namespace: NAMESPACE })).items
-      await gatewaysComeUp(client)
       return new IntegrationWorld({
         lab,
         client,
@@ -198,18 +182,6 @@ async function expectMarker(adminPort: number, name: string): Promise<void> {
   }
 }
 
-async function gatewaysComeUp(client: ApiClient): Promise<void> {
-  await eventually(
-    async () => {
-      const gateways = (await client.list<Gateway>(GATEWAY_TYPE)).items
-      const pending = gateways.filter((gateway) => !isConditionTrue(gateway, 'Programmed'))
-      if (pending.length > 0) throw new Error(`${pending.map(({ metadata }) => metadata.name)} not programmed`)
-      return true
-    },
-    { timeoutMs: GATEWAYS_TIMEOUT_MS },
-  )
-}
-
 async function expectListening(address: { readonly host: string; readonly port: number }): Promise<void> {
   const socket = connect(address)
   try {
@@ -224,15 +196,11 @@ function worldAddress(object: Resource): [string, string][] {
   return address === undefined ? [] : [[address, object.metadata.name]]
 }
 
-async function writeLab(folder: string, objects: readonly Resource[]): Promise<void> {
+function runnable(objects: readonly Resource[]): Resource[] {
   const { privateKey, chainPem } = new TestCertificates().svid('echo/echo')
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   const tls = { ECHO_KEY: key, ECHO_CERTIFICATE: chainPem }
-  const spec = { nodes: NODES.map((name) => ({ name })), apply: ['world.yaml'] }
-  const lab = { apiVersion: 'ambient.lab/v1', kind: 'Lab', metadata: { name: 'integration' }, spec }
-  writeFileSync(join(folder, 'lab.yaml'), await stringifyYaml([lab]))
-  const runnable = objects.map((object) => (object.kind === 'Pod' ? runnablePod(object as Pod, tls) : object))
-  writeFileSync(join(folder, 'world.yaml'), await stringifyYaml([...runnable, INGRESS]))
+  return objects.map((object) => (object.kind === 'Pod' ? runnablePod(object as Pod, tls) : object))
 }
 
 /** Versions on different nodes, so that calls cross the tunnel and stay on the node alike. */
@@ -243,7 +211,7 @@ function runnablePod({ apiVersion, kind, metadata, spec }: Pod, tls: Readonly<Re
     env: Object.entries(tls).map(([name, value]) => ({ name, value })),
     ports: Object.keys(PROTOCOL_OF_PORT).map((port) => ({ containerPort: Number(port) })),
   }
-  const nodeName = metadata.name.endsWith('-v1') ? NODES[0]! : NODES[1]!
+  const nodeName = metadata.name.endsWith('-v1') ? NODES[0] : NODES[1]
   const serviceAccountName = spec?.serviceAccountName ?? 'default'
   return { apiVersion, kind, metadata, spec: { serviceAccountName, nodeName, containers: [container] } } as Pod
 }

@@ -1,6 +1,7 @@
 import { applyDefaults, findKind, loadManifest, type Resource } from '@ambient-lab/api'
 import { GATEWAYS, type KnownType } from '@ambient-lab/control-plane'
 import { TestCertificates } from '@ambient-lab/testing'
+import type { CorpusFolder } from '../corpus.ts'
 import type { TrafficCheck } from '../gateway-api/cases.ts'
 import { InProcessLab } from '../gateway-api/in-process-lab.ts'
 import { readSuiteManifest } from '../gateway-api/manifests.ts'
@@ -94,7 +95,7 @@ async function trafficChecks(item: GatewayApiCase, context: JudgeContext): Promi
     .filter((check) => !isAboutObjects(check))
     .map((check) => ({ ...check, ...CORRECTIONS[`${id} ${check.seq}`] }))
   if (cases.length === 0) return []
-  const lab = await context.once(starterOf(context))
+  const lab = await context.once(startLab)
   const checks: NamedVerdict[] = []
   const own = manifests.filter((file) => !BASES.includes(file)).map((file) => readSuiteManifest(context.folder, file))
   const later = mutations.flatMap(({ do: action, object }) => (action === 'apply' ? JSON.stringify(object) : []))
@@ -108,15 +109,8 @@ async function trafficChecks(item: GatewayApiCase, context: JudgeContext): Promi
   return checks
 }
 
-const starters = new WeakMap<JudgeContext, () => Promise<TrafficLab>>()
-
-/** One function for each run, since that is what its lab goes by. */
-function starterOf(context: JudgeContext): () => Promise<TrafficLab> {
-  const known = starters.get(context)
-  if (known) return known
-  const start = () => TrafficLab.start(context.folder)
-  starters.set(context, start)
-  return start
+function startLab(folder: CorpusFolder): Promise<TrafficLab> {
+  return TrafficLab.start(folder)
 }
 
 /** The suite writes the addresses of pods into slices that no selector fills; the lab's are of IPv4. */

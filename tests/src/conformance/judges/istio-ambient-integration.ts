@@ -1,17 +1,18 @@
 import { connect } from 'node:net'
 import { socks5Dial } from '../../mesh/socks5-dial.ts'
+import type { CorpusFolder } from '../corpus.ts'
 import { type CallTarget, call } from '../integration/calls.ts'
 import type { Call, IntegrationCase } from '../integration/cases.ts'
 import { PROTOCOL_OF_PORT, type Protocol } from '../integration/protocols.ts'
 import { judgeOutcome } from '../integration/verdict.ts'
 import { IntegrationWorld } from '../integration/world.ts'
-import { defineJudge, type JudgeContext, type Verdict } from '../judge.ts'
+import { defineJudge, type Verdict } from '../judge.ts'
 
 /** Istio's end-to-end tests of ambient mode: real agents, real requests, one lab for all cases. */
 export default defineJudge<IntegrationCase>({
   corpus: 'istio-ambient-integration',
   async judge(item, context) {
-    const world = await context.once(starterOf(context))
+    const world = await context.once(startWorld)
     const checks: (Verdict & { readonly name: string })[] = []
     const manifests = item.manifests.map((file) => context.folder.text(file))
     await world.under(manifests, item.labels ?? [], async () => {
@@ -21,15 +22,8 @@ export default defineJudge<IntegrationCase>({
   },
 })
 
-const starters = new WeakMap<JudgeContext, () => Promise<IntegrationWorld>>()
-
-/** One function for each run, since that is what its lab goes by. */
-function starterOf(context: JudgeContext): () => Promise<IntegrationWorld> {
-  const known = starters.get(context)
-  if (known) return known
-  const start = () => IntegrationWorld.start(context.folder)
-  starters.set(context, start)
-  return start
+function startWorld(folder: CorpusFolder): Promise<IntegrationWorld> {
+  return IntegrationWorld.start(folder)
 }
 
 function callerOf(one: Call, world: IntegrationWorld) {
