@@ -40,6 +40,7 @@ import { EventRecorder } from './events.ts'
 import { JoinService } from './join.ts'
 import { type ControlPlaneLog, SILENT_LOG } from './log.ts'
 import { MESH_CONFIG_DEFAULT, type MeshConfig } from './mesh-config.ts'
+import { MeshSettings } from './mesh-settings.ts'
 import { NodeInventory } from './nodes.ts'
 import { PathReviewService } from './path-review.ts'
 import { deservesGrace } from './pod-termination.ts'
@@ -89,17 +90,21 @@ export class ControlPlane implements AsyncDisposable {
   readonly #reviews: PathReviewService
   readonly #replays: PolicyReplayService
   readonly #runner: ControllerRunner
+  readonly #settings: MeshSettings
 
   constructor(components: ControlPlaneComponents, init: ControlPlaneInit) {
     const { authority, clock, random, log = SILENT_LOG } = components
-    const mesh = { ...MESH_CONFIG_DEFAULT, trustDomain: authority.trustDomain, ...init.mesh }
     const cluster = new Cluster(components)
     const onError = (message: string) => log.warn('controller failed, will try again', { reason: message })
     this.cluster = cluster
     const events = this.#scope.own(new EventRecorder(cluster))
+    const started = { ...MESH_CONFIG_DEFAULT, trustDomain: authority.trustDomain, ...init.mesh }
+    this.#settings = this.#scope.own(new MeshSettings({ cluster, events }, started))
+    const { mesh } = this.#settings
     const inventory = this.#scope.own(new NodeInventory(cluster))
     this.#addresses = this.#scope.own(new ServiceAddresses(cluster))
-    this.#scope.own(new Translator({ cluster, resources: this.resources, mesh }))
+    const translator = this.#scope.own(new Translator({ cluster, resources: this.resources, mesh }))
+    this.#settings.onChange.on(() => translator.refresh())
     this.ca = new CaService({ authority, inventory })
     const faults = this.#scope.own(
       new FaultController({ cluster, programmedNodes: (type, name) => this.discovery.programmedNodes(type, name) }),
@@ -132,6 +137,7 @@ export class ControlPlane implements AsyncDisposable {
   /** Writes what every lab has, and begins to work. */
   async start(): Promise<void> {
     this.#runner.start()
+    await this.#settings.start()
     await Promise.all([createInitialNamespaces(this.cluster), createGatewayClasses(this.cluster)])
   }
 

@@ -42,14 +42,19 @@ export class Translator implements Disposable {
   constructor(components: TranslatorComponents) {
     this.#resources = components.resources
     this.#view = new TranslationView(components.cluster, components.mesh)
-    for (const translation of TRANSLATIONS.values()) this.#touch(translation, { namespace: undefined })
-    this.flush()
+    this.refresh()
     this.#stop = components.cluster.watch((change) => this.#changed(change))
   }
 
   /** Objects translated since the start: shows how far changes reach. */
   get translationCount(): number {
     return this.#translationCount
+  }
+
+  /** Translates everything anew: the settings of the mesh are others now. */
+  refresh(): void {
+    for (const translation of TRANSLATIONS.values()) this.#touch(translation, { namespace: undefined })
+    this.flush()
   }
 
   /** Works off what has changed, at once. */
