@@ -77,7 +77,7 @@ describe.skipIf(!HAS_TMUX)('in a real terminal (needs tmux)', () => {
   beforeAll(async () => {
     lab = new AmbientLab()
     await lab.ok('up', 'demo', '--wait')
-    terminal = new Terminal({ ...lab.env, TERM: 'xterm-256color' }, { columns: 100, rows: 30 })
+    terminal = new Terminal({ ...lab.env, TERM: 'xterm-256color', CI: 'true' }, { columns: 100, rows: 30 })
     await start()
   })
 

@@ -6,6 +6,7 @@ import bookinfoReviews from './bookinfo-reviews.ts'
 import chain from './chain.ts'
 import curl from './curl.ts'
 import echo from './echo.ts'
+import extAuthz from './ext-authz.ts'
 import flaky from './flaky.ts'
 import helloworld from './helloworld.ts'
 import httpbin from './httpbin.ts'
@@ -21,6 +22,7 @@ export default [
   chain,
   curl,
   echo,
+  extAuthz,
   flaky,
   helloworld,
   httpbin,

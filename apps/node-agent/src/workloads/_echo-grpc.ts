@@ -1,33 +1,18 @@
 import { ProtoWriter } from '@ambient-lab/dataplane'
 import type { AppReply, AppRequest } from '../hosting/workload.ts'
+import { GrpcStatus, grpcReply } from './_grpc.ts'
 import type { EchoContext } from './echo.ts'
 
 const SERVICE = '/gateway_api_conformance.echo_basic.grpcecho.GrpcEcho/'
 const METHODS = ['Echo', 'EchoTwo']
-const OK = '0'
-const UNIMPLEMENTED = '12'
-
-export function isGrpc({ headers }: AppRequest): boolean {
-  return headers['content-type']?.startsWith('application/grpc') ?? false
-}
 
 /** Unary calls of GrpcEcho. @see https://github.com/kubernetes-sigs/gateway-api/blob/main/conformance/echo-basic/grpcecho.proto */
 export function grpcEcho(context: EchoContext): (request: AppRequest) => AppReply {
   return (request) => {
     const method = request.path.startsWith(SERVICE) ? request.path.slice(SERVICE.length) : ''
-    const isKnown = METHODS.includes(method)
-    return {
-      status: 200,
-      headers: { 'content-type': 'application/grpc' },
-      body: chunks(isKnown ? [framed(response(request, context))] : []),
-      trailers: { 'grpc-status': isKnown ? OK : UNIMPLEMENTED },
-    }
+    if (!METHODS.includes(method)) return grpcReply(undefined, GrpcStatus.unimplemented)
+    return grpcReply(response(request, context))
   }
-}
-
-/** In pieces, so that no length is announced. */
-async function* chunks(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  yield* parts
 }
 
 function response({ path, rawHeaders, headers }: AppRequest, context: EchoContext): Buffer {
@@ -48,11 +33,4 @@ function response({ path, rawHeaders, headers }: AppRequest, context: EchoContex
         ),
     )
     .finish()
-}
-
-/** One message, not compressed. */
-function framed(message: Buffer): Buffer {
-  const head = Buffer.alloc(5)
-  head.writeUInt32BE(message.length, 1)
-  return Buffer.concat([head, message])
 }

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { CodedError, parseDuration, sleep } from '@ambient-lab/std'
 import { type AppReply, type AppRequest, defineWorkload, json, type WorkloadContext } from '../hosting/workload.ts'
 import { FailingFirst } from './_echo-failures.ts'
-import { grpcEcho, isGrpc } from './_echo-grpc.ts'
+import { grpcEcho } from './_echo-grpc.ts'
 import { tcpEcho } from './_echo-tcp.ts'
 import { echoWebSocket } from './_echo-websocket.ts'
+import { isGrpc } from './_grpc.ts'
 
 const TLS_PORT = 8443
 

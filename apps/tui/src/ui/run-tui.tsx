@@ -81,6 +81,8 @@ async function runScreen(source: LabSource, options: TuiOptions, view: string): 
   const theme = chooseTheme(process.env, options.skin)
   const screen = render(<App shell={shell} source={source} theme={theme} ascii={asciiWanted(options)} />, {
     exitOnCtrlC: false,
+    // Said, because Ink takes a shell with CI in its environment for one that nobody looks at, and draws nothing.
+    interactive: true,
     alternateScreen: true,
     incrementalRendering: true,
     maxFps: 30,
