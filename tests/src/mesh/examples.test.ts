@@ -126,6 +126,33 @@ const EXAMPLES: readonly Example[] = [
     ],
   },
   {
+    name: 'ext-authz',
+    probe: 'http://httpbin:8000/get',
+    checks: [
+      {
+        patient: true,
+        holds: (output) => {
+          expect(output).toMatch(/^elsewhere 200\ndenied by ext_authz for not found header .* 403\n/)
+          expect(output).toMatch(/"X-Ext-Authz-Check-Result": \[\n +"allowed"/)
+        },
+      },
+      {
+        holds: (output) => {
+          expect(output).toContain('[HTTP][denied]: GET httpbin:8000/headers')
+          expect(output).toContain('[HTTP][allowed]: GET httpbin:8000/headers')
+        },
+      },
+      {
+        patient: true,
+        holds: (output) => {
+          expect(output).toMatch(/denied by ext_authz for not found header .* 403\n/)
+          expect(output).toContain('"grpc-additional-header-override-value"')
+          expect(output).toContain('principal: spiffe://cluster.local/ns/ext-authz/sa/curl')
+        },
+      },
+    ],
+  },
+  {
     name: 'observability',
     probe: 'http://httpbin:8000/get',
     checks: [
