@@ -19,10 +19,16 @@ export type FilterPhase = (typeof FILTER_PHASES)[number]
  */
 export type FilterStatus = 'continue' | 'stop'
 
+/**
+ * `buffer` holds the head, and gives the body to this filter alone as it comes, until `continueDecoding` sends head and
+ * body down the chain. One filter of a chain may say so, before any that says `stop`; only where a body is to come.
+ */
+export type HeadStatus = FilterStatus | 'buffer'
+
 /** What one filter does with one request. Parts that it leaves out let the message pass. */
 export interface HttpFilter {
   /** @param endStream there will be no body and no trailers */
-  decodeHeaders?(stream: HttpStream, endStream: boolean): FilterStatus
+  decodeHeaders?(stream: HttpStream, endStream: boolean): HeadStatus
   decodeData?(stream: HttpStream, piece: Uint8Array): FilterStatus
   /** The request is complete; not called when its head was all of it. */
   decodeEnd?(stream: HttpStream, trailers: HeaderMap | undefined): void

@@ -1,7 +1,7 @@
 import { type JwtPayload, RequestFacts, type TokenRequest } from '@ambient-lab/policy'
 import { assert } from '@ambient-lab/std'
 import { type BodyFraming, HeaderMap, HttpCodecError } from '../http1/index.ts'
-import type { FilterStatus, HttpFilter } from './filter.ts'
+import type { HeadStatus, HttpFilter } from './filter.ts'
 import type { CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import { grpcStatusOf, type HttpFlag, LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
@@ -82,6 +82,9 @@ export class HttpStream {
   /** The filter that the head goes to next, once decoding continues. */
   #decodeAt = 0
   #decodeStopped = false
+  /** Sees the body before the chain does, and what it has seen. */
+  #collector: HttpFilter | undefined
+  #heldRequest: Uint8Array[] = []
   #pendingEnd: { readonly trailers: HeaderMap | undefined } | undefined
   #encodeAt = -1
   #encodeStopped = false
@@ -91,6 +94,7 @@ export class HttpStream {
   #endStream = false
   #facts: RequestFacts | undefined
   #view: TokenRequest | undefined
+  #saidContinue = false
   #destroyed = false
 
   constructor(init: {
@@ -141,12 +145,9 @@ export class HttpStream {
   decodeData(piece: Uint8Array): void {
     this.record.bytesReceived += piece.length
     if (this.responseComplete) return
-    for (const filter of this.#filters) {
-      if (filter.decodeData?.(this, piece) !== 'stop') continue
-      this.#decodeStopped = true
-      this.pauseRequest()
-      return
-    }
+    if (!this.#collector) return this.#decodeData(piece)
+    this.#heldRequest.push(piece)
+    if (this.#collector.decodeData?.(this, piece) === 'stop') this.pauseRequest()
   }
 
   /** The request is complete. */
@@ -155,6 +156,7 @@ export class HttpStream {
     if (this.responseComplete || this.#endStream) return
     if (this.#decodeStopped) {
       this.#pendingEnd = { trailers }
+      this.#collector?.decodeEnd?.(this, trailers)
       return
     }
     for (const filter of this.#filters) filter.decodeEnd?.(this, trailers)
@@ -164,8 +166,12 @@ export class HttpStream {
   continueDecoding(): void {
     if (!this.#decodeStopped || this.#destroyed) return
     this.#decodeStopped = false
+    this.#collector = undefined
     this.#decodeHeaders()
     if (this.#decodeStopped) return
+    const held = this.#heldRequest
+    this.#heldRequest = []
+    for (const piece of held) this.#decodeData(piece)
     this.resumeRequest()
     const pending = this.#pendingEnd
     this.#pendingEnd = undefined
@@ -263,7 +269,9 @@ export class HttpStream {
 
   /** Tells a client that waits for it to send its body. */
   writeContinue(): void {
-    if (this.request.expectContinue && !this.responseStarted) this.#exchange.writeContinue()
+    if (!this.request.expectContinue || this.responseStarted || this.#saidContinue) return
+    this.#saidContinue = true
+    this.#exchange.writeContinue()
   }
 
   /** Cuts a response that has begun and cannot be finished. */
@@ -292,6 +300,16 @@ export class HttpStream {
     for (const filter of this.#filters) filter.onDestroy?.()
   }
 
+  #decodeData(piece: Uint8Array): void {
+    if (this.responseComplete) return
+    for (const filter of this.#filters) {
+      if (filter.decodeData?.(this, piece) !== 'stop') continue
+      this.#decodeStopped = true
+      this.pauseRequest()
+      return
+    }
+  }
+
   /** A filter may add what cannot be sent, such as a text from outside of Latin-1: that is answered, not thrown. */
   #decodeHeaders(): void {
     try {
@@ -306,11 +324,17 @@ export class HttpStream {
     while (this.#decodeAt < this.#filters.length) {
       const filter = this.#filters[this.#decodeAt]!
       this.#decodeAt += 1
-      const status: FilterStatus = filter.decodeHeaders?.(this, this.#endStream) ?? 'continue'
+      const status: HeadStatus = filter.decodeHeaders?.(this, this.#endStream) ?? 'continue'
       if (this.responseComplete || this.#destroyed) return
       if (status === 'stop') {
         this.#decodeStopped = true
         this.pauseRequest()
+        return
+      }
+      if (status === 'buffer') {
+        this.#decodeStopped = true
+        this.#collector = filter
+        this.writeContinue()
         return
       }
     }

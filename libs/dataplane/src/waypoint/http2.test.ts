@@ -257,13 +257,27 @@ describe('HTTP/2 with prior knowledge', () => {
       .finish()
     expect((await ask({ ':path': '/' })).headers[':status']).toBe(200)
     expect(seen.at(-1)!['x-ok']).toBe('yes')
+    for (const [packAsBytes, field] of [
+      [false, 11],
+      [true, 12],
+    ] as const) {
+      mesh.routes([forwardRoute()], {
+        authorization: [{ ...custom, rules: [{ index: 0, clauses }], dryRun: false }],
+        extAuthz: [{ ...authz, requestBody: { maxBytes: 4, allowPartial: true, packAsBytes } }],
+      })
+      expect(await ask({ ':path': '/', ':method': 'POST' }, 'hello')).toMatchObject({ body: 'hello' })
+      const shown = asked.at(-1)!.message(1)!.message(4)!.message(2)!
+      expect(shown.string(field)).toBe('hell')
+      const entries = shown.messages(3).map((entry) => [entry.string(1), entry.string(2)])
+      expect(Object.fromEntries(entries)['x-envoy-auth-partial-body']).toBe('true')
+    }
     expect(mesh.lines.map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([
       '429 RL request_rate_limited',
       '200 - via_upstream',
       '200 - via_upstream',
       '500 RLSE rate_limiter_error',
       '401 UAEX ext_authz_denied',
-      '200 - via_upstream',
+      ...Array(3).fill('200 - via_upstream'),
     ])
   })
 

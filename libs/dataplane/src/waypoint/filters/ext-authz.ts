@@ -2,8 +2,15 @@ import { evaluateCustom } from '@ambient-lab/policy'
 import { type CancelTimer, CodedError } from '@ambient-lab/std'
 import type { ExtAuthz } from '@ambient-lab/xds'
 import { HeaderMap, type OutgoingRequest } from '../../http1/index.ts'
-import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.ts'
-import { CHECK_PATH, type CheckAnswer, decodeCheckResponse, encodeCheckRequest } from '../grpc/ext-authz-messages.ts'
+import { defineHttpFilter, type FilterStatus, type HeadStatus, type HttpFilter } from '../filter.ts'
+import {
+  CHECK_PATH,
+  type CheckAnswer,
+  type CheckedBody,
+  decodeCheckResponse,
+  encodeCheckRequest,
+  PARTIAL_BODY_HEADER,
+} from '../grpc/ext-authz-messages.ts'
 import { GrpcCall } from '../grpc/grpc-call.ts'
 import type { ProtoMessage } from '../grpc/protobuf.ts'
 import type { HttpResponse, HttpStream } from '../http-stream.ts'
@@ -28,6 +35,12 @@ class ExternalAuthorization implements HttpFilter {
   readonly #providers: ReadonlyMap<string, ExtAuthz>
   #call: UpstreamCall | GrpcCall | undefined
   #cancelTimeout: CancelTimer | undefined
+  /** Who is asked once the body is there. */
+  #waiting: readonly string[] | undefined
+  #body: Uint8Array[] | undefined
+  #bodyBytes = 0
+  /** No provider wants more. */
+  #bodyBytesMax = 0
   /** What the authorizer wants the client to see besides the response. */
   #responseHeaders: (readonly [string, string])[] = []
 
@@ -36,15 +49,37 @@ class ExternalAuthorization implements HttpFilter {
     this.#providers = providers
   }
 
-  decodeHeaders(stream: HttpStream): FilterStatus {
+  decodeHeaders(stream: HttpStream, endStream: boolean): HeadStatus {
     const verdict = evaluateCustom(stream.facts, this.#policies)
     if (!verdict) return 'continue'
     if ('allowed' in verdict) {
       stream.localReply(LOCAL_REPLIES.RBAC_DENIED, { details: verdict.details })
       return 'stop'
     }
+    this.#bodyBytesMax = Math.max(
+      0,
+      ...verdict.ask.map((name) => this.#providers.get(name)?.requestBody?.maxBytes ?? 0),
+    )
+    if (this.#bodyBytesMax > 0 && !endStream && stream.request.upgrade === undefined) {
+      this.#waiting = verdict.ask
+      this.#body = []
+      return 'buffer'
+    }
     this.#ask(stream, verdict.ask)
     return 'stop'
+  }
+
+  decodeData(stream: HttpStream, piece: Uint8Array): FilterStatus {
+    if (!this.#waiting) return 'continue'
+    this.#body!.push(piece)
+    this.#bodyBytes += piece.length
+    if (this.#bodyBytes <= this.#bodyBytesMax) return 'continue'
+    this.#askWaiting(stream)
+    return 'stop'
+  }
+
+  decodeEnd(stream: HttpStream): void {
+    this.#askWaiting(stream)
   }
 
   encodeHeaders(_stream: HttpStream, { headers }: HttpResponse): FilterStatus {
@@ -57,16 +92,26 @@ class ExternalAuthorization implements HttpFilter {
     this.#call?.cancel()
   }
 
+  #askWaiting(stream: HttpStream): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting) this.#ask(stream, waiting)
+  }
+
   /** One after the other; the first that says no, or cannot be asked, ends it. */
   #ask(stream: HttpStream, [name, ...others]: readonly string[]): void {
     if (name === undefined) return stream.continueDecoding()
     const provider = this.#providers.get(name)
     if (!provider) return this.#failed(stream, provider, others)
-    if (provider.protocol === 'grpc') return this.#askGrpc(stream, provider, others)
+    const { requestBody } = provider
+    if (this.#body && requestBody && !requestBody.allowPartial && this.#bodyBytes > requestBody.maxBytes)
+      return stream.localReply(LOCAL_REPLIES.PAYLOAD_TOO_LARGE)
+    const body = this.#bodyFor(provider)
+    if (provider.protocol === 'grpc') return this.#askGrpc(stream, provider, others, body)
     const { clusters, clock, random } = stream.runtime
     const cluster = clusters.get(provider.cluster)
     if (!cluster) return this.#failed(stream, provider, others)
-    const head = checkRequest(stream, provider)
+    const head = checkRequest(stream, provider, body)
     const onResult = (result: UpstreamCallResult | undefined) => {
       this.#cancelTimeout?.()
       this.#call = undefined
@@ -75,7 +120,8 @@ class ExternalAuthorization implements HttpFilter {
       this.#allowed(stream, provider, result)
       this.#ask(stream, others)
     }
-    this.#call = new UpstreamCall({ cluster, clock, random, peer: stream.peer, head, onResult })
+    const sent = body && { body: body.bytes }
+    this.#call = new UpstreamCall({ cluster, clock, random, peer: stream.peer, head, onResult, ...sent })
     this.#cancelTimeout = clock.schedule(provider.timeoutMs, () => {
       this.#call?.cancel()
       this.#failed(stream, provider, others)
@@ -83,14 +129,20 @@ class ExternalAuthorization implements HttpFilter {
     this.#call.start()
   }
 
-  #askGrpc(stream: HttpStream, provider: ExtAuthz, others: readonly string[]): void {
-    const { cluster, authority, timeoutMs } = provider
+  #bodyFor({ requestBody }: ExtAuthz): CheckedBody | undefined {
+    if (!this.#body || !requestBody) return undefined
+    const isPartial = this.#bodyBytes > requestBody.maxBytes
+    return { bytes: Buffer.concat(this.#body).subarray(0, requestBody.maxBytes), isPartial }
+  }
+
+  #askGrpc(stream: HttpStream, provider: ExtAuthz, others: readonly string[], body: CheckedBody | undefined): void {
+    const { cluster, authority, timeoutMs, requestBody } = provider
     this.#call = new GrpcCall({
       stream,
       cluster,
       authority,
       path: CHECK_PATH,
-      message: encodeCheckRequest(stream),
+      message: encodeCheckRequest(stream, body, requestBody?.packAsBytes),
       timeoutMs,
       onAnswer: (message) => {
         this.#call = undefined
@@ -154,15 +206,21 @@ function decoded(message: ProtoMessage): CheckAnswer | undefined {
   }
 }
 
-/** The request about the request: its method and path, with the headers that the provider wants to see. */
-function checkRequest({ request }: HttpStream, { http, authority }: ExtAuthz): OutgoingRequest {
+/** The request about the request: its method and path, with the headers and the body that the provider wants to see. */
+function checkRequest(
+  { request }: HttpStream,
+  { http, authority }: ExtAuthz,
+  body: CheckedBody | undefined,
+): OutgoingRequest {
   const headers = new HeaderMap([['host', request.authority || authority]])
   for (const [name, value] of request.headers) {
     if (name === 'authorization' || matchesName(http?.requestHeaders ?? [], name)) headers.append(name, value)
   }
   for (const { name, value } of http?.additionalHeaders ?? []) headers.set(name, value)
   const target = `${http?.pathPrefix ?? ''}${request.path}`
-  return { method: request.method, target, headers, framing: 'none', contentLength: 0 }
+  if (!body) return { method: request.method, target, headers, framing: 'none', contentLength: 0 }
+  headers.set(PARTIAL_BODY_HEADER, String(body.isPartial))
+  return { method: request.method, target, headers, framing: 'length', contentLength: body.bytes.length }
 }
 
 /** Exact, or with a `*` at its beginning or end. */

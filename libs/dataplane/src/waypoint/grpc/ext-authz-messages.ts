@@ -3,6 +3,8 @@ import type { SocketAddress } from '../../address.ts'
 import type { HttpStream } from '../http-stream.ts'
 import { type ProtoMessage, ProtoWriter } from './protobuf.ts'
 
+const NOTHING = new Uint8Array(0)
+
 export const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check'
 
 /** What an authorizer decided. */
@@ -23,8 +25,21 @@ export interface HeaderOption {
   readonly append: boolean
 }
 
-/** `envoy.service.auth.v3.CheckRequest` about a request. */
-export function encodeCheckRequest({ peer, request, record }: HttpStream): Buffer {
+/** What an authorizer is shown of a request's body. */
+export interface CheckedBody {
+  readonly bytes: Uint8Array
+  readonly isPartial: boolean
+}
+
+/** Says whether there is more of the body than was sent along. */
+export const PARTIAL_BODY_HEADER = 'x-envoy-auth-partial-body'
+
+/** `envoy.service.auth.v3.CheckRequest` about a request. @param packAsBytes the body is not text */
+export function encodeCheckRequest(
+  { peer, request, record }: HttpStream,
+  body?: CheckedBody,
+  packAsBytes = false,
+): Buffer {
   const question = request.path.indexOf('?')
   const principal = peer.identity ? formatSpiffeId(peer.identity) : ''
   const headers = new Map<string, string>([
@@ -34,6 +49,7 @@ export function encodeCheckRequest({ peer, request, record }: HttpStream): Buffe
     [':scheme', request.scheme],
   ])
   for (const [name] of request.headers) headers.set(name, request.headers.getJoined(name)!)
+  if (body) headers.set(PARTIAL_BODY_HEADER, String(body.isPartial))
   return new ProtoWriter()
     .message(1, (attributes) =>
       attributes
@@ -51,7 +67,8 @@ export function encodeCheckRequest({ peer, request, record }: HttpStream): Buffe
                 .string(5, request.authority)
                 .string(6, request.scheme)
                 .string(7, question < 0 ? '' : request.path.slice(question + 1))
-                .string(10, record.protocol),
+                .string(10, record.protocol)
+                .bytes(packAsBytes ? 12 : 11, body?.bytes ?? NOTHING),
             ),
         ),
     )
