@@ -31,7 +31,7 @@ describe('over HTTP', () => {
 })
 
 describe('over gRPC', () => {
-  test.each([
+  test.each<{ title: string; headers: Record<string, string>; principal: string; code: number; result: string }>([
     { title: 'the header', headers: { 'x-ext-authz': 'allow' }, principal: '', code: 0, result: 'allowed' },
     { title: 'the account', headers: {}, principal: 'spiffe://td/ns/default/sa/a', code: 0, result: 'allowed' },
     { title: 'another account', headers: {}, principal: 'spiffe://td/ns/default/sa/b', code: 7, result: 'denied' },
