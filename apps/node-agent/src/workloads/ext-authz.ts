@@ -86,7 +86,7 @@ function checkResponse(isAllowed: boolean, received: string): Buffer {
 function allowedServiceAccount({ container }: WorkloadContext): string {
   const words = [...container.command, ...container.args].flatMap((word) => word.split('='))
   const at = words.findIndex((word) => /^--?allow_service_account$/.test(word))
-  return words[at + 1] && at >= 0 ? words[at + 1]! : ALLOWED_SERVICE_ACCOUNT_DEFAULT
+  return (at >= 0 && words[at + 1]) || ALLOWED_SERVICE_ACCOUNT_DEFAULT
 }
 
 function headerText(headers: Readonly<Record<string, unknown>>): string {

@@ -37,6 +37,12 @@ export function clusterOf(name: string, overrides: Partial<Cluster> = {}): Clust
   }
 }
 
+/** A cluster of one of the pods of `web` alone. */
+export function clusterOfPod(name: string, index: number): Cluster {
+  const subset = [`Kubernetes//Pod/default/web-${index}`]
+  return clusterOf(name, { endpoints: { kind: 'service', service: WEB, servicePort: 80, subset } })
+}
+
 export function forwardRoute(overrides: Partial<Route> = {}, cluster = 'web'): Route {
   return {
     name: 'default',

@@ -1,7 +1,7 @@
 import { ADDRESS_TYPE, type Route } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Ground, serviceOf, workloadOf } from '../ztunnel/two-nodes.conformance.ts'
-import { clusterOf, forwardRoute, MeshWithWaypoint } from './mesh-with-waypoint.conformance.ts'
+import { clusterOf, clusterOfPod, forwardRoute, MeshWithWaypoint } from './mesh-with-waypoint.conformance.ts'
 
 const RETRY = {
   attempts: 2,
@@ -250,17 +250,8 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
     })
 
     it('asks an external authorizer about what a CUSTOM policy matches', async () => {
-      const service = 'default/web.default.svc.cluster.local'
-      const of = (index: number) => ({
-        endpoints: {
-          kind: 'service',
-          service,
-          servicePort: 80,
-          subset: [`Kubernetes//Pod/default/web-${index}`],
-        } as const,
-      })
-      mesh.cluster(clusterOf('web', of(0)))
-      mesh.cluster(clusterOf('authz', of(1)))
+      mesh.cluster(clusterOfPod('web', 0))
+      mesh.cluster(clusterOfPod('authz', 1))
       mesh.servers[1].handler = ({ head }) =>
         head.headers.get('x-user') === 'ann'
           ? { headers: [['x-checked', 'yes']] }
@@ -476,17 +467,8 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
     })
 
     it('sends copies elsewhere, whose answers nobody hears', async () => {
-      const service = 'default/web.default.svc.cluster.local'
-      const of = (index: number) => ({
-        endpoints: {
-          kind: 'service',
-          service,
-          servicePort: 80,
-          subset: [`Kubernetes//Pod/default/web-${index}`],
-        } as const,
-      })
-      mesh.cluster(clusterOf('web', of(0)))
-      mesh.cluster(clusterOf('mirror', of(1)))
+      mesh.cluster(clusterOfPod('web', 0))
+      mesh.cluster(clusterOfPod('mirror', 1))
       mesh.routes([forward({ mirrors: [{ cluster: 'mirror', millionths: 1_000_000 }] })])
       mesh.servers[1].handler = () => ({ status: 500, body: 'nobody hears this' })
       const post = 'POST /m HTTP/1.1\r\nhost: web:80\r\ncontent-length: 5\r\n\r\nhello'

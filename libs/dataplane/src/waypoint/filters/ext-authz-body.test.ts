@@ -2,7 +2,7 @@ import { VirtualClock } from '@ambient-lab/std'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { MemoryPlainNetwork } from '../../memory-plain-network.ts'
 import { MemoryNetwork, MemoryTransport } from '../../tunnel/memory-transport.ts'
-import { clusterOf, forwardRoute, MeshWithWaypoint, WEB } from '../mesh-with-waypoint.conformance.ts'
+import { clusterOfPod, forwardRoute, MeshWithWaypoint } from '../mesh-with-waypoint.conformance.ts'
 
 const AUTHZ = {
   provider: 'authz',
@@ -50,16 +50,8 @@ describe('an authorizer that is shown the body', () => {
       },
     })
     await mesh.start()
-    const of = (index: number) => ({
-      endpoints: {
-        kind: 'service' as const,
-        service: WEB,
-        servicePort: 80,
-        subset: [`Kubernetes//Pod/default/web-${index}`],
-      },
-    })
-    mesh.cluster(clusterOf('web', of(0)))
-    mesh.cluster(clusterOf('authz', of(1)))
+    mesh.cluster(clusterOfPod('web', 0))
+    mesh.cluster(clusterOfPod('authz', 1))
     mesh.servers[0].handler = (received) => ({ body: received.body.toString() })
     mesh.servers[1].handler = () => ({})
   })
