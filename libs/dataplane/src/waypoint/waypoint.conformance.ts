@@ -478,11 +478,7 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
     })
 
     it('shares requests out by weight', async () => {
-      const service = 'default/web.default.svc.cluster.local'
-      for (const index of [0, 1]) {
-        const subset = [`Kubernetes//Pod/default/web-${index}`]
-        mesh.cluster(clusterOf(`v${index}`, { endpoints: { kind: 'service', service, servicePort: 80, subset } }))
-      }
+      for (const index of [0, 1]) mesh.cluster(clusterOfPod(`v${index}`, index))
       const backends = [
         { cluster: 'v0', weight: 90 },
         { cluster: 'v1', weight: 10 },
