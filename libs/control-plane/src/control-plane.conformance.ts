@@ -11,6 +11,7 @@ import {
   type MemoryLinkPair,
   type ReplayAnswer,
   type ReplayQuery,
+  type RequestView,
   type ResourceTypes,
   type ReviewAnswer,
   type ReviewQuery,
@@ -131,6 +132,8 @@ export class BenchAgent {
   /** The control plane that answers its connects; undefined: none does. */
   target: ControlPlane | undefined
   readonly reviews: ReviewQuery[] = []
+  /** What its L7 proxies remember. */
+  requests: readonly RequestView[] = []
   review: (query: ReviewQuery) => ReviewAnswer = () => ({ checkpoints: [] })
   readonly replays: ReplayQuery[] = []
   replay: (query: ReplayQuery) => ReplayAnswer = () => ({ decisions: 0, flips: [], refused: [] })
@@ -164,6 +167,9 @@ export class BenchAgent {
           this.reviews.push(query)
           return this.review(query)
         },
+        requests: async ({ id }) => ({
+          requests: this.requests.filter((request) => id === undefined || request.id === id),
+        }),
         replay: async (query) => {
           this.replays.push(query)
           return this.replay(query)

@@ -154,7 +154,11 @@ export class ControlPlane implements AsyncDisposable {
   /** What this control plane plugs into an API server; whoever listens adds the upgrade to /discovery. */
   apiHooks(): ApiServerHooks {
     return {
-      virtual: { 'ambient.lab/connections': this.#traffic.connections, 'ambient.lab/edges': this.#traffic.edges },
+      virtual: {
+        'ambient.lab/connections': this.#traffic.connections,
+        'ambient.lab/edges': this.#traffic.edges,
+        'ambient.lab/requests': this.#traffic.requests,
+      },
       createOnly: {
         'ambient.lab/jointokens': this.join.createToken,
         'ambient.lab/pathreviews': this.#reviews.create,

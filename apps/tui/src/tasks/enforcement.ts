@@ -51,6 +51,22 @@ export const KIND_SHORT = {
 
 /** By the conditions of policies, services and gateways, and by who is in the mesh. Pure. */
 export function enforcementOf(policy: SecurityPolicy, state: EnforcementState): Enforcement {
+  const asked = askedOf(policy, state)
+  const idle = policy.kind === 'AuthorizationPolicy' && asked.enforcedAt.length > 0 ? idleNote(policy) : undefined
+  return idle === undefined ? asked : nobody(`${asked.enforcedAt.join(', ')} ${idle}`)
+}
+
+/** Of a policy that is asked and stops nothing; undefined: it decides. */
+function idleNote({ metadata, spec }: AuthorizationPolicy): string | undefined {
+  if (/^(1|t|true)$/i.test(metadata.annotations?.['istio.io/dry-run'] ?? '')) {
+    return 'asks it in dry run: what it would do is noted, and not done'
+  }
+  if (spec?.action !== 'AUDIT') return undefined
+  return 'marks what it matches for the access log: without a plugin nobody acts on that'
+}
+
+/** Who asks the policy about what comes. */
+function askedOf(policy: SecurityPolicy, state: EnforcementState): Enforcement {
   const targets = targetsOf(policy)
   if (targets.length > 0) return atWaypoints(policy, targets, state)
   if (policy.kind === 'RequestAuthentication') {

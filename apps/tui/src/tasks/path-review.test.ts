@@ -1,6 +1,6 @@
 import type { Connection, PathReview } from '@ambient-lab/api'
 import { describe, expect, it } from 'vitest'
-import { formatReview, parseTarget, wayOf } from './path-review.ts'
+import { auditedBy, formatReview, parseTarget, wayOf } from './path-review.ts'
 
 describe('parseTarget', () => {
   it.each([
@@ -53,6 +53,62 @@ describe('formatReview', () => {
       '  rule 0  from.source.principals  want a, b  got c  x',
       '',
     ])
+  })
+})
+
+describe('formatReview of a request', () => {
+  const past = {
+    ...{ at: '2026-11-26T05:33:43.736Z', by: 'waypoint shop/wp on n2', source: 'curl-1.shop', method: 'POST' },
+    ...{
+      host: 'pay',
+      path: '/charge',
+      httpStatus: 403,
+      responseFlags: '-',
+      details: 'rbac_access_denied',
+      changed: false,
+    },
+  }
+  const status = { allowed: true, summary: 'POST /charge of curl-1.shop may reach pay', checkpoints: [] }
+  const head = 'ALLOWED  POST /charge of curl-1.shop may reach pay'
+  const sent = 'POST /charge of curl-1.shop to pay at waypoint shop/wp on n2, 2026-11-26T05:33:43.736Z'
+
+  it.each([
+    ['a refusal', past, [`then  403 rbac_access_denied  ${sent}`]],
+    [
+      'a refusal by something that is no policy',
+      { ...past, httpStatus: 429, responseFlags: 'RL', details: 'request_rate_limited', hint: 'too many' },
+      [`then  429 RL request_rate_limited  ${sent}`, '      too many'],
+    ],
+    [
+      'what would end otherwise now',
+      { ...past, changed: true },
+      [`then  403 rbac_access_denied  ${sent}`, '      what decides has changed since: now it ends as said above'],
+    ],
+    ['what is not answered yet', { ...past, httpStatus: undefined, details: '' }, [`then  no answer yet  ${sent}`]],
+    [
+      'what would have a terminal obey',
+      { ...past, host: 'pay\u001b[2J' },
+      [`then  403 rbac_access_denied  ${sent.replace('pay', 'pay\\x1b[2J')}`],
+    ],
+  ])('says how it ended: %s', (_, ended, lines) => {
+    const { httpStatus, ...rest } = ended
+    const text = formatReview(
+      reviewOf({ ...status, past: { ...rest, ...(httpStatus !== undefined && { httpStatus }) } }),
+    )
+    expect(text.split('\n')).toEqual([head, ...lines, ''])
+  })
+})
+
+describe('auditedBy', () => {
+  const audit = { point: 'audit', at: 'waypoint shop/wp', verdict: 'ok', saw: '', reason: '' } as const
+  const of = (policy: string, matched: boolean) => ({ policy, matched, action: 'AUDIT', dryRun: false, fields: [] })
+
+  it.each([
+    ['those that match', [{ ...audit, policies: [of('shop/a', false), of('shop/b', true)] }], ['shop/b']],
+    ['none where none does', [{ ...audit, verdict: 'skipped' as const, policies: [of('shop/a', false)] }], []],
+    ['none where there is no waypoint', [], []],
+  ])('names %s', (_, checkpoints, names) => {
+    expect(auditedBy({ allowed: true, summary: '', checkpoints })).toEqual(names)
   })
 })
 

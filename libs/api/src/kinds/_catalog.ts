@@ -31,6 +31,7 @@ import rateLimitPolicy from './rate-limit-policy.ts'
 import referenceGrant from './reference-grant.ts'
 import replicaSet from './replica-set.ts'
 import requestAuthentication from './request-authentication.ts'
+import request from './request.ts'
 import secret from './secret.ts'
 import serviceAccount from './service-account.ts'
 import serviceEntry from './service-entry.ts'
@@ -80,6 +81,7 @@ export default [
   referenceGrant,
   replicaSet,
   requestAuthentication,
+  request,
   secret,
   serviceAccount,
   serviceEntry,

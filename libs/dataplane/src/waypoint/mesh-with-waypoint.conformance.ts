@@ -157,6 +157,11 @@ export class MeshWithWaypoint {
     this.waypoint.apply(L7_PROXY_TYPE, [], [PROXY])
   }
 
+  /** Nothing is configured for the service any more. */
+  loseChain(): void {
+    this.waypoint.apply(FILTER_CHAIN_TYPE, [], [`${PROXY}|${WEB}|80`])
+  }
+
   /** A connection of a workload on node a to the service. */
   async dial(caller = 'curl'): Promise<Program> {
     const { program, reply } = await this.nodes.dial(caller, 'web', 80)

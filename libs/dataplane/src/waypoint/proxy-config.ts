@@ -112,6 +112,11 @@ export class ProxyConfig implements Disposable {
     return undefined
   }
 
+  /** By its resource name. */
+  chain(name: string): CompiledChain | undefined {
+    return this.#chains.get(name)
+  }
+
   /** Of one port of a gateway. */
   listenerChains(port: number): readonly CompiledChain[] {
     return [...this.#chains.values()].filter(
@@ -215,6 +220,7 @@ export class ProxyConfig implements Disposable {
       proxy: this.#proxy,
       routes: compileRoutes(source, context),
       routeless: compileFilters({ ...context, route: undefined }),
+      onRefused: (stream, reply) => decisions.refused(chain, stream, reply),
     }
   }
 }

@@ -1,8 +1,10 @@
 import {
   cidrContains,
   evaluateCustom,
+  evaluateDryRuns,
   evaluateRequest,
   type HttpPolicies,
+  isAudited,
   parseCidr,
   parseIp,
 } from '@ambient-lab/policy'
@@ -107,6 +109,8 @@ export class TcpConnection {
   /** A CUSTOM policy needs somebody to be asked about connections, which nobody here can: it denies what it matches. */
   #isAllowed(policies: HttpPolicies): boolean {
     const { facts } = this.#init.peer
+    if (policies.audit.isEnforced) this.#record.isAudited = isAudited(facts, policies)
+    this.#record.dryRuns = evaluateDryRuns(facts, policies)
     const verdict = evaluateCustom(facts, policies) ? CUSTOM_DENIED : evaluateRequest(facts, policies)
     if (verdict.allowed) return true
     this.#record.details = verdict.details

@@ -1,14 +1,22 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
-import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
+import { type Clock, CodedError, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
-import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import type {
+  ProxyReviewQuery,
+  ReplayAnswer,
+  ReplayQuery,
+  RequestsAnswer,
+  RequestsQuery,
+  ReviewAnswer,
+  TypeUrl,
+} from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
 import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { replayRequests } from '../review/request-replay.ts'
-import { reviewWaypoint } from '../review/waypoint-review.ts'
+import { reviewKept, reviewWaypoint } from '../review/waypoint-review.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
@@ -175,18 +183,30 @@ export class Waypoint implements AsyncDisposable {
     return this.config.apply(typeUrl, upserts, this.#own.isRetired ? [] : removed)
   }
 
-  /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
-  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+  /**
+   * What the control plane's `review` call answers: the decisions on a request that nobody has sent, or on one of late.
+   * @throws CodedError NOT_FOUND for a request that is forgotten
+   */
+  async review(query: ProxyReviewQuery): Promise<ReviewAnswer> {
     const { clock, svids } = this.#components
     const { uid, identity } = this.#init
     const { config, clusters } = this
-    return reviewWaypoint(
-      {
-        ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
-        decisions: this.#decisions,
-      },
-      query,
-    )
+    const init = {
+      ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      decisions: this.#decisions,
+    }
+    if (query.at === 'waypoint') return reviewWaypoint(init, query)
+    const kept = this.#decisions.find(query.serial)
+    if (!kept) throw new CodedError('NOT_FOUND', `${config.name} has forgotten the request: later ones took its place`)
+    return reviewKept(init, kept)
+  }
+
+  /** What the control plane's `requests` call answers: requests of late, without what may be a secret of them. */
+  requests({ id }: RequestsQuery): RequestsAnswer {
+    const { uid, node } = this.#init
+    const { name: proxy, proxy: settings } = this.config
+    const at = { uid, node, proxy, kind: settings.kind }
+    return { requests: this.#decisions.requests(id).map((kept) => kept.view(at)) }
   }
 
   /** What the control plane's `replay` call answers: late decisions under other policies. */
