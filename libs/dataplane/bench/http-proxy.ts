@@ -6,15 +6,17 @@
 import { JwkSetStore } from '@ambient-lab/pki'
 import { ConnectionFacts } from '@ambient-lab/policy'
 import { Ring, systemClock, unseededRandom } from '@ambient-lab/std'
-import { MetricsRegistry } from '@ambient-lab/telemetry'
+import { MetricsRegistry, silentLogger } from '@ambient-lab/telemetry'
 import { CLUSTER_TYPE, FILTER_CHAIN_TYPE, L7_PROXY_TYPE } from '@ambient-lab/xds'
 import { NodeNetwork } from '../src/plain-network.ts'
 import { ProxyStateHolder } from '../src/state/proxy-state-holder.ts'
 import { TunnelPool } from '../src/tunnel/tunnel-pool.ts'
 import { WsMtlsTransport } from '../src/tunnel/ws-mtls-transport.ts'
+import { DryRunSeries } from '../src/waypoint/dry-run-series.ts'
 import { HttpConnection } from '../src/waypoint/http-connection-manager.ts'
 import { OwnWorkload } from '../src/waypoint/own-workload.ts'
 import { ProxyConfig, serviceMatch } from '../src/waypoint/proxy-config.ts'
+import { RequestDecisions } from '../src/waypoint/request-decisions.ts'
 import { RequestRecorder } from '../src/waypoint/request-recorder.ts'
 import { RequestSeries } from '../src/waypoint/request-series.ts'
 import { TcpSeries } from '../src/waypoint/tcp-series.ts'
@@ -56,6 +58,8 @@ const config = new ProxyConfig('proxy', {
   recorder,
   keys: new JwkSetStore({ clock, fetchText: () => Promise.reject(new Error('a bench without keys')) }),
   post: () => Promise.resolve(),
+  decisions: new RequestDecisions({ clock }),
+  dryRuns: new DryRunSeries({ metrics: new MetricsRegistry(), log: silentLogger() }),
 })
 
 const service = 'default/web'

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { eventually } from '@ambient-lab/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
+import { items } from './objects.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))
 const CALLS = 5
@@ -68,9 +69,9 @@ async function enforced(yaml: string, settled: (rows: readonly Row[]) => void): 
       async () => {
         const { code, stdout, stderr } = await lab.run(['enforced', '--prove', '--times', `${CALLS}`, '-o', 'json'])
         expect([0, 1], stderr).toContain(code)
-        const { items } = JSON.parse(stdout) as { items: readonly Row[] }
-        expect(code).toBe(items.every(({ state }) => state === 'ok') ? 0 : 1)
-        settled(items)
+        const { items: rows } = JSON.parse(stdout) as { items: readonly Row[] }
+        expect(code).toBe(rows.every(({ state }) => state === 'ok') ? 0 : 1)
+        settled(rows)
         return true
       },
       { timeoutMs: 20_000 },
@@ -141,6 +142,11 @@ spec: {${SERVICE}, jwtRules: [{issuer: somebody, jwks: '{"keys":[]}'}]}
         { policy: 'tokens', state: 'ok', enforcedAt: ['default/waypoint'], proof: proved('refused') },
       ]),
     )
+    // The calls were sent, and it was the waypoint that refused them.
+    const refused = await items<{ status: number }>(lab, 'requests', '--field-selector', 'spec.state=refused')
+    for (const status of [401, 403]) {
+      expect(refused.filter(({ spec }) => spec.status === status).length).toBeGreaterThanOrEqual(CALLS)
+    }
   })
 
   test('callers outside the mesh go round the waypoint, until STRICT cuts them', async () => {

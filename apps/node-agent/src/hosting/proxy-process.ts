@@ -49,6 +49,7 @@ export class ProxyProcess {
         network: new NodeNetwork({ clock }),
         svids,
         metrics: this.#metrics,
+        log: this.#logging.logger('rbac'),
         fetchText,
         accessLogSink: (line) => this.#log.write(line),
         transport: new WsMtlsTransport({

@@ -32,7 +32,7 @@ interface Case {
   readonly caller: ProofCaller
   readonly target: ProofTarget
   readonly request: CapturedRequest
-  /** Undefined: connections are judged, not requests. */
+  /** What a request that is refused is answered; undefined: connections are judged, or whoever refuses is not known. */
   readonly status: number | undefined
   readonly refused: boolean
 }
@@ -183,7 +183,7 @@ function unenforcedCases(policy: SecurityPolicy, enforcement: Enforcement, { sta
         return callers
           .filter((caller) => isAboutCaller(rule, caller, namespace))
           .map((caller) => ({
-            ...{ caller, request: request!, refused: true, status: 403 },
+            ...{ caller, request: request!, refused: true, status: undefined },
             target: { ...target, protocol: 'HTTP' as const },
           }))
       }),
@@ -199,5 +199,7 @@ function send({ caller, target, request }: Case): Promise<CallOutcome> {
 
 function isAsExpected({ refused, status }: Case, outcome: CallOutcome): boolean {
   if (!refused) return outcome.kind === 'open' || (outcome.kind === 'answered' && outcome.status !== 403)
-  return outcome.kind === 'cut' || (outcome.kind === 'answered' && outcome.status === status)
+  // A waypoint answers: a connection that is cut says nothing about it.
+  if (status !== undefined) return outcome.kind === 'answered' && outcome.status === status
+  return outcome.kind === 'cut' || (outcome.kind === 'answered' && outcome.status === 403)
 }

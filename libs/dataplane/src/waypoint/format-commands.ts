@@ -49,10 +49,17 @@ const PSEUDO_HEADERS: Readonly<Record<string, Command>> = {
 /** What filters leave for whoever logs, by Envoy's names, `NAMESPACE:KEY`: of AUDIT policies, and of those in dry run. */
 const METADATA: Readonly<Record<string, Command>> = {
   'envoy.common:access_log_hint': ({ isAudited }) => isAudited?.toString(),
-  'envoy.filters.http.rbac:istio_dry_run_allow_shadow_effective_policy_id': ({ dryRuns }) => dryRuns?.allow?.policy,
-  'envoy.filters.http.rbac:istio_dry_run_allow_shadow_engine_result': ({ dryRuns }) => dryRuns?.allow?.result,
-  'envoy.filters.http.rbac:istio_dry_run_deny_shadow_effective_policy_id': ({ dryRuns }) => dryRuns?.deny?.policy,
-  'envoy.filters.http.rbac:istio_dry_run_deny_shadow_engine_result': ({ dryRuns }) => dryRuns?.deny?.result,
+  ...shadowMetadata('envoy.filters.http.rbac'),
+  ...shadowMetadata('envoy.filters.network.rbac'),
+}
+
+function shadowMetadata(filter: string): Readonly<Record<string, Command>> {
+  return {
+    [`${filter}:istio_dry_run_allow_shadow_effective_policy_id`]: ({ dryRuns }) => dryRuns?.allow?.policy,
+    [`${filter}:istio_dry_run_allow_shadow_engine_result`]: ({ dryRuns }) => dryRuns?.allow?.result,
+    [`${filter}:istio_dry_run_deny_shadow_effective_policy_id`]: ({ dryRuns }) => dryRuns?.deny?.policy,
+    [`${filter}:istio_dry_run_deny_shadow_engine_result`]: ({ dryRuns }) => dryRuns?.deny?.result,
+  }
 }
 
 const isoTime = new IsoTime()

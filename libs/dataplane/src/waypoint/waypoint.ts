@@ -1,6 +1,6 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, CodedError, type Random, Scope, sleep } from '@ambient-lab/std'
-import type { MetricsRegistry } from '@ambient-lab/telemetry'
+import type { Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import type {
   ProxyReviewQuery,
   ReplayAnswer,
@@ -21,6 +21,7 @@ import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/prox
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
+import { DryRunSeries } from './dry-run-series.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
 import { Listener } from './listener.ts'
 import { OwnHttpClient } from './own-http-client.ts'
@@ -41,6 +42,8 @@ export interface WaypointComponents {
   readonly network: PlainNetwork
   readonly svids: SvidSource
   readonly metrics: MetricsRegistry
+  /** Of policies: what those in dry run would have done. */
+  readonly log: Logger
   /** Reads the keys of issuers. */
   readonly fetchText: FetchText
   /** Takes the access log, whole lines. */
@@ -89,7 +92,7 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
+    const { clock, random, transport, network, metrics, log, fetchText, accessLogSink } = components
     const { state } = this
     const { uid, node, identity, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
@@ -120,6 +123,7 @@ export class Waypoint implements AsyncDisposable {
         fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
       }),
       decisions: this.#decisions,
+      dryRuns: new DryRunSeries({ metrics, log }),
       post: (endpoint, body) => client.post(endpoint, body, clock),
     })
     this.#listener = new Listener({

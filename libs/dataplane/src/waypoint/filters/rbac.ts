@@ -12,7 +12,7 @@ type OnDecision = NonNullable<FilterContext['onDecision']>
 export default defineHttpFilter({
   name: 'rbac',
   phase: 'authz',
-  create({ guard, onDecision }) {
+  create({ guard, onDecision, onDryRun }) {
     const { policies = HttpPolicies.empty } = guard
     const { audit, deny, allow } = policies
     const isEmpty = [audit, deny, allow].every((table) => table.policies.length === 0)
@@ -24,7 +24,9 @@ export default defineHttpFilter({
     const filter: HttpFilter = {
       decodeHeaders(stream: HttpStream): FilterStatus {
         if (audit.isEnforced) stream.record.isAudited = isAudited(stream.facts, policies)
-        stream.record.dryRuns = evaluateDryRuns(stream.facts, policies)
+        const dryRuns = evaluateDryRuns(stream.facts, policies)
+        stream.record.dryRuns = dryRuns
+        if (dryRuns) onDryRun?.(dryRuns)
         const verdict = evaluateRequest(stream.facts, policies)
         onDecision?.(stream, verdict.allowed)
         if (verdict.allowed) return 'continue'
