@@ -71,7 +71,7 @@ describe('why', () => {
     const byId = await lab.run(['why', refused.id, '-o', 'json'])
     expect(byId.code).toBe(1)
     expect((JSON.parse(byId.stdout) as Why).status).toMatchObject({
-      fix: ['ALLOW default/only-web, rule 1: add default/curl to serviceAccounts'],
+      fix: ['ALLOW default/only-web, rule 0: add default/curl to serviceAccounts'],
       checkpoints: expect.arrayContaining([expect.objectContaining({ point: 'allow', verdict: 'denied' })]),
     })
     expect(await lab.run(['why', 'n0-0'])).toMatchObject({ code: 2 })
@@ -198,7 +198,7 @@ describe('why of a request', () => {
       const { code, status, text } = await whyRequest(id)
       expect({ code, allowed: status.allowed }).toEqual({ code: 1, allowed: false })
       expect(status.past).toMatchObject({ by: `waypoint default/waypoint on ${node}`, httpStatus: 403, changed: false })
-      expect(status.fix).toEqual(['ALLOW default/reviews-read, rule 1: add POST to methods'])
+      expect(status.fix).toEqual(['ALLOW default/reviews-read, rule 0: add POST to methods'])
       expect(status.checkpoints.map(({ point }) => point)).toEqual(
         expect.arrayContaining(['capture', 'audit', 'dry-run']),
       )

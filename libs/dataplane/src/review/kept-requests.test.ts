@@ -3,7 +3,7 @@ import type { HttpAuthorization, HttpAuthorizationMatch } from '@ambient-lab/pol
 import type { Checkpoint, HttpConnectionManager, RequestView, Route } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { OTHER_REFUSALS_KEPT, REQUEST_DECISIONS_KEPT } from '../waypoint/limits.ts'
-import { clusterOf, forwardRoute, MeshWithWaypoint } from '../waypoint/mesh-with-waypoint.conformance.ts'
+import { clusterOf, clusterOfPod, forwardRoute, MeshWithWaypoint } from '../waypoint/mesh-with-waypoint.conformance.ts'
 import { memoryGround } from '../ztunnel/memory-ground.conformance.ts'
 
 let mesh: MeshWithWaypoint
@@ -67,7 +67,7 @@ const REFUSALS: readonly (readonly [
     'no ALLOW policy matches',
     { guard: { authorization: [onlyPost] } },
     { status: 403, details: 'rbac_access_denied_matched_policy[none]', isReviewed: true },
-    { point: 'allow', httpStatus: 403, fix: ['ALLOW default/allow-to, rule 1: add GET to methods'] },
+    { point: 'allow', httpStatus: 403, fix: ['ALLOW default/allow-to, rule 0: add GET to methods'] },
   ],
   [
     'a DENY policy matches a header line',
@@ -100,7 +100,7 @@ const REFUSALS: readonly (readonly [
       sent: `authorization: Bearer ${TOKEN}`,
     },
     { status: 403 },
-    { point: 'allow', fix: ['ALLOW default/allow-when, rule 1: add x-sub: ann to request.headers'] },
+    { point: 'allow', fix: ['ALLOW default/allow-when, rule 0: add x-sub: ann to request.headers'] },
   ],
   [
     'no route matches',
@@ -175,7 +175,7 @@ describe('of a request that is remembered', () => {
       expect(told).not.toContain(secret)
     expect(checkpoints.at(-1)!.policies![0]!.fields[0]!.got).toBe('authorization: (hidden), cookie: (hidden)')
     expect(checkpoints.at(-1)!.fix).toEqual([
-      'ALLOW default/allow-when, rule 1: add authorization: (hidden) to request.headers',
+      'ALLOW default/allow-when, rule 0: add authorization: (hidden) to request.headers',
     ])
   })
 
@@ -214,6 +214,42 @@ describe('of a request that is remembered', () => {
     mesh.cluster(clusterOf('gone', { endpoints: { kind: 'service', service: 'default/gone', servicePort: 80 } }))
     mesh.routes([forwardRoute({ action: { kind: 'forward', forward } as Route['action'] })])
     expect(await kept('/cart')).toMatchObject({ status: 503, responseFlags: 'UH', path: '/cart', authority: 'web' })
+  })
+})
+
+describe('a request that an external authorizer refused', () => {
+  const custom = (path: string): HttpAuthorization => ({
+    ...policy('CUSTOM', 'to', { paths: [{ prefix: path }] }),
+    ...{ action: 'CUSTOM', provider: { name: 'asked' } },
+  })
+  const extAuthz = [
+    {
+      ...{ provider: 'asked', protocol: 'http' as const, cluster: 'authz', authority: 'authz', timeoutMs: 1000 },
+      ...{ failOpen: false, statusOnError: 403, clearRouteCache: false },
+      http: {
+        pathPrefix: '',
+        requestHeaders: [],
+        additionalHeaders: [],
+        upstreamOnAllow: [],
+        downstreamOnDeny: [],
+        downstreamOnAllow: [],
+      },
+    },
+  ]
+
+  it('is refused by what it said, until nobody asks it any more', async () => {
+    mesh.cluster(clusterOfPod('web', 0))
+    mesh.cluster(clusterOfPod('authz', 1))
+    mesh.servers[1].handler = () => ({ status: 401 })
+    mesh.routes([forwardRoute()], { authorization: [custom('/guarded')], extAuthz })
+    const refused = await kept('/guarded/x')
+    expect(refused).toMatchObject({ state: 'refused', status: 401, responseFlags: 'UAEX', isReviewed: true })
+    expect((await reviewed(refused)).at(-1)).toMatchObject({
+      ...{ point: 'custom', verdict: 'denied', httpStatus: 401 },
+      reason: 'asked: the external authorizer said no then; what it says now is not known before it is asked',
+    })
+    mesh.routes([forwardRoute()], { authorization: [custom('/other')], extAuthz })
+    expect((await reviewed(refused)).at(-1)).toMatchObject({ point: 'endpoint', verdict: 'ok' })
   })
 })
 

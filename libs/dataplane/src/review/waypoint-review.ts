@@ -45,12 +45,19 @@ export function reviewWaypoint(init: WaypointReviewInit, query: WaypointReviewQu
 }
 
 /** What it would decide now about a request that was sent, with all that the request was, header lines and token too. */
-export async function reviewKept(init: WaypointReviewInit, { chain, facts, head }: KeptRequest): Promise<ReviewAnswer> {
+export async function reviewKept(init: WaypointReviewInit, kept: KeptRequest): Promise<ReviewAnswer> {
+  const { chain, facts, head } = kept
   const { connection } = facts
   const { destinationIp: address, destinationPort: port } = connection.init
   const current = init.config.chain(chain)
   const arrival = current ? { chain: current, facts: connection } : `the filter chain ${chain} is gone`
-  const answer = await review(init, formatAddress({ address, port }), arrival, new ReviewRequest(head))
+  const answer = await review(
+    init,
+    formatAddress({ address, port }),
+    arrival,
+    new ReviewRequest(head),
+    kept.authorizerRefusal,
+  )
   return { ...answer, checkpoints: withoutSecrets(answer.checkpoints, head) }
 }
 
@@ -59,12 +66,16 @@ interface ReviewArrival {
   readonly facts: ConnectionFacts
 }
 
-/** @param arrival the chain that it comes to, or why there is none */
+/**
+ * @param arrival the chain that it comes to, or why there is none
+ * @param said how an authorizer refused this very request, where one did
+ */
 async function review(
   init: WaypointReviewInit,
   authority: string,
   arrival: ReviewArrival | string,
   request: ReviewRequest,
+  said?: KeptRequest['authorizerRefusal'],
 ): Promise<ReviewAnswer> {
   const { config, identity, svid } = init
   const write = new CheckpointWriter(`${config.proxy.kind} ${config.name}`)
@@ -77,7 +88,7 @@ async function review(
   const kind = chain.http ? 'HTTP' : 'TCP'
   const found = write.ok('chain', authority, `${chain.source.name}, ${kind}`)
   if (!chain.http) return reviewConnection(init, write, arrival, [certificate, found])
-  const checkpoints = [certificate, found, ...(await guardCheckpoints(init, write, chain, facts, request))]
+  const checkpoints = [certificate, found, ...(await guardCheckpoints(init, write, arrival, request, said))]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   return reviewRoute(init, write, chain.http, request, facts, checkpoints)
 }
@@ -118,12 +129,13 @@ function reviewConnection(
 async function guardCheckpoints(
   init: WaypointReviewInit,
   write: CheckpointWriter,
-  chain: CompiledChain,
-  connection: ConnectionFacts,
+  { chain, facts: connection }: ReviewArrival,
   request: ReviewRequest,
+  said: KeptRequest['authorizerRefusal'],
 ): Promise<Checkpoint[]> {
   const { policies, authenticator } = chain.guard
-  const custom = policies ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line) : []
+  const facts = new RequestFacts(connection, request)
+  const custom = policies ? customCheckpoint(write, facts, policies, request.line, said) : []
   if (custom.at(-1)?.verdict === 'denied') return custom
   const { checkpoint: token, judged } = await tokenCheckpoint(write, authenticator, request, init.clock)
   const checkpoints = [...custom, token]
@@ -140,12 +152,18 @@ function customCheckpoint(
   facts: RequestFacts,
   policies: HttpPolicies,
   saw: string,
+  said: KeptRequest['authorizerRefusal'],
 ): Checkpoint[] {
   const { custom, policies: explanations } = explainRequest(facts, policies)
   if (!custom) return []
   const reviews = explanations.map(policyReview).filter(({ action }) => action === 'CUSTOM')
   if ('allowed' in custom) {
     return [{ ...write.refused('custom', saw, custom.details, { httpStatus: 403 }), policies: reviews }]
+  }
+  if (said) {
+    const { status, reason } = said
+    const then = `${custom.ask.join(', ')}: ${reason} then; what it says now is not known before it is asked`
+    return [{ ...write.refused('custom', saw, then, status >= 400 ? { httpStatus: status } : {}), policies: reviews }]
   }
   const asked = `${custom.ask.join(', ')} would be asked: what it says is not known before`
   return [{ ...write.skipped('custom', saw, asked), policies: reviews }]

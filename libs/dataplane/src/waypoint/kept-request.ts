@@ -28,8 +28,12 @@ export interface KeptAt {
   readonly kind: RequestView['kind']
 }
 
-/** What a review comes to as well; all others are answers of limits, faults, authorizers and of the network. */
+/** Nobody but the authorizer knows what it would say now: a review takes what it said. */
+const BY_AUTHORIZER: readonly LocalReply[] = [LOCAL_REPLIES.EXT_AUTHZ_DENIED, LOCAL_REPLIES.EXT_AUTHZ_ERROR]
+
+/** What a review comes to as well; all others are answers of limits, faults and of the network. */
 const REVIEWED: readonly LocalReply[] = [
+  ...BY_AUTHORIZER,
   LOCAL_REPLIES.RBAC_DENIED,
   LOCAL_REPLIES.JWT_DENIED,
   LOCAL_REPLIES.ROUTE_NOT_FOUND,
@@ -86,6 +90,12 @@ export class KeptRequest {
 
   ended({ status, flags, details }: RequestRecord): void {
     this.#end = { status, flags, details }
+  }
+
+  /** What an external authorizer brought about; undefined: it let the request pass, or was not asked. */
+  get authorizerRefusal(): { readonly status: number; readonly reason: string } | undefined {
+    if (!this.#reply || !BY_AUTHORIZER.includes(this.#reply)) return undefined
+    return { status: this.#end?.status ?? this.#reply.status, reason: this.#reply.hint }
   }
 
   /** Before its token was looked at. */
