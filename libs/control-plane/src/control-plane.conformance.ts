@@ -4,6 +4,7 @@ import { type CodedError, SeededRandom, VirtualClock } from '@ambient-lab/std'
 import {
   ASSIGNMENT_TYPE,
   type Assignment,
+  type ConnectionView,
   createMemoryLinkPair,
   type Delta,
   DiscoveryClient,
@@ -132,6 +133,8 @@ export class BenchAgent {
   /** The control plane that answers its connects; undefined: none does. */
   target: ControlPlane | undefined
   readonly reviews: ReviewQuery[] = []
+  /** What its ztunnel knows. */
+  connections: readonly ConnectionView[] = []
   /** What its L7 proxies remember. */
   requests: readonly RequestView[] = []
   review: (query: ReviewQuery) => ReviewAnswer = () => ({ checkpoints: [] })
@@ -161,7 +164,7 @@ export class BenchAgent {
         return []
       },
       calls: {
-        traffic: async () => ({ atMs: 0, connections: [], edges: [], lost: 2 }),
+        traffic: async () => ({ atMs: 0, connections: this.connections, edges: [], lost: 2 }),
         log: async ({ uid }) => ({ lines: [`log of ${uid}`] }),
         review: async (query) => {
           this.reviews.push(query)

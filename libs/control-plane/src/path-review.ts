@@ -1,12 +1,13 @@
 import type { PathReview, PathReviewSpec, PathReviewStatus, PathReviewTarget, Pod, Service } from '@ambient-lab/api'
 import { assert } from '@ambient-lab/std'
-import type { Checkpoint, DiscoverySession, ReviewedRequest, ReviewHop } from '@ambient-lab/xds'
+import type { Checkpoint, DiscoverySession, ReviewedRequest } from '@ambient-lab/xds'
 import type { CreateHandler } from './api-server/index.ts'
 import { badRequest, notFound } from './api-server/index.ts'
 import type { Cluster } from './cluster.ts'
+import { recallConnection, reviewConnection } from './connection-review.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import { callerOf, pastOf, type RequestReviewComponents, recallRequest, reviewRequest } from './request-review.ts'
-import { destinationStep, type ReviewStep, ReviewWalk } from './review-walk.ts'
+import { parsePlace, type ReviewStep, ReviewWalk, stepTo } from './review-walk.ts'
 import { PODS, SERVICES } from './stored-kinds.ts'
 import { podUid } from './translate/pod-workload.ts'
 import { serviceHostname } from './translate/service-info.ts'
@@ -33,8 +34,13 @@ export class PathReviewService {
   readonly create: CreateHandler = async ({ object }) => {
     const review = object as PathReview
     const spec = review.spec!
-    const status = spec.requestId === undefined ? await this.#ofPath(spec) : await this.#ofRequest(spec.requestId)
-    return { ...review, status }
+    return { ...review, status: await this.#statusOf(spec) }
+  }
+
+  #statusOf(spec: PathReviewSpec): Promise<PathReviewStatus> {
+    const { requestId, connectionId } = spec
+    if (requestId !== undefined) return this.#ofRequest(requestId)
+    return connectionId === undefined ? this.#ofPath(spec) : this.#ofConnection(connectionId, spec)
   }
 
   async #ofPath(spec: PathReviewSpec): Promise<PathReviewStatus> {
@@ -47,6 +53,16 @@ export class PathReviewService {
     const first: ReviewStep = { node: pod.spec?.nodeName, query: { at: 'source', uid, host, port } }
     const checkpoints = await this.#components.walk.follow(first, (hop) => stepTo(hop, request))
     return statusOf(checkpoints, `${source.name} may reach ${target.host ?? target.name ?? ''}`)
+  }
+
+  async #ofConnection(id: string, spec: PathReviewSpec): Promise<PathReviewStatus> {
+    const connection = await recallConnection(this.#components, id)
+    const { source, destination } = connection
+    const { host, port } = parsePlace(destination.address)
+    const request = requestOf(spec, { host: destination.service || host }, host, port)
+    const checkpoints = await reviewConnection(this.#components, connection, request)
+    const caller = source.workload || source.address
+    return statusOf(checkpoints, `${caller} may reach ${destination.service || destination.workload || host}`)
   }
 
   async #ofRequest(id: string): Promise<PathReviewStatus> {
@@ -89,12 +105,6 @@ function podTarget(pod: Pod, port: number | undefined): { host: string; port: nu
   if (!podIP) throw badRequest(`spec.target: pod ${pod.metadata.name} has no address yet`)
   if (wanted === undefined) throw badRequest(`spec.target.port: pod ${pod.metadata.name} declares no port`)
   return { host: podIP, port: wanted }
-}
-
-function stepTo(hop: ReviewHop, request: ReviewedRequest): ReviewStep {
-  if (hop.kind === 'destination') return destinationStep(hop)
-  const { node, uid, authority, identity, sourceIp } = hop
-  return { node, query: { at: 'waypoint', uid, authority, identity, sourceIp, request } }
 }
 
 /** As curl would send it. */

@@ -5,7 +5,7 @@ import { askAgents } from './ask-agents.ts'
 import type { Cluster } from './cluster.ts'
 import { gatewayKeyOf } from './gateways/gateway-names.ts'
 import type { MeshConfig } from './mesh-config.ts'
-import { destinationStep, type ReviewStep, type ReviewWalk } from './review-walk.ts'
+import { destinationStep, parsePlace, type ReviewStep, type ReviewWalk } from './review-walk.ts'
 import { PODS } from './stored-kinds.ts'
 import { podUid } from './translate/pod-workload.ts'
 
@@ -63,14 +63,8 @@ function callerStep({ cluster, mesh }: RequestReviewComponents, request: Request
   if (!pod || source.uid !== podUid(source.namespace, source.workload, mesh.clusterId) || gatewayKeyOf(pod.metadata)) {
     return undefined
   }
-  const { host, port } = placeOf(destination.address)
+  const { host, port } = parsePlace(destination.address)
   return { node: pod.spec?.nodeName, query: { at: 'source', uid: source.uid, host, port } }
-}
-
-/** `10.96.0.5:80`, `[fd00::5]:80` */
-function placeOf(address: string): { readonly host: string; readonly port: number } {
-  const colon = address.lastIndexOf(':')
-  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
 }
 
 /** `namespace/name` of the Gateway whose pod the hop leads to. */

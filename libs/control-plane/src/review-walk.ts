@@ -1,5 +1,12 @@
 import { CodedError } from '@ambient-lab/std'
-import type { Checkpoint, DiscoverySession, ReviewAnswer, ReviewHop, ReviewQuery } from '@ambient-lab/xds'
+import type {
+  Checkpoint,
+  DiscoverySession,
+  ReviewAnswer,
+  ReviewedRequest,
+  ReviewHop,
+  ReviewQuery,
+} from '@ambient-lab/xds'
 import { StatusError } from './api-server/index.ts'
 
 /** A question to one node's agent. */
@@ -50,4 +57,17 @@ export class ReviewWalk {
 /** To the ztunnel of the workload that is reached. */
 export function destinationStep({ node, uid, protocol, authority, identity, sourceIp }: ReviewHop): ReviewStep {
   return { node, query: { at: 'destination', uid, protocol, authority, identity, sourceIp } }
+}
+
+/** To whoever the hop leads to. @param request what a waypoint is asked about */
+export function stepTo(hop: ReviewHop, request: ReviewedRequest): ReviewStep {
+  if (hop.kind === 'destination') return destinationStep(hop)
+  const { node, uid, authority, identity, sourceIp } = hop
+  return { node, query: { at: 'waypoint', uid, authority, identity, sourceIp, request } }
+}
+
+/** `10.96.0.5:80`, `[fd00::5]:80` */
+export function parsePlace(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(':')
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
 }

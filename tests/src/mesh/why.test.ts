@@ -139,6 +139,16 @@ spec:
   action: DENY
   rules: [{to: [{operation: {paths: [/reviews/*]}}]}]
 `
+/** At layer 4 the waypoint is the caller. */
+const BEHIND_WAYPOINT = `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: no-waypoint, namespace: default}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  action: DENY
+  rules: [{from: [{source: {serviceAccounts: [waypoint]}}]}]
+`
 const GATEWAY = `
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -229,6 +239,23 @@ describe('why of a request', () => {
       code: 2,
       stderr: expect.stringMatching(/remembers a request .*\n.*next: ambient get requests/s),
     })
+  })
+
+  test('follows it to the ztunnel behind the waypoint, and so does the id of the connection that was refused there', async () => {
+    await lab.run(['apply', '-f', '-'], { input: BEHIND_WAYPOINT })
+    await eventually(async () => expect(await post('/reviews/9')).toBe('503'), PATIENCE)
+    const { status } = await whyRequest((await refused('/reviews/9')).at(-1)!.id)
+    expect(status).toMatchObject({ allowed: false, past: { httpStatus: 503 } })
+    expect(status.checkpoints.at(-1)).toMatchObject({ point: 'deny', policies: [{ policy: 'default/no-waypoint' }] })
+    const cut = (await connections(lab)).find(
+      ({ responseFlags, source }) => responseFlags === 'DENY' && source.identity.endsWith('/sa/waypoint'),
+    )
+    const byConnection = await lab.run(['why', cut!.id, '-o', 'json'])
+    expect(byConnection.code).toBe(1)
+    const { checkpoints } = (JSON.parse(byConnection.stdout) as Why).status
+    expect(checkpoints.map(({ at }) => at)).toEqual(checkpoints.map(() => `ztunnel ${cut!.node}`))
+    expect(checkpoints.at(-1)).toMatchObject({ point: 'deny', policies: [{ policy: 'default/no-waypoint' }] })
+    await lab.run(['delete', '-f', '-'], { input: BEHIND_WAYPOINT })
   })
 
   test('names what an ingress gateway refused, from the gateway on', async () => {

@@ -1,6 +1,6 @@
-import type { Connection, PathReview } from '@ambient-lab/api'
+import type { PathReview } from '@ambient-lab/api'
 import { describe, expect, it } from 'vitest'
-import { auditedBy, formatReview, parseTarget, wayOf } from './path-review.ts'
+import { auditedBy, formatReview, parseTarget } from './path-review.ts'
 
 describe('parseTarget', () => {
   it.each([
@@ -109,35 +109,6 @@ describe('auditedBy', () => {
     ['none where there is no waypoint', [], []],
   ])('names %s', (_, checkpoints, names) => {
     expect(auditedBy({ allowed: true, summary: '', checkpoints })).toEqual(names)
-  })
-})
-
-describe('wayOf', () => {
-  const half = (id: string, direction: 'inbound' | 'outbound', workload: string, address: string): Connection =>
-    ({
-      ...{ apiVersion: 'ambient.lab/v1', kind: 'Connection', metadata: { name: id } },
-      spec: { traceId: 't', direction, source: { workload, namespace: 'shop', address: '' }, destination: { address } },
-    }) as Connection
-
-  it('knows from either half who dialled what', () => {
-    const halves = [half('n2-1', 'inbound', 'wp', '10.244.2.5:8080'), half('n1-7', 'outbound', 'curl', '10.96.0.5:80')]
-    const way = { source: { name: 'curl', namespace: 'shop' }, target: { host: '10.96.0.5', port: 80 } }
-    expect(wayOf('n2-1', halves)).toEqual(way)
-    expect(wayOf('n1-7', halves)).toEqual(way)
-  })
-
-  it('takes the only half of plaintext from outside the mesh', () => {
-    expect(wayOf('n2-1', [half('n2-1', 'inbound', 'old', '[fd00::5]:8080')])).toEqual({
-      source: { name: 'old', namespace: 'shop' },
-      target: { host: 'fd00::5', port: 8080 },
-    })
-  })
-
-  it.each([
-    ['n9-9', /there is no connection n9-9/],
-    ['n2-1', /is no workload of the lab/],
-  ])('refuses %s', (id, message) => {
-    expect(() => wayOf(id, [half('n2-1', 'inbound', '', '10.244.2.5:8080')])).toThrow(message)
   })
 })
 

@@ -1,5 +1,4 @@
 import type {
-  Connection,
   PathCheckpoint,
   PathPolicy,
   PathReview,
@@ -15,7 +14,7 @@ import type { CommandContext } from '../cli/command.ts'
 import { usageError } from '../cli/usage-error.ts'
 import { cellText, layoutColumns } from '../output/columns.ts'
 import { podsOf } from './pods.ts'
-import { CONNECTIONS, PATH_REVIEWS } from './resource-types.ts'
+import { PATH_REVIEWS } from './resource-types.ts'
 
 /** Asks the lab whether the workload (first argument) may reach the target (second). @throws CodedError NOT_FOUND */
 export async function reviewPath(context: CommandContext): Promise<PathReview> {
@@ -29,50 +28,28 @@ export async function reviewPath(context: CommandContext): Promise<PathReview> {
 
 /**
  * The same about what was, by its id, as it would be decided now. A connection, by the id that `get connections -o wide`
- * and the access log have: its source, to the address that it was opened to. A request, by its x-request-id, which
- * `get requests` and the access log have: with all that the request was.
+ * and the access log have. A request, by its x-request-id, which `get requests` and the access log have: with all that
+ * the request was.
  * @throws CodedError NOT_FOUND
  */
 export async function reviewById(context: CommandContext): Promise<PathReview> {
   const [id = ''] = context.args
-  const { signal } = context
+  const { signal, flags } = context
   const client = await context.api()
-  const { items } = await client.list<Connection>(CONNECTIONS, { signal })
-  if (items.some(({ metadata }) => metadata.name === id)) {
-    const { source, target } = wayOf(id, items)
-    return ask(context, source, target, {})
-  }
+  const spec: PathReviewSpec = { connectionId: id, request: requestOf(flags, {}) }
   try {
-    return await create(client, { name: 'request' }, { requestId: id }, signal)
-  } catch (error) {
-    if (!CodedError.is(error, 'NOT_FOUND')) throw error
-    throw new CodedError('NOT_FOUND', `there is no connection ${id} that stands or ended lately\n${error.message}`, {
-      next: 'ambient get requests, or ambient get connections -o wide',
-    })
+    return await create(client, { name: 'connection' }, spec, signal)
+  } catch (noConnection) {
+    if (!CodedError.is(noConnection, 'NOT_FOUND')) throw noConnection
+    try {
+      return await create(client, { name: 'request' }, { requestId: id }, signal)
+    } catch (noRequest) {
+      if (!CodedError.is(noRequest, 'NOT_FOUND')) throw noRequest
+      throw new CodedError('NOT_FOUND', `${noConnection.message}\n${noRequest.message}`, {
+        next: 'ambient get requests, or ambient get connections -o wide',
+      })
+    }
   }
-}
-
-/** Where a connection came from and led to. Both halves have its trace id; the source's knows what was dialled. */
-export function wayOf(
-  id: string,
-  connections: readonly Connection[],
-): { readonly source: { readonly name: string; readonly namespace: string }; readonly target: PathReviewTarget } {
-  const named = connections.find(({ metadata }) => metadata.name === id)?.spec
-  const halves = connections.flatMap(({ spec }) => (spec && named && spec.traceId === named.traceId ? [spec] : []))
-  const half = halves.find(({ direction }) => direction === 'outbound') ?? named
-  const place = half && PLACE.exec(half.destination.address)?.groups
-  if (!half || !place) {
-    throw new CodedError('NOT_FOUND', `there is no connection ${id}: the lab knows those that stand or ended lately`, {
-      next: 'ambient get connections -o wide',
-    })
-  }
-  const { workload, namespace, address } = half.source
-  if (workload === '') {
-    throw new CodedError('NOT_FOUND', `connection ${id} came from ${address}, which is no workload of the lab`, {
-      next: 'ambient get connections -o wide',
-    })
-  }
-  return { source: { name: workload, namespace }, target: { host: place.v6 ?? place.host!, port: Number(place.port) } }
 }
 
 async function ask(
@@ -83,12 +60,16 @@ async function ask(
 ): Promise<PathReview> {
   const { flags, signal } = context
   const name = `${source.name}-${target.name ?? target.host}`.toLowerCase().replaceAll(':', '-')
-  const asked: PathReviewRequest = {
+  const spec: PathReviewSpec = { source, target, request: requestOf(flags, request) }
+  return create(await context.api(), { name }, spec, signal)
+}
+
+function requestOf(flags: CommandContext['flags'], { path }: PathReviewRequest): PathReviewRequest {
+  return {
     method: flags.word('request'),
-    path: request.path ?? flags.word('path'),
+    path: path ?? flags.word('path'),
     headers: headersOf(flags.list('header')),
   }
-  return create(await context.api(), { name }, { source, target, request: asked }, signal)
 }
 
 function create(

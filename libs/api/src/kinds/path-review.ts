@@ -2,12 +2,14 @@ import { defineKind, type FieldError } from '../kind.ts'
 import type { Resource } from '../resource.ts'
 import { ANY_OBJECT, array, boolean, object, oneOf, PORT, STRING_MAP, string } from '../schema.ts'
 
-/** Who would dial whom, and what it would ask for; or a request that somebody sent. */
+/** Who would dial whom, and what it would ask for; or a connection or a request that was. */
 export interface PathReviewSpec {
   /** A pod. */
   readonly source?: { readonly name: string; readonly namespace?: string }
   readonly target?: PathReviewTarget
   readonly request?: PathReviewRequest
+  /** A connection that stands or ended lately, instead of source and target. */
+  readonly connectionId?: string
   /** `x-request-id` of a request of late, instead of all others: the proxy that met it knows them. */
   readonly requestId?: string
 }
@@ -122,6 +124,7 @@ export default defineKind<PathReview>({
           port: PORT,
         }),
         request: object({ method: string(), path: string(), headers: STRING_MAP }),
+        connectionId: string({ minLength: 1 }),
         requestId: string({ minLength: 1 }),
       }),
       status: object(
@@ -138,11 +141,13 @@ export default defineKind<PathReview>({
   ],
 })
 
-function oneQuestion({ source, target, request, requestId }: PathReviewSpec): FieldError[] {
-  if (requestId === undefined) {
-    const missing = Object.entries({ source, target }).filter(([, part]) => part === undefined)
-    return missing.map(([name]) => ({ path: `spec.${name}`, message: 'Required value: or a requestId alone' }))
+function oneQuestion({ source, target, request, connectionId, requestId }: PathReviewSpec): FieldError[] {
+  const forbid = (fields: object, message: string) =>
+    Object.entries(fields).flatMap(([name, part]) => (part === undefined ? [] : [{ path: `spec.${name}`, message }]))
+  if (requestId !== undefined) {
+    return forbid({ source, target, request, connectionId }, 'Forbidden: a requestId says all of it')
   }
-  const others = Object.entries({ source, target, request }).filter(([, part]) => part !== undefined)
-  return others.map(([name]) => ({ path: `spec.${name}`, message: 'Forbidden: a requestId says all of it' }))
+  if (connectionId !== undefined) return forbid({ source, target }, 'Forbidden: a connectionId says it')
+  const missing = Object.entries({ source, target }).filter(([, part]) => part === undefined)
+  return missing.map(([name]) => ({ path: `spec.${name}`, message: 'Required value: or a connectionId or requestId' }))
 }
