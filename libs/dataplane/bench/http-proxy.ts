@@ -15,6 +15,7 @@ import { WsMtlsTransport } from '../src/tunnel/ws-mtls-transport.ts'
 import { HttpConnection } from '../src/waypoint/http-connection-manager.ts'
 import { OwnWorkload } from '../src/waypoint/own-workload.ts'
 import { ProxyConfig, serviceMatch } from '../src/waypoint/proxy-config.ts'
+import { RequestDecisions } from '../src/waypoint/request-decisions.ts'
 import { RequestRecorder } from '../src/waypoint/request-recorder.ts'
 import { RequestSeries } from '../src/waypoint/request-series.ts'
 import { TcpSeries } from '../src/waypoint/tcp-series.ts'
@@ -56,6 +57,7 @@ const config = new ProxyConfig('proxy', {
   recorder,
   keys: new JwkSetStore({ clock, fetchText: () => Promise.reject(new Error('a bench without keys')) }),
   post: () => Promise.resolve(),
+  decisions: new RequestDecisions({ clock }),
 })
 
 const service = 'default/web'
