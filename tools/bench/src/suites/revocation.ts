@@ -3,7 +3,7 @@ import type { Pod } from '@ambient-lab/api'
 import type { ApiClient } from '@ambient-lab/lab'
 import { BenchLab, PODS } from '../lab/bench-lab.ts'
 import { socks5Connect } from '../lab/socks5.ts'
-import { defineSuite, median, type Row } from '../suite.ts'
+import { bounded, defineSuite, median } from '../suite.ts'
 
 const NODES = ['n1', 'n2', 'n3', 'n4']
 const CONNECTIONS_PER_NODE = 25
@@ -55,9 +55,19 @@ export default defineSuite({
     return {
       versions: {},
       rows: [
-        rowOf('revoked: until the last connection ended, median', median(results.map(({ last }) => last))),
-        rowOf('revoked: until the last connection ended, worst', Math.max(...results.map(({ last }) => last))),
-        rowOf('revoked: from the request on, worst', Math.max(...results.map(({ whole }) => whole))),
+        bounded(
+          'revoked: until the last connection ended, median',
+          'ms',
+          median(results.map(({ last }) => last)),
+          GOAL_MS,
+        ),
+        bounded(
+          'revoked: until the last connection ended, worst',
+          'ms',
+          Math.max(...results.map(({ last }) => last)),
+          GOAL_MS,
+        ),
+        bounded('revoked: from the request on, worst', 'ms', Math.max(...results.map(({ whole }) => whole)), GOAL_MS),
       ],
     }
   },
@@ -104,9 +114,4 @@ async function open(capture: { readonly host: string; readonly port: number }, a
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
   }
   throw new Error(`no connection to ${address} within ${OPEN_TRIES * RETRY_MS} ms`)
-}
-
-function rowOf(work: string, ms: number): Row {
-  const goal = `≤ ${GOAL_MS} ms`
-  return { work, peer: '-', unit: 'ms', ours: ms, theirs: null, ratio: null, goal, met: ms <= GOAL_MS }
 }
