@@ -91,7 +91,7 @@ export class MeshWithWaypoint {
         metrics: this.metrics,
         log: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
-        accessLogSink: (line) => this.lines.push(line.trimEnd()),
+        accessLogSink: (line) => this.lines.push(line),
         transport: this.ground.transport({
           clientSvid: (_source, signal) => svid(signal),
           serverSvid: () => svid(),
