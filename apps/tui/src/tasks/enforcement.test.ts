@@ -19,7 +19,7 @@ const pod = {
   metadata: { ...at, annotations: { 'ambient.istio.io/redirection': 'enabled' } },
 } as unknown as Pod
 const STATE: EnforcementState = {
-  ...{ policies: [], pods: [pod], services: [web], serviceEntries: [], gateways: [waypoint] },
+  ...{ policies: [], pods: [pod], services: [web], serviceEntries: [], gateways: [waypoint], routes: [] },
 }
 const AT_WAYPOINT = { targetRefs: [{ group: '', kind: 'Service', name: 'web' }] }
 const DRY = { 'istio.io/dry-run': 'true' }

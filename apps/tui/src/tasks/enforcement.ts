@@ -1,7 +1,9 @@
 import {
   type AuthorizationPolicy,
+  type Condition,
   type Gateway,
   getCondition,
+  type HttpRoute,
   isConditionTrue,
   matchesEvery,
   objectKey,
@@ -23,6 +25,7 @@ export interface EnforcementState {
   readonly services: readonly Service[]
   readonly serviceEntries: readonly Resource[]
   readonly gateways: readonly Gateway[]
+  readonly routes: readonly HttpRoute[]
 }
 
 export type EnforcedState = 'ok' | 'PARTLY' | 'NOT ENFORCED'
@@ -112,9 +115,14 @@ export function isCaptured({ metadata }: Pod): boolean {
   return metadata.annotations?.[REDIRECTION_ANNOTATION] === 'enabled'
 }
 
+/** What the control plane says about the object's waypoint; undefined: it asks for none. */
+export function boundCondition(object: Resource): Condition | undefined {
+  return getCondition(object as Service, 'istio.io/WaypointBound')
+}
+
 /** `namespace/name` of the waypoint that requests to the object go through; undefined: none. */
 export function boundWaypoint(object: Resource): string | undefined {
-  const bound = getCondition(object as Service, 'istio.io/WaypointBound')
+  const bound = boundCondition(object)
   if (bound?.status !== 'True') return undefined
   return /attached to waypoint ([a-z0-9-]+\/[a-z0-9-]+(?:\.[a-z0-9-]+)*)/.exec(bound.message ?? '')?.[1]
 }
@@ -242,7 +250,7 @@ function atWaypoint(
   if (!object) return nobody(`${kind} ${key} was not found`)
   const waypoint = boundWaypoint(object)
   if (waypoint === undefined) {
-    const asked = getCondition(object as Service, 'istio.io/WaypointBound')
+    const asked = boundCondition(object)
     return asked ? nobody(asked.message, 'AM0103') : nobody(`${kind} ${key} is not bound to a waypoint`, 'AM0107')
   }
   const gateway = state.gateways.find(({ metadata }) => objectKey(metadata) === waypoint)

@@ -15,6 +15,7 @@ export const GATEWAYS: GroupVersionResource = {
   version: 'v1',
   resource: 'gateways',
 }
+export const HTTP_ROUTES: GroupVersionResource = { ...GATEWAYS, resource: 'httproutes' }
 export const FAULTS = lab('faults')
 export const LOADS = lab('loads')
 export const LABS = lab('labs')
