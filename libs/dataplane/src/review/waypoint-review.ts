@@ -288,6 +288,14 @@ function withEndpoint(
   const healthy = cluster.hosts.filter(({ health }) => !health.isEjected)
   const [host] = healthy
   if (!host) return refuse(LOCAL_REPLIES.NO_HEALTHY_UPSTREAM)
+  if (host.isService) {
+    const chosen = write.ok(
+      'endpoint',
+      name,
+      `${host.address}, through the waypoint of the service, which decides again`,
+    )
+    return { checkpoints: [...checkpoints, chosen] }
+  }
   const many = healthy.length > 1 ? `one of ${healthy.length} endpoints, such as ` : ''
   const workload = host.workload
   const chosen = write.ok('endpoint', name, `${many}${workload?.name ?? host.address}`)

@@ -104,7 +104,7 @@ export class Waypoint implements AsyncDisposable {
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
       { random, state, own, tunnels: this.#tunnels, network },
-      { node, identity, clusterDomain, labRanges },
+      { node, identity, clusterDomain, labRanges, usesWaypoints: () => this.config.proxy.kind === 'gateway' },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
     const reporter = () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source')
