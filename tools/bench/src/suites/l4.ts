@@ -25,6 +25,7 @@ const PEERS: readonly Peer[] = [haproxy, direct, envoy, envoyConnect, ztunnel]
 const GIGABIT_BYTES = 125_000_000
 const GIB = 2 ** 30
 const SECONDS = 2
+/** As many again go before, until what is compiled while it runs is compiled. */
 const PINGS = 6_000
 const PING_BYTES = 1024
 const IDLE_CONNECTIONS = 2_000
