@@ -1,0 +1,275 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Pod, Resource } from '@ambient-lab/api'
+import { ApiClient } from '@ambient-lab/lab'
+import { Probe } from '../routes/probe.ts'
+import { probesOf } from '../routes/replica-probes.ts'
+import { SteadyLoad } from '../routes/steady-load.ts'
+import { LAB, NAMESPACE, route, routePath, service, serviceName, WORLD } from '../routes/world.ts'
+import { defineSuite, type Row, type SuiteContext } from '../suite.ts'
+
+const SERVICES_DEFAULT = 1000
+const CHANGES_DEFAULT = 200
+const PER_SECOND_DEFAULT = 300
+const LOAD_GOAL_MS = 1000
+const CHANGE_GOAL_MS = 50
+/** Services whose routes change, each with a connection through every replica. */
+const TARGETS = 5
+/** Requests to the API at once while everything is loaded. */
+const WRITES_AT_ONCE = 128
+/** Between two changes, so that one does not hide behind the other's work. */
+const REST_MS = 20
+const LIVE_TIMEOUT_MS = 10_000
+
+const PODS = { group: '', version: 'v1', resource: 'pods' }
+const SERVICE_KIND = { group: '', version: 'v1', resource: 'services' }
+const ROUTE_KIND = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'httproutes' }
+
+type Capture = { readonly host: string; readonly port: number }
+
+interface Bench extends SuiteContext {
+  readonly client: ApiClient
+  readonly capture: Capture
+  readonly services: number
+  readonly routes: number
+}
+
+/**
+ * A thousand services and two thousand routes at a waypoint of three replicas on three nodes: how long all of it takes to
+ * load, and, under load, how long a changed route takes to every replica, from the API's answer on.
+ */
+export default defineSuite({
+  name: 'routes',
+  summary: '1,000 services, 2,000 routes, 3 replicas: load, and a route changed under load (--set changes=N rate=N)',
+  roundsDefault: 1,
+  isCheck: true,
+  async run(context) {
+    const { options } = context
+    const services = Number(options.services ?? SERVICES_DEFAULT)
+    return inLab(async (client) => {
+      const capture = await callerOf(client)
+      const bench: Bench = { ...context, client, capture, services, routes: 2 * services }
+      return { versions: {}, rows: [...(await measureLoad(bench)), ...(await measureChanges(bench))] }
+    })
+  },
+})
+
+/** Everything is applied; a route that changes last of all tells when a replica has caught up. */
+async function measureLoad({ client, capture, services, routes, say }: Bench): Promise<Row[]> {
+  await client.create(SERVICE_KIND, service(0))
+  await client.create(ROUTE_KIND, route(0, services, 0))
+  await settled(capture, 0, 0)
+  const probes = await probesOf(client, capture, 0)
+  const startedMs = performance.now()
+  await writeAll(client, [
+    ...Array.from({ length: services - 1 }, (_, index) => [SERVICE_KIND, service(index + 1)] as const),
+    ...Array.from({ length: routes - 1 }, (_, index) => [ROUTE_KIND, route(index + 1, services, 0)] as const),
+  ])
+  const writtenMs = performance.now()
+  await client.applyPatch(ROUTE_KIND, route(0, services, 1))
+  const answeredMs = performance.now()
+  const lives = await Promise.all(probes.map((probe) => untilRevision(probe, routePath(0), 1)))
+  const liveMs = Math.max(...lives.map(({ receivedMs }) => receivedMs))
+  for (const probe of probes) probe.close()
+  say(`written after ${ms(writtenMs - startedMs)}, live ${ms(liveMs - answeredMs)} after the last answer`)
+  const right = await countRight(capture, services, routes)
+  const writes = services + routes
+  return [
+    timeRow('from the last answer: live on every replica', liveMs - answeredMs, LOAD_GOAL_MS),
+    timeRow(`${writes} objects written through the API and live`, liveMs - startedMs, undefined),
+    timeRow('of it: writes of the API', writtenMs - startedMs, undefined),
+    countRow('routes that answer as written', right, routes),
+  ]
+}
+
+async function measureChanges(bench: Bench): Promise<Row[]> {
+  const { client, capture, services, options, say } = bench
+  const changes = Number(options.changes ?? CHANGES_DEFAULT)
+  const perSecond = Number(options.rate ?? PER_SECOND_DEFAULT)
+  const targets = Array.from({ length: TARGETS }, (_, index) => 1 + Math.floor((index * services) / TARGETS))
+  const probes = new Map<number, readonly Probe[]>()
+  for (const target of targets) probes.set(target, await probesOf(client, capture, target))
+  const load = await SteadyLoad.start(capture, { services, perSecond })
+  const results: Change[] = []
+  const failures: string[] = []
+  for (let change = 0; change < changes; change += 1) {
+    const target = targets[change % targets.length]!
+    const revision = change + 2
+    results.push(
+      await measureChange(client, probes.get(target)!, route(target, services, revision), revision, failures),
+    )
+    await rest(REST_MS)
+    if ((change + 1) % 50 === 0) say(`${change + 1} changes, load ${load.perSecond.toFixed(0)}/s`)
+  }
+  await load.stop()
+  for (const probe of [...probes.values()].flat()) probe.close()
+  failures.push(...load.failures)
+  for (const failure of failures.slice(0, 10)) say(`failed: ${failure}`)
+  const probed = results.reduce((sum, { requests }) => sum + requests, 0)
+  const note = `${changes} changes, ${load.completed + probed} requests, of them ${load.perSecond.toFixed(0)}/s beside`
+  const afterAnswer = results.map(({ liveMs, answeredMs }) => liveMs - answeredMs)
+  return [
+    {
+      ...timeRow('route changed: live on every replica after the answer, p99', at(afterAnswer, 99), CHANGE_GOAL_MS),
+      note,
+    },
+    timeRow('route changed: live on every replica after the answer, p50', at(afterAnswer, 50), undefined),
+    timeRow(
+      'route changed: from the request on, p99',
+      at(
+        results.map(({ liveMs, askedMs }) => liveMs - askedMs),
+        99,
+      ),
+      undefined,
+    ),
+    timeRow(
+      'route changed: from the request to the answer, p99',
+      at(
+        results.map(({ answeredMs, askedMs }) => answeredMs - askedMs),
+        99,
+      ),
+      undefined,
+    ),
+    countRow('requests that failed, or went back to an older route', failures.length, 0),
+  ]
+}
+
+interface Change {
+  readonly askedMs: number
+  readonly answeredMs: number
+  /** When the last replica showed it. */
+  readonly liveMs: number
+  readonly requests: number
+}
+
+/** Every replica is asked again and again, from before the change until it shows. */
+async function measureChange(
+  client: ApiClient,
+  probes: readonly Probe[],
+  changed: Resource,
+  revision: number,
+  failures: string[],
+): Promise<Change> {
+  const path = `/${changed.metadata.name}`
+  const asking = Promise.all(probes.map((probe) => untilRevision(probe, path, revision, failures)))
+  const askedMs = performance.now()
+  await client.applyPatch(ROUTE_KIND, changed)
+  const answeredMs = performance.now()
+  const lives = await asking
+  // What has changed stays changed.
+  const again = await Promise.all(probes.map((probe) => probe.ask(path)))
+  for (const { status, revision: shown } of again) {
+    if (status !== 200 || shown !== revision) failures.push(`${path}: ${status}, revision ${shown} after ${revision}`)
+  }
+  const requests = lives.reduce((sum, live) => sum + live.requests + 1, 0)
+  return { askedMs, answeredMs, liveMs: Math.max(...lives.map(({ receivedMs }) => receivedMs)), requests }
+}
+
+async function untilRevision(
+  probe: Probe,
+  path: string,
+  revision: number,
+  failures: string[] = [],
+): Promise<{ readonly receivedMs: number; readonly requests: number }> {
+  const deadlineMs = performance.now() + LIVE_TIMEOUT_MS
+  for (let requests = 1; ; requests += 1) {
+    const answer = await probe.ask(path)
+    if (answer.status !== 200) failures.push(`${path}: ${answer.status}`)
+    if (answer.revision === revision) return { receivedMs: answer.receivedMs, requests }
+    if (answer.receivedMs > deadlineMs) throw new Error(`${path}: not live within ${LIVE_TIMEOUT_MS} ms`)
+  }
+}
+
+/** Asks every route once, on a connection for each service. */
+async function countRight(capture: Capture, services: number, routes: number): Promise<number> {
+  let right = 0
+  for (let index = 0; index < services; index += 1) {
+    const probe = await Probe.open(capture, serviceName(index))
+    for (let at = index; at < routes; at += services) {
+      const { status, revision } = await probe.ask(`${routePath(at)}/x`)
+      if (status === 200 && revision === (at === 0 ? 1 : 0)) right += 1
+    }
+    probe.close()
+  }
+  return right
+}
+
+async function writeAll(client: ApiClient, writes: readonly (readonly [typeof ROUTE_KIND, Resource])[]): Promise<void> {
+  let next = 0
+  const work = async () => {
+    while (next < writes.length) {
+      const [kind, object] = writes[next++]!
+      await client.create(kind, object)
+    }
+  }
+  await Promise.all(Array.from({ length: WRITES_AT_ONCE }, work))
+}
+
+/** Until the mesh knows the service, and its waypoint the route. */
+async function settled(capture: Capture, index: number, revision: number): Promise<void> {
+  const deadlineMs = performance.now() + LIVE_TIMEOUT_MS
+  for (;;) {
+    const probe = await Probe.open(capture, serviceName(index)).catch(() => undefined)
+    const answer = await probe?.ask(routePath(index)).catch(() => undefined)
+    probe?.close()
+    if (answer?.status === 200 && answer.revision === revision) return
+    if (performance.now() > deadlineMs) throw new Error(`${serviceName(index)} does not answer: ${answer?.status}`)
+    await rest(REST_MS)
+  }
+}
+
+async function callerOf(client: ApiClient): Promise<Capture> {
+  const caller = await client.get<Pod>(PODS, { namespace: NAMESPACE, name: 'caller' })
+  return caller.status!.ambientLab!.capture!
+}
+
+async function inLab<T>(run: (client: ApiClient) => Promise<T>): Promise<T> {
+  const home = mkdtempSync(join(tmpdir(), 'ambient-bench-'))
+  const env = { ...process.env, AMBIENT_HOME: home }
+  writeFileSync(join(home, 'lab.yaml'), LAB)
+  writeFileSync(join(home, 'world.yaml'), WORLD)
+  try {
+    await ambient(env, 'up', join(home, 'lab.yaml'), '--wait', '-q')
+    await ambient(env, 'wait', 'gateway/waypoint', '-n', NAMESPACE, '--for=condition=Programmed', '-q')
+    await ambient(env, 'wait', 'pods', '--all', '-n', NAMESPACE, '--for=condition=Ready', '-q')
+    const folder = join(home, 'labs', readdirSync(join(home, 'labs'))[0]!)
+    using client = ApiClient.fromKubeconfig(join(folder, 'kubeconfig'))
+    return await run(client)
+  } finally {
+    await ambient(env, 'down', '-q')
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
+async function ambient(env: NodeJS.ProcessEnv, ...args: string[]): Promise<void> {
+  const child = spawn('npx', ['ambient', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`ambient ${args.join(' ')}: exit ${code}`)
+}
+
+function rest(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, durationMs))
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(0)} ms`
+}
+
+function at(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]!
+}
+
+function timeRow(work: string, took: number, goalMs: number | undefined): Row {
+  const row = { work, peer: '-', unit: 'ms', ours: took, theirs: null, ratio: null }
+  return goalMs === undefined
+    ? { ...row, goal: '', met: null }
+    : { ...row, goal: `≤ ${goalMs} ms`, met: took <= goalMs }
+}
+
+function countRow(work: string, count: number, goal: number): Row {
+  return { work, peer: '-', unit: '', ours: count, theirs: null, ratio: null, goal: `= ${goal}`, met: count === goal }
+}
