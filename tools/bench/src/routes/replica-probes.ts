@@ -23,11 +23,17 @@ export async function probesOf(client: ApiClient, capture: Capture, service: num
   return chosen as Probe[]
 }
 
-async function waypointLogs(client: ApiClient): Promise<string[]> {
+/** The replicas of the waypoint. */
+export async function waypointPods(client: ApiClient): Promise<readonly Pod[]> {
   const { items } = await client.list<Pod>(PODS, { namespace: NAMESPACE, labelSelector: GATEWAY_LABEL })
-  const nodes = new Set(items.map(({ spec }) => spec?.nodeName))
-  if (items.length !== NODES.length || nodes.size !== NODES.length) throw new Error('the replicas are not one a node')
+  return items
+}
+
+async function waypointLogs(client: ApiClient): Promise<string[]> {
+  const pods = await waypointPods(client)
+  const nodes = new Set(pods.map(({ spec }) => spec?.nodeName))
+  if (pods.length !== NODES.length || nodes.size !== NODES.length) throw new Error('the replicas are not one a node')
   return Promise.all(
-    items.map(({ metadata }) => client.text(`/api/v1/namespaces/${NAMESPACE}/pods/${metadata.name}/log`)),
+    pods.map(({ metadata }) => client.text(`/api/v1/namespaces/${NAMESPACE}/pods/${metadata.name}/log`)),
   )
 }

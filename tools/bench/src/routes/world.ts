@@ -5,7 +5,7 @@ export const NODES = ['n1', 'n2', 'n3'] as const
 /** Says in each answer which state of its route was in force. */
 export const REVISION_HEADER = 'x-revision'
 /** Workloads that services share: each of them is behind several, as few machines hold a thousand. */
-const SHARDS = 10
+const SHARDS = 60
 
 export const GATEWAY_LABEL = 'gateway.networking.k8s.io/gateway-name=waypoint'
 

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Pod, Resource } from '@ambient-lab/api'
 import { ApiClient } from '@ambient-lab/lab'
+import { readProcessRecords } from '@ambient-lab/std'
+import { cpuSeconds } from '../l4/process-usage.ts'
 import { Probe } from '../routes/probe.ts'
-import { probesOf } from '../routes/replica-probes.ts'
+import { probesOf, waypointPods } from '../routes/replica-probes.ts'
 import { SteadyLoad } from '../routes/steady-load.ts'
-import { LAB, NAMESPACE, route, routePath, service, serviceName, WORLD } from '../routes/world.ts'
+import { GATEWAY_LABEL, LAB, NAMESPACE, route, routePath, service, serviceName, WORLD } from '../routes/world.ts'
 import { defineSuite, type Row, type SuiteContext } from '../suite.ts'
 
 const SERVICES_DEFAULT = 1000
@@ -22,10 +24,13 @@ const TARGETS = 5
 const WRITES_AT_ONCE = 128
 /** Between two changes, so that one does not hide behind the other's work. */
 const REST_MS = 20
+/** Between two requests that ask whether a change is live: what a result may be too late by. */
+const PROBE_REST_MS = 2
 const LIVE_TIMEOUT_MS = 10_000
 
 const PODS = { group: '', version: 'v1', resource: 'pods' }
 const SERVICE_KIND = { group: '', version: 'v1', resource: 'services' }
+const GATEWAY_KIND = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'gateways' }
 const ROUTE_KIND = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'httproutes' }
 
 type Capture = { readonly host: string; readonly port: number }
@@ -33,8 +38,12 @@ type Capture = { readonly host: string; readonly port: number }
 interface Bench extends SuiteContext {
   readonly client: ApiClient
   readonly capture: Capture
+  /** Processor seconds of the control plane, and of all agents, so far: what work costs also on a machine that others use. */
+  readonly usage: () => { readonly plane: number; readonly agents: number }
   readonly services: number
   readonly routes: number
+  /** What each route that was changed says now; others say 0. */
+  readonly revisions: Map<number, number>
 }
 
 /**
@@ -49,44 +58,51 @@ export default defineSuite({
   async run(context) {
     const { options } = context
     const services = Number(options.services ?? SERVICES_DEFAULT)
-    return inLab(async (client) => {
+    return inLab(async (client, folder) => {
       const capture = await callerOf(client)
-      const bench: Bench = { ...context, client, capture, services, routes: 2 * services }
-      return { versions: {}, rows: [...(await measureLoad(bench)), ...(await measureChanges(bench))] }
+      const usage = () => usageOf(folder)
+      const bench: Bench = { ...context, client, capture, usage, services, routes: 2 * services, revisions: new Map() }
+      const rows = [...(await measureLoad(bench)), ...(await measureChanges(bench)), await measureReplica(bench)]
+      return { versions: {}, rows }
     })
   },
 })
 
 /** Everything is applied; a route that changes last of all tells when a replica has caught up. */
-async function measureLoad({ client, capture, services, routes, say }: Bench): Promise<Row[]> {
+async function measureLoad(bench: Bench): Promise<Row[]> {
+  const { client, capture, usage, services, routes, revisions, say } = bench
   await client.create(SERVICE_KIND, service(0))
   await client.create(ROUTE_KIND, route(0, services, 0))
   await settled(capture, 0, 0)
   const probes = await probesOf(client, capture, 0)
+  const before = usage()
   const startedMs = performance.now()
   await writeAll(client, [
     ...Array.from({ length: services - 1 }, (_, index) => [SERVICE_KIND, service(index + 1)] as const),
     ...Array.from({ length: routes - 1 }, (_, index) => [ROUTE_KIND, route(index + 1, services, 0)] as const),
   ])
   const writtenMs = performance.now()
+  revisions.set(0, 1)
   await client.applyPatch(ROUTE_KIND, route(0, services, 1))
   const answeredMs = performance.now()
   const lives = await Promise.all(probes.map((probe) => untilRevision(probe, routePath(0), 1)))
   const liveMs = Math.max(...lives.map(({ receivedMs }) => receivedMs))
   for (const probe of probes) probe.close()
-  say(`written after ${ms(writtenMs - startedMs)}, live ${ms(liveMs - answeredMs)} after the last answer`)
-  const right = await countRight(capture, services, routes)
+  const after = usage()
+  const cost = `processor: control plane ${(after.plane - before.plane).toFixed(2)} s, agents ${(after.agents - before.agents).toFixed(2)} s`
+  say(`written after ${ms(writtenMs - startedMs)}, live ${ms(liveMs - answeredMs)} after the last answer; ${cost}`)
+  const right = await countRight(bench)
   const writes = services + routes
   return [
     timeRow('from the last answer: live on every replica', liveMs - answeredMs, LOAD_GOAL_MS),
-    timeRow(`${writes} objects written through the API and live`, liveMs - startedMs, undefined),
+    { ...timeRow(`${writes} objects written through the API and live`, liveMs - startedMs, undefined), note: cost },
     timeRow('of it: writes of the API', writtenMs - startedMs, undefined),
     countRow('routes that answer as written', right, routes),
   ]
 }
 
 async function measureChanges(bench: Bench): Promise<Row[]> {
-  const { client, capture, services, options, say } = bench
+  const { client, capture, services, revisions, options, say } = bench
   const changes = Number(options.changes ?? CHANGES_DEFAULT)
   const perSecond = Number(options.rate ?? PER_SECOND_DEFAULT)
   const targets = Array.from({ length: TARGETS }, (_, index) => 1 + Math.floor((index * services) / TARGETS))
@@ -98,6 +114,7 @@ async function measureChanges(bench: Bench): Promise<Row[]> {
   for (let change = 0; change < changes; change += 1) {
     const target = targets[change % targets.length]!
     const revision = change + 2
+    revisions.set(target, revision)
     results.push(
       await measureChange(client, probes.get(target)!, route(target, services, revision), revision, failures),
     )
@@ -135,6 +152,36 @@ async function measureChanges(bench: Bench): Promise<Row[]> {
     ),
     countRow('requests that failed, or went back to an older route', failures.length, 0),
   ]
+}
+
+/** A fourth replica starts with nothing; it is ready when it has everything, and from then on gets its share of connections. */
+async function measureReplica(bench: Bench): Promise<Row> {
+  const { client, routes, say } = bench
+  const before = new Set((await waypointPods(client)).map(({ metadata }) => metadata.name))
+  const ready = untilReady(client, (pod) => !before.has(pod.metadata.name))
+  const annotations = { 'ambient.lab/replicas': String(before.size + 1) }
+  await client.mergePatch(GATEWAY_KIND, { namespace: NAMESPACE, name: 'waypoint' }, { metadata: { annotations } })
+  const answeredMs = performance.now()
+  const readyMs = await ready
+  const right = await countRight(bench)
+  say(`replica ready ${ms(readyMs - answeredMs)} after the answer; ${right} routes as written`)
+  const row = timeRow(
+    'a replica more: from the answer until it is ready, with everything',
+    readyMs - answeredMs,
+    LOAD_GOAL_MS,
+  )
+  return right === routes ? row : { ...row, met: false, note: `${routes - right} routes not as written` }
+}
+
+async function untilReady(client: ApiClient, isMeant: (pod: Pod) => boolean): Promise<number> {
+  for await (const event of client.watch<Pod>(PODS, { namespace: NAMESPACE, labelSelector: GATEWAY_LABEL })) {
+    if (event.type === 'SYNCED') continue
+    const pod = event.object
+    if (isMeant(pod) && pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')) {
+      return performance.now()
+    }
+  }
+  throw new Error('the watch ended')
 }
 
 interface Change {
@@ -180,17 +227,18 @@ async function untilRevision(
     if (answer.status !== 200) failures.push(`${path}: ${answer.status}`)
     if (answer.revision === revision) return { receivedMs: answer.receivedMs, requests }
     if (answer.receivedMs > deadlineMs) throw new Error(`${path}: not live within ${LIVE_TIMEOUT_MS} ms`)
+    await rest(PROBE_REST_MS)
   }
 }
 
 /** Asks every route once, on a connection for each service. */
-async function countRight(capture: Capture, services: number, routes: number): Promise<number> {
+async function countRight({ capture, services, routes, revisions }: Bench): Promise<number> {
   let right = 0
   for (let index = 0; index < services; index += 1) {
     const probe = await Probe.open(capture, serviceName(index))
     for (let at = index; at < routes; at += services) {
       const { status, revision } = await probe.ask(`${routePath(at)}/x`)
-      if (status === 200 && revision === (at === 0 ? 1 : 0)) right += 1
+      if (status === 200 && revision === (revisions.get(at) ?? 0)) right += 1
     }
     probe.close()
   }
@@ -226,7 +274,7 @@ async function callerOf(client: ApiClient): Promise<Capture> {
   return caller.status!.ambientLab!.capture!
 }
 
-async function inLab<T>(run: (client: ApiClient) => Promise<T>): Promise<T> {
+async function inLab<T>(run: (client: ApiClient, folder: string) => Promise<T>): Promise<T> {
   const home = mkdtempSync(join(tmpdir(), 'ambient-bench-'))
   const env = { ...process.env, AMBIENT_HOME: home }
   writeFileSync(join(home, 'lab.yaml'), LAB)
@@ -237,11 +285,19 @@ async function inLab<T>(run: (client: ApiClient) => Promise<T>): Promise<T> {
     await ambient(env, 'wait', 'pods', '--all', '-n', NAMESPACE, '--for=condition=Ready', '-q')
     const folder = join(home, 'labs', readdirSync(join(home, 'labs'))[0]!)
     using client = ApiClient.fromKubeconfig(join(folder, 'kubeconfig'))
-    return await run(client)
+    return await run(client, folder)
   } finally {
     await ambient(env, 'down', '-q')
     rmSync(home, { recursive: true, force: true })
   }
+}
+
+function usageOf(folder: string): { readonly plane: number; readonly agents: number } {
+  const of = (role: string) =>
+    readProcessRecords(join(folder, 'processes'))
+      .filter((record) => record.role === role)
+      .reduce((sum, { pid }) => sum + cpuSeconds(pid), 0)
+  return { plane: of('control-plane'), agents: of('node-agent') }
 }
 
 async function ambient(env: NodeJS.ProcessEnv, ...args: string[]): Promise<void> {
