@@ -44,6 +44,19 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]!
+}
+
+/** A row without a peer. @param most what it may be; absent: it is told only */
+export function boundRow(work: string, unit: string, ours: number, most?: number): Row {
+  const row = { work, peer: '-', unit, ours, theirs: null, ratio: null }
+  return most === undefined
+    ? { ...row, goal: '', met: null }
+    : { ...row, goal: `≤ ${most} ${unit}`.trimEnd(), met: ours <= most }
+}
+
 /** A row against a peer. `atLeast`: ours should be that many times theirs; `atMost`: no more than that many times. */
 export function compare(
   init: Pick<Row, 'work' | 'peer' | 'unit' | 'note'> & {

@@ -9,15 +9,6 @@ const SHARDS = 60
 
 export const GATEWAY_LABEL = 'gateway.networking.k8s.io/gateway-name=waypoint'
 
-export const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: routes }
-spec:
-  nodes: [${NODES.map((name) => `{ name: ${name} }`).join(', ')}]
-  apply: [world.yaml]
-`
-
 /** Everything but services and routes: a waypoint with a replica on each node, callers and workloads. */
 export const WORLD = `
 apiVersion: v1

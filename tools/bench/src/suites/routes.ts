@@ -1,17 +1,11 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Pod, Resource } from '@ambient-lab/api'
-import { ApiClient } from '@ambient-lab/lab'
-import { readProcessRecords } from '@ambient-lab/std'
-import { cpuSeconds } from '../l4/process-usage.ts'
+import type { ApiClient } from '@ambient-lab/lab'
+import { type BenchLab, inLab } from '../lab/in-lab.ts'
 import { Probe } from '../routes/probe.ts'
 import { probesOf, waypointPods } from '../routes/replica-probes.ts'
 import { SteadyLoad } from '../routes/steady-load.ts'
-import { GATEWAY_LABEL, LAB, NAMESPACE, route, routePath, service, serviceName, WORLD } from '../routes/world.ts'
-import { defineSuite, type Row, type SuiteContext } from '../suite.ts'
+import { GATEWAY_LABEL, NAMESPACE, NODES, route, routePath, service, serviceName, WORLD } from '../routes/world.ts'
+import { boundRow, defineSuite, percentile, type Row, type SuiteContext } from '../suite.ts'
 
 const SERVICES_DEFAULT = 1000
 const CHANGES_DEFAULT = 200
@@ -20,8 +14,6 @@ const LOAD_GOAL_MS = 1000
 const CHANGE_GOAL_MS = 50
 /** Services whose routes change, each with a connection through every replica. */
 const TARGETS = 5
-/** Requests to the API at once while everything is loaded. */
-const WRITES_AT_ONCE = 128
 /** Between two changes, so that one does not hide behind the other's work. */
 const REST_MS = 20
 /** Between two requests that ask whether a change is live: what a result may be too late by. */
@@ -36,10 +28,9 @@ const ROUTE_KIND = { group: 'gateway.networking.k8s.io', version: 'v1', resource
 type Capture = { readonly host: string; readonly port: number }
 
 interface Bench extends SuiteContext {
+  readonly lab: BenchLab
   readonly client: ApiClient
   readonly capture: Capture
-  /** Processor seconds of the control plane, and of all agents, so far: what work costs also on a machine that others use. */
-  readonly usage: () => { readonly plane: number; readonly agents: number }
   readonly services: number
   readonly routes: number
   /** What each route that was changed says now; others say 0. */
@@ -58,10 +49,12 @@ export default defineSuite({
   async run(context) {
     const { options } = context
     const services = Number(options.services ?? SERVICES_DEFAULT)
-    return inLab(async (client, folder) => {
+    const init = { name: 'routes', nodes: NODES, namespace: NAMESPACE, world: WORLD }
+    return inLab(init, async (lab) => {
+      const { client } = lab
+      await lab.ambient('wait', 'gateway/waypoint', '-n', NAMESPACE, '--for=condition=Programmed', '-q')
       const capture = await callerOf(client)
-      const usage = () => usageOf(folder)
-      const bench: Bench = { ...context, client, capture, usage, services, routes: 2 * services, revisions: new Map() }
+      const bench: Bench = { ...context, lab, client, capture, services, routes: 2 * services, revisions: new Map() }
       const rows = [...(await measureLoad(bench)), ...(await measureChanges(bench)), await measureReplica(bench)]
       return { versions: {}, rows }
     })
@@ -70,14 +63,14 @@ export default defineSuite({
 
 /** Everything is applied; a route that changes last of all tells when a replica has caught up. */
 async function measureLoad(bench: Bench): Promise<Row[]> {
-  const { client, capture, usage, services, routes, revisions, say } = bench
+  const { lab, client, capture, services, routes, revisions, say } = bench
   await client.create(SERVICE_KIND, service(0))
   await client.create(ROUTE_KIND, route(0, services, 0))
   await settled(capture, 0, 0)
   const probes = await probesOf(client, capture, 0)
-  const before = usage()
+  const before = lab.usage()
   const startedMs = performance.now()
-  await writeAll(client, [
+  await lab.createAll([
     ...Array.from({ length: services - 1 }, (_, index) => [SERVICE_KIND, service(index + 1)] as const),
     ...Array.from({ length: routes - 1 }, (_, index) => [ROUTE_KIND, route(index + 1, services, 0)] as const),
   ])
@@ -88,15 +81,15 @@ async function measureLoad(bench: Bench): Promise<Row[]> {
   const lives = await Promise.all(probes.map((probe) => untilRevision(probe, routePath(0), 1)))
   const liveMs = Math.max(...lives.map(({ receivedMs }) => receivedMs))
   for (const probe of probes) probe.close()
-  const after = usage()
+  const after = lab.usage()
   const cost = `processor: control plane ${(after.plane - before.plane).toFixed(2)} s, agents ${(after.agents - before.agents).toFixed(2)} s`
   say(`written after ${ms(writtenMs - startedMs)}, live ${ms(liveMs - answeredMs)} after the last answer; ${cost}`)
   const right = await countRight(bench)
   const writes = services + routes
   return [
-    timeRow('from the last answer: live on every replica', liveMs - answeredMs, LOAD_GOAL_MS),
-    { ...timeRow(`${writes} objects written through the API and live`, liveMs - startedMs, undefined), note: cost },
-    timeRow('of it: writes of the API', writtenMs - startedMs, undefined),
+    boundRow('from the last answer: live on every replica', 'ms', liveMs - answeredMs, LOAD_GOAL_MS),
+    { ...boundRow(`${writes} objects written through the API and live`, 'ms', liveMs - startedMs), note: cost },
+    boundRow('of it: writes of the API', 'ms', writtenMs - startedMs),
     countRow('routes that answer as written', right, routes),
   ]
 }
@@ -130,21 +123,28 @@ async function measureChanges(bench: Bench): Promise<Row[]> {
   const afterAnswer = results.map(({ liveMs, answeredMs }) => liveMs - answeredMs)
   return [
     {
-      ...timeRow('route changed: live on every replica after the answer, p99', at(afterAnswer, 99), CHANGE_GOAL_MS),
+      ...boundRow(
+        'route changed: live on every replica after the answer, p99',
+        'ms',
+        percentile(afterAnswer, 99),
+        CHANGE_GOAL_MS,
+      ),
       note,
     },
-    timeRow('route changed: live on every replica after the answer, p50', at(afterAnswer, 50), undefined),
-    timeRow(
+    boundRow('route changed: live on every replica after the answer, p50', 'ms', percentile(afterAnswer, 50)),
+    boundRow(
       'route changed: from the request on, p99',
-      at(
+      'ms',
+      percentile(
         results.map(({ liveMs, askedMs }) => liveMs - askedMs),
         99,
       ),
       undefined,
     ),
-    timeRow(
+    boundRow(
       'route changed: from the request to the answer, p99',
-      at(
+      'ms',
+      percentile(
         results.map(({ answeredMs, askedMs }) => answeredMs - askedMs),
         99,
       ),
@@ -165,8 +165,9 @@ async function measureReplica(bench: Bench): Promise<Row> {
   const readyMs = await ready
   const right = await countRight(bench)
   say(`replica ready ${ms(readyMs - answeredMs)} after the answer; ${right} routes as written`)
-  const row = timeRow(
+  const row = boundRow(
     'a replica more: from the answer until it is ready, with everything',
+    'ms',
     readyMs - answeredMs,
     LOAD_GOAL_MS,
   )
@@ -245,17 +246,6 @@ async function countRight({ capture, services, routes, revisions }: Bench): Prom
   return right
 }
 
-async function writeAll(client: ApiClient, writes: readonly (readonly [typeof ROUTE_KIND, Resource])[]): Promise<void> {
-  let next = 0
-  const work = async () => {
-    while (next < writes.length) {
-      const [kind, object] = writes[next++]!
-      await client.create(kind, object)
-    }
-  }
-  await Promise.all(Array.from({ length: WRITES_AT_ONCE }, work))
-}
-
 /** Until the mesh knows the service, and its waypoint the route. */
 async function settled(capture: Capture, index: number, revision: number): Promise<void> {
   const deadlineMs = performance.now() + LIVE_TIMEOUT_MS
@@ -274,56 +264,12 @@ async function callerOf(client: ApiClient): Promise<Capture> {
   return caller.status!.ambientLab!.capture!
 }
 
-async function inLab<T>(run: (client: ApiClient, folder: string) => Promise<T>): Promise<T> {
-  const home = mkdtempSync(join(tmpdir(), 'ambient-bench-'))
-  const env = { ...process.env, AMBIENT_HOME: home }
-  writeFileSync(join(home, 'lab.yaml'), LAB)
-  writeFileSync(join(home, 'world.yaml'), WORLD)
-  try {
-    await ambient(env, 'up', join(home, 'lab.yaml'), '--wait', '-q')
-    await ambient(env, 'wait', 'gateway/waypoint', '-n', NAMESPACE, '--for=condition=Programmed', '-q')
-    await ambient(env, 'wait', 'pods', '--all', '-n', NAMESPACE, '--for=condition=Ready', '-q')
-    const folder = join(home, 'labs', readdirSync(join(home, 'labs'))[0]!)
-    using client = ApiClient.fromKubeconfig(join(folder, 'kubeconfig'))
-    return await run(client, folder)
-  } finally {
-    await ambient(env, 'down', '-q')
-    rmSync(home, { recursive: true, force: true })
-  }
-}
-
-function usageOf(folder: string): { readonly plane: number; readonly agents: number } {
-  const of = (role: string) =>
-    readProcessRecords(join(folder, 'processes'))
-      .filter((record) => record.role === role)
-      .reduce((sum, { pid }) => sum + cpuSeconds(pid), 0)
-  return { plane: of('control-plane'), agents: of('node-agent') }
-}
-
-async function ambient(env: NodeJS.ProcessEnv, ...args: string[]): Promise<void> {
-  const child = spawn('npx', ['ambient', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`ambient ${args.join(' ')}: exit ${code}`)
-}
-
 function rest(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs))
 }
 
 function ms(value: number): string {
   return `${value.toFixed(0)} ms`
-}
-
-function at(values: readonly number[], percent: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]!
-}
-
-function timeRow(work: string, took: number, goalMs: number | undefined): Row {
-  const row = { work, peer: '-', unit: 'ms', ours: took, theirs: null, ratio: null }
-  return goalMs === undefined
-    ? { ...row, goal: '', met: null }
-    : { ...row, goal: `≤ ${goalMs} ms`, met: took <= goalMs }
 }
 
 function countRow(work: string, count: number, goal: number): Row {
