@@ -32,10 +32,12 @@ export default defineSuite({
     const workloads = Number(options.workloads ?? WORKLOADS_DEFAULT)
     const init = { name: 'fleet', nodes, namespace: NAMESPACE, world: revocationWorld(nodes) }
     return inLab(init, async (lab) => {
-      const startedMs = performance.now()
+      const [before, startedMs] = [lab.usage(), performance.now()]
       await lab.createAll(objects(services, workloads))
       const loadMs = performance.now() - startedMs
-      context.say(`${services + workloads} objects written in ${(loadMs / 1000).toFixed(1)} s`)
+      const after = lab.usage()
+      const cost = `processor: control plane ${(after.plane - before.plane).toFixed(1)} s, agents ${(after.agents - before.agents).toFixed(1)} s`
+      context.say(`${services + workloads} objects written in ${(loadMs / 1000).toFixed(1)} s; ${cost}`)
       return { versions: {}, rows: [...(await measureChanges(lab, context)), await measureAgent(lab, nodes.length)] }
     })
   },
