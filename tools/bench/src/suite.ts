@@ -49,14 +49,6 @@ export function percentile(values: readonly number[], percent: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]!
 }
 
-/** A row without a peer. @param most what it may be; absent: it is told only */
-export function boundRow(work: string, unit: string, ours: number, most?: number): Row {
-  const row = { work, peer: '-', unit, ours, theirs: null, ratio: null }
-  return most === undefined
-    ? { ...row, goal: '', met: null }
-    : { ...row, goal: `≤ ${most} ${unit}`.trimEnd(), met: ours <= most }
-}
-
 /** A row against a peer. `atLeast`: ours should be that many times theirs; `atMost`: no more than that many times. */
 export function compare(
   init: Pick<Row, 'work' | 'peer' | 'unit' | 'note'> & {
@@ -82,4 +74,19 @@ export function absent(
   reason: string,
 ): Row {
   return { ...init, ours: ours.length > 0 ? median(ours) : null, theirs: null, ratio: null, met: null, note: reason }
+}
+
+/** A row without a peer, whose figure is known beforehand. */
+export function exact(work: string, ours: number, wanted: number): Row {
+  return { work, peer: '-', unit: '', ours, theirs: null, ratio: null, goal: `= ${wanted}`, met: ours === wanted }
+}
+
+/** A row without a peer, whose figure has a bound. */
+export function bounded(work: string, unit: string, ours: number, most: number): Row {
+  return { work, peer: '-', unit, ours, theirs: null, ratio: null, goal: `≤ ${most} ${unit}`.trim(), met: ours <= most }
+}
+
+/** A row without a peer, whose figure has no bound. */
+export function told(work: string, unit: string, ours: number): Row {
+  return { work, peer: '-', unit, ours, theirs: null, ratio: null, goal: '', met: null }
 }

@@ -11,7 +11,7 @@ export interface RequestRecorderComponents {
   readonly series: RequestSeries
   readonly messageSeries: GrpcMessageSeries
   readonly tcpSeries: TcpSeries
-  /** Takes whole lines. */
+  /** Takes lines without their ends. */
   readonly logSink: (line: string) => void
 }
 

@@ -1,9 +1,10 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Pod } from '@ambient-lab/api'
 import type { ApiClient } from '@ambient-lab/lab'
+import { PODS } from './bench-lab.ts'
+import { socks5Connect } from './socks5.ts'
 
 export const NAMESPACE = 'load'
-const PODS = { group: '', version: 'v1', resource: 'pods' }
 const POLICIES = { group: 'security.istio.io', version: 'v1', resource: 'authorizationpolicies' }
 const OPEN_TRIES = 200
 const RETRY_MS = 50
@@ -76,26 +77,9 @@ async function openAll(client: ApiClient, perNode: number): Promise<Socket[]> {
 /** Until the permission has come to the node. */
 async function open(capture: { readonly host: string; readonly port: number }, address: string): Promise<Socket> {
   for (let tries = 0; tries < OPEN_TRIES; tries += 1) {
-    const socket = connect(capture)
-    socket.on('error', () => {}) // 'close' follows
-    const port = [9000 >> 8, 9000 & 0xff]
-    socket.write(Buffer.from([5, 1, 0, 5, 1, 0, 1, ...address.split('.').map(Number), ...port]))
-    if (await isAccepted(socket)) return socket
-    socket.destroy()
+    const socket = await socks5Connect(capture, address, 9000)
+    if (socket) return socket
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
   }
   throw new Error(`no connection to ${address} within ${OPEN_TRIES * RETRY_MS} ms`)
-}
-
-/** Answers to the greeting (2 bytes) and to the request (10). */
-function isAccepted(socket: Socket): Promise<boolean> {
-  let received = Buffer.alloc(0)
-  return new Promise((resolve) => {
-    socket.once('close', () => resolve(false))
-    socket.on('data', (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk])
-      if (received.length >= 4 && received[3] !== 0) resolve(false)
-      if (received.length >= 12) resolve(true)
-    })
-  })
 }

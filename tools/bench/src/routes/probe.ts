@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { socks5Connect } from '../lab/socks5.ts'
 import { REVISION_HEADER } from './world.ts'
 
 export interface Answer {
@@ -27,11 +28,8 @@ export class Probe {
 
   /** @throws Error when the mesh refuses the connection */
   static async open(capture: { readonly host: string; readonly port: number }, host: string): Promise<Probe> {
-    const socket = connect(capture)
-    socket.on('error', () => {}) // 'close' follows
-    const name = Buffer.from(host)
-    socket.write(Buffer.concat([Buffer.from([5, 1, 0, 5, 1, 0, 3, name.length]), name, Buffer.from([0, 80])]))
-    await accepted(socket, host)
+    const socket = await socks5Connect(capture, host, 80)
+    if (!socket) throw new Error(`no connection to ${host}`)
     return new Probe(socket, host)
   }
 
@@ -69,20 +67,4 @@ export class Probe {
     const revision = new RegExp(`^${REVISION_HEADER}: *(\\d+)`, 'im').exec(head)?.[1]
     resolve({ status: Number(head.slice(9, 12)), revision: Number(revision ?? -1), receivedMs: performance.now() })
   }
-}
-
-/** Method choice, 2 bytes, and the reply, 10 as its address is IPv4. */
-function accepted(socket: Socket, host: string): Promise<void> {
-  let received = Buffer.alloc(0)
-  return new Promise((resolve, reject) => {
-    const refuse = () => reject(new Error(`no connection to ${host}`))
-    const read = (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk])
-      if (received.length >= 4 && received[3] !== 0) socket.destroy()
-      if (received.length < 12 || received[3] !== 0) return
-      socket.off('data', read).off('close', refuse)
-      resolve()
-    }
-    socket.on('data', read).once('close', refuse)
-  })
 }

@@ -1,9 +1,9 @@
 import type { Pod } from '@ambient-lab/api'
 import type { ApiClient } from '@ambient-lab/lab'
+import { PODS } from '../lab/bench-lab.ts'
 import { Probe } from './probe.ts'
 import { GATEWAY_LABEL, NAMESPACE, NODES, routePath, serviceName } from './world.ts'
 
-const PODS = { group: '', version: 'v1', resource: 'pods' }
 /** More than it takes by chance: each connection goes to any of the replicas. */
 const CONNECTIONS = 24
 

@@ -5,6 +5,7 @@ import l4 from './l4.ts'
 import l7 from './l7.ts'
 import revocation from './revocation.ts'
 import routes from './routes.ts'
+import soak from './soak.ts'
 import startup from './startup.ts'
 
-export default [churn, fleet, l4, l7, revocation, routes, startup] as const
+export default [churn, fleet, l4, l7, revocation, routes, soak, startup] as const

@@ -1,7 +1,7 @@
 import type { Resource } from '@ambient-lab/api'
-import { type BenchLab, inLab } from '../lab/in-lab.ts'
+import { BenchLab } from '../lab/bench-lab.ts'
 import { measureRevocation, NAMESPACE, type Revocation, revocationWorld } from '../lab/revocations.ts'
-import { boundRow, defineSuite, percentile, type Row, type SuiteContext } from '../suite.ts'
+import { bounded, defineSuite, percentile, type Row, type SuiteContext, told } from '../suite.ts'
 
 const NODES_DEFAULT = 20
 const SERVICES_DEFAULT = 1000
@@ -25,21 +25,19 @@ export default defineSuite({
     '20 agents, 1,000 services, 10,000 workloads: a change enforced on all, a new agent (--set nodes=N workloads=N)',
   roundsDefault: 100,
   isCheck: true,
-  run(context) {
+  async run(context) {
     const { options } = context
     const nodes = Array.from({ length: Number(options.nodes ?? NODES_DEFAULT) }, (_, index) => `n${index + 1}`)
     const services = Number(options.services ?? SERVICES_DEFAULT)
     const workloads = Number(options.workloads ?? WORKLOADS_DEFAULT)
-    const init = { name: 'fleet', nodes, namespace: NAMESPACE, world: revocationWorld(nodes) }
-    return inLab(init, async (lab) => {
-      const [before, startedMs] = [lab.usage(), performance.now()]
-      await lab.createAll(objects(services, workloads))
-      const loadMs = performance.now() - startedMs
-      const after = lab.usage()
-      const cost = `processor: control plane ${(after.plane - before.plane).toFixed(1)} s, agents ${(after.agents - before.agents).toFixed(1)} s`
-      context.say(`${services + workloads} objects written in ${(loadMs / 1000).toFixed(1)} s; ${cost}`)
-      return { versions: {}, rows: [...(await measureChanges(lab, context)), await measureAgent(lab, nodes.length)] }
-    })
+    await using lab = await BenchLab.start({ name: 'fleet', nodes, world: revocationWorld(nodes) }, NAMESPACE)
+    const [before, startedMs] = [lab.usage(), performance.now()]
+    await lab.createAll(objects(services, workloads))
+    const seconds = (performance.now() - startedMs) / 1000
+    const after = lab.usage()
+    const cost = `control plane ${(after.plane - before.plane).toFixed(1)} s, agents ${(after.agents - before.agents).toFixed(1)} s`
+    context.say(`${services + workloads} objects written in ${seconds.toFixed(1)} s; processor: ${cost}`)
+    return { versions: {}, rows: [...(await measureChanges(lab, context)), await measureAgent(lab, nodes.length)] }
   },
 })
 
@@ -50,22 +48,16 @@ async function measureChanges(lab: BenchLab, { rounds, say }: SuiteContext): Pro
     if (round % 20 === 0) say(`${round} changes`)
   }
   const lasts = results.map(({ last }) => last)
+  const wholes = results.map(({ whole }) => whole)
   return [
-    boundRow(
+    bounded(
       'policy changed: enforced by all agents after the answer, p99',
       'ms',
       percentile(lasts, 99),
       CHANGE_GOAL_MS,
     ),
-    boundRow('policy changed: enforced by all agents after the answer, p50', 'ms', percentile(lasts, 50)),
-    boundRow(
-      'policy changed: from the request on, p99',
-      'ms',
-      percentile(
-        results.map(({ whole }) => whole),
-        99,
-      ),
-    ),
+    told('policy changed: enforced by all agents after the answer, p50', 'ms', percentile(lasts, 50)),
+    told('policy changed: from the request on, p99', 'ms', percentile(wholes, 99)),
   ]
 }
 
@@ -80,7 +72,7 @@ async function measureAgent(lab: BenchLab, nodes: number): Promise<Row> {
       record && (await fetch(`http://127.0.0.1:${record.ports.ready}/healthz/ready`).catch(() => undefined))
     if (response?.ok) {
       const tookMs = Date.now() - Date.parse(record!.startedAt)
-      return boundRow(
+      return bounded(
         'a new agent: from the start of its process until it knows everything',
         'ms',
         tookMs,

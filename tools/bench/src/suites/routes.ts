@@ -1,11 +1,11 @@
 import type { Pod, Resource } from '@ambient-lab/api'
 import type { ApiClient } from '@ambient-lab/lab'
-import { type BenchLab, inLab } from '../lab/in-lab.ts'
+import { BenchLab, PODS } from '../lab/bench-lab.ts'
 import { Probe } from '../routes/probe.ts'
 import { probesOf, waypointPods } from '../routes/replica-probes.ts'
 import { SteadyLoad } from '../routes/steady-load.ts'
 import { GATEWAY_LABEL, NAMESPACE, NODES, route, routePath, service, serviceName, WORLD } from '../routes/world.ts'
-import { boundRow, defineSuite, percentile, type Row, type SuiteContext } from '../suite.ts'
+import { bounded, defineSuite, exact, percentile, type Row, type SuiteContext, told } from '../suite.ts'
 
 const SERVICES_DEFAULT = 1000
 const CHANGES_DEFAULT = 200
@@ -20,7 +20,6 @@ const REST_MS = 20
 const PROBE_REST_MS = 2
 const LIVE_TIMEOUT_MS = 10_000
 
-const PODS = { group: '', version: 'v1', resource: 'pods' }
 const SERVICE_KIND = { group: '', version: 'v1', resource: 'services' }
 const GATEWAY_KIND = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'gateways' }
 const ROUTE_KIND = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'httproutes' }
@@ -49,15 +48,13 @@ export default defineSuite({
   async run(context) {
     const { options } = context
     const services = Number(options.services ?? SERVICES_DEFAULT)
-    const init = { name: 'routes', nodes: NODES, namespace: NAMESPACE, world: WORLD }
-    return inLab(init, async (lab) => {
-      const { client } = lab
-      await lab.ambient('wait', 'gateway/waypoint', '-n', NAMESPACE, '--for=condition=Programmed', '-q')
-      const capture = await callerOf(client)
-      const bench: Bench = { ...context, lab, client, capture, services, routes: 2 * services, revisions: new Map() }
-      const rows = [...(await measureLoad(bench)), ...(await measureChanges(bench)), await measureReplica(bench)]
-      return { versions: {}, rows }
-    })
+    await using lab = await BenchLab.start({ name: 'routes', nodes: NODES, world: WORLD }, NAMESPACE)
+    await lab.ambient('wait', 'gateway/waypoint', '-n', NAMESPACE, '--for=condition=Programmed', '-q')
+    const { client } = lab
+    const capture = await lab.capture(NAMESPACE, 'caller')
+    const bench: Bench = { ...context, lab, client, capture, services, routes: 2 * services, revisions: new Map() }
+    const rows = [...(await measureLoad(bench)), ...(await measureChanges(bench)), await measureReplica(bench)]
+    return { versions: {}, rows }
   },
 })
 
@@ -87,10 +84,10 @@ async function measureLoad(bench: Bench): Promise<Row[]> {
   const right = await countRight(bench)
   const writes = services + routes
   return [
-    boundRow('from the last answer: live on every replica', 'ms', liveMs - answeredMs, LOAD_GOAL_MS),
-    { ...boundRow(`${writes} objects written through the API and live`, 'ms', liveMs - startedMs), note: cost },
-    boundRow('of it: writes of the API', 'ms', writtenMs - startedMs),
-    countRow('routes that answer as written', right, routes),
+    bounded('from the last answer: live on every replica', 'ms', liveMs - answeredMs, LOAD_GOAL_MS),
+    { ...told(`${writes} objects written through the API and live`, 'ms', liveMs - startedMs), note: cost },
+    told('of it: writes of the API', 'ms', writtenMs - startedMs),
+    exact('routes that answer as written', right, routes),
   ]
 }
 
@@ -121,9 +118,11 @@ async function measureChanges(bench: Bench): Promise<Row[]> {
   const probed = results.reduce((sum, { requests }) => sum + requests, 0)
   const note = `${changes} changes, ${load.completed + probed} requests, of them ${load.perSecond.toFixed(0)}/s beside`
   const afterAnswer = results.map(({ liveMs, answeredMs }) => liveMs - answeredMs)
+  const fromRequest = results.map(({ liveMs, askedMs }) => liveMs - askedMs)
+  const untilAnswer = results.map(({ answeredMs, askedMs }) => answeredMs - askedMs)
   return [
     {
-      ...boundRow(
+      ...bounded(
         'route changed: live on every replica after the answer, p99',
         'ms',
         percentile(afterAnswer, 99),
@@ -131,26 +130,10 @@ async function measureChanges(bench: Bench): Promise<Row[]> {
       ),
       note,
     },
-    boundRow('route changed: live on every replica after the answer, p50', 'ms', percentile(afterAnswer, 50)),
-    boundRow(
-      'route changed: from the request on, p99',
-      'ms',
-      percentile(
-        results.map(({ liveMs, askedMs }) => liveMs - askedMs),
-        99,
-      ),
-      undefined,
-    ),
-    boundRow(
-      'route changed: from the request to the answer, p99',
-      'ms',
-      percentile(
-        results.map(({ answeredMs, askedMs }) => answeredMs - askedMs),
-        99,
-      ),
-      undefined,
-    ),
-    countRow('requests that failed, or went back to an older route', failures.length, 0),
+    told('route changed: live on every replica after the answer, p50', 'ms', percentile(afterAnswer, 50)),
+    told('route changed: from the request on, p99', 'ms', percentile(fromRequest, 99)),
+    told('route changed: from the request to the answer, p99', 'ms', percentile(untilAnswer, 99)),
+    exact('requests that failed, or went back to an older route', failures.length, 0),
   ]
 }
 
@@ -165,7 +148,7 @@ async function measureReplica(bench: Bench): Promise<Row> {
   const readyMs = await ready
   const right = await countRight(bench)
   say(`replica ready ${ms(readyMs - answeredMs)} after the answer; ${right} routes as written`)
-  const row = boundRow(
+  const row = bounded(
     'a replica more: from the answer until it is ready, with everything',
     'ms',
     readyMs - answeredMs,
@@ -259,19 +242,10 @@ async function settled(capture: Capture, index: number, revision: number): Promi
   }
 }
 
-async function callerOf(client: ApiClient): Promise<Capture> {
-  const caller = await client.get<Pod>(PODS, { namespace: NAMESPACE, name: 'caller' })
-  return caller.status!.ambientLab!.capture!
-}
-
 function rest(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs))
 }
 
 function ms(value: number): string {
   return `${value.toFixed(0)} ms`
-}
-
-function countRow(work: string, count: number, goal: number): Row {
-  return { work, peer: '-', unit: '', ours: count, theirs: null, ratio: null, goal: `= ${goal}`, met: count === goal }
 }
