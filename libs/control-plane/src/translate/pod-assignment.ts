@@ -1,8 +1,9 @@
 import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/api'
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
-import { NAMESPACES, PODS } from '../stored-kinds.ts'
+import { CONFIG_MAPS, NAMESPACES, PODS } from '../stored-kinds.ts'
 import { ofNamespace } from './dependencies.ts'
+import { containerMounts, podVolumes, usersOfMountedConfigMap } from './pod-volumes.ts'
 import { podUid } from './pod-workload.ts'
 import { defineTranslation } from './translation.ts'
 import { wantsCapture } from './view.ts'
@@ -20,6 +21,7 @@ export default defineTranslation({
     const uid = podUid(namespace, metadata.name, view.mesh.clusterId)
     const endpoint = metadata.annotations?.[ENDPOINT_ANNOTATION]
     const proxy = gatewayKeyOf(metadata)
+    const volumes = podVolumes(spec, (name) => view.get(CONFIG_MAPS, `${namespace}/${name}`))
     const resource = {
       uid,
       name: metadata.name,
@@ -29,16 +31,18 @@ export default defineTranslation({
       captured: wantsCapture(pod, view.namespace(namespace)),
       labels: metadata.labels ?? {},
       containers: spec.containers.map(assignedContainer),
+      ...(volumes && { volumes }),
       ...(endpoint && { endpoint }),
       ...(proxy !== undefined && { proxy }),
       generation: metadata.generation ?? 1,
     }
     return [{ name: uid, resource, nodes: [node] }]
   },
-  dependencies: { [NAMESPACES]: ofNamespace },
+  dependencies: { [NAMESPACES]: ofNamespace, [CONFIG_MAPS]: usersOfMountedConfigMap },
 })
 
 function assignedContainer(container: Container): AssignedContainer {
+  const mounts = containerMounts(container)
   return {
     name: container.name,
     image: container.image ?? '',
@@ -52,6 +56,7 @@ function assignedContainer(container: Container): AssignedContainer {
         containerPort,
         protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
       })),
+    ...(mounts.length > 0 && { mounts }),
   }
 }
 
