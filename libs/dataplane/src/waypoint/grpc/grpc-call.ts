@@ -43,7 +43,7 @@ export class GrpcCall {
       ['host', authority],
       ['content-type', 'application/grpc'],
       ['te', 'trailers'],
-      ['grpc-timeout', `${timeoutMs}m`],
+      ['grpc-timeout', grpcTimeout(timeoutMs)],
     ])
     this.#call = new UpstreamCall({
       cluster,
@@ -70,6 +70,12 @@ export class GrpcCall {
     this.#cancelTimeout()
     this.#onAnswer(answer)
   }
+}
+
+/** At most eight digits, in the finest unit that has room. @see PROTOCOL-HTTP2.md, Timeout */
+export function grpcTimeout(timeoutMs: number): string {
+  const wholeMs = Math.ceil(timeoutMs)
+  return wholeMs < 1e8 ? `${wholeMs}m` : `${Math.ceil(wholeMs / 1000)}S`
 }
 
 /** @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message */
