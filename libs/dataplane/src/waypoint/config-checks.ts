@@ -153,7 +153,7 @@ const extAuthz = object({
   requestBody: optional(object({ maxBytes: weight, allowPartial: boolean, packAsBytes: boolean })),
   http: optional(
     object({
-      pathPrefix: string,
+      pathPrefix: targetText,
       requestHeaders: list(string),
       additionalHeaders: list(headerValue),
       upstreamOnAllow: list(string),
