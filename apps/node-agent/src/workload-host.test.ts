@@ -249,7 +249,7 @@ test('a crash loop of the thread waits longer each time', async () => {
   }
   await using own = new SimulatedWorkloads({ clock, random: new SeededRandom(1), spawn }, { host: '127.0.0.1' })
   const pod = { uid: 'u', name: 'p', namespace: 'd', serviceAccount: 's', address: '10.0.0.1', node: 'n', labels: {} }
-  const spec = { name: 'c', image: HELLO, command: [], args: [], env: {}, ports: [] }
+  const spec = { name: 'c', image: HELLO, command: [], args: [], env: {}, ports: [], files: {} }
   const capture = { host: '127.0.0.1', port: 1 }
   const runner = own.run({ pod, spec, capture }, { onChange: () => {}, onEvent: () => {} })
   await until(() => expect(runner.state.restarts).toBe(1))

@@ -14,6 +14,27 @@ export interface EnvVar {
   readonly valueFrom?: unknown
 }
 
+export interface VolumeMount {
+  /** Of the volume. */
+  readonly name: string
+  readonly mountPath: string
+  /** One file or folder of the volume, instead of all of it. */
+  readonly subPath?: string
+}
+
+/** Of the kinds of volumes the lab knows ConfigMaps. */
+export interface Volume {
+  readonly name: string
+  readonly configMap?: {
+    readonly name?: string
+    /** Whether the pod starts without it. @default false */
+    readonly optional?: boolean
+    /** Which of its keys, under which names. @default all, under their own */
+    readonly items?: readonly { readonly key: string; readonly path: string }[]
+  }
+  readonly [kind: string]: unknown
+}
+
 /** The fields of a container that the lab reads; others are kept as they came. */
 export interface Container {
   readonly name: string
@@ -22,6 +43,7 @@ export interface Container {
   readonly args?: readonly string[]
   readonly env?: readonly EnvVar[]
   readonly ports?: readonly ContainerPort[]
+  readonly volumeMounts?: readonly VolumeMount[]
   readonly [field: string]: unknown
 }
 
@@ -35,6 +57,7 @@ export interface PodSpec {
   readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never'
   readonly hostNetwork?: boolean
   readonly terminationGracePeriodSeconds?: number
+  readonly volumes?: readonly Volume[]
   readonly [field: string]: unknown
 }
 
@@ -60,7 +83,28 @@ const CONTAINER: JsonSchema = object(
         { required: ['containerPort'], open: true },
       ),
     ),
+    volumeMounts: array(
+      object(
+        { name: string({ minLength: 1 }), mountPath: string({ minLength: 1 }), subPath: string() },
+        { required: ['name', 'mountPath'], open: true },
+      ),
+    ),
     readinessProbe: object({ httpGet: object({ port: INT_OR_STRING }, { open: true }) }, { open: true }),
+  },
+  { required: ['name'], open: true },
+)
+
+const VOLUME: JsonSchema = object(
+  {
+    name: string({ minLength: 1 }),
+    configMap: object(
+      {
+        name: string(),
+        optional: { type: 'boolean' },
+        items: array(object({ key: string(), path: string() }, { required: ['key', 'path'], open: true })),
+      },
+      { open: true },
+    ),
   },
   { required: ['name'], open: true },
 )
@@ -75,6 +119,7 @@ export const POD_SPEC: JsonSchema = object(
     restartPolicy: { ...oneOf('Always', 'OnFailure', 'Never'), default: 'Always' },
     hostNetwork: { type: 'boolean' },
     terminationGracePeriodSeconds: { type: 'integer', minimum: 0, default: 30 },
+    volumes: array(VOLUME),
     dnsPolicy: string({ default: 'ClusterFirst' }),
   },
   { required: ['containers'], open: true },

@@ -18,7 +18,7 @@ afterEach(async () => {
 function context(spec: Partial<ContainerContext['spec']>): ContainerContext {
   return {
     pod: { uid: 'u', name: 'shop-1', namespace: 'd', serviceAccount: 's', address: '10.0.0.1', node: 'n', labels: {} },
-    spec: { name: 'c', image: 'x', command: [], args: [], env: {}, ports: [], ...spec },
+    spec: { name: 'c', image: 'x', command: [], args: [], env: {}, ports: [], files: {}, ...spec },
     capture: { host: '127.0.0.1', port: 15080 },
   }
 }

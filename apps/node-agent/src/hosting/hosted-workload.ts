@@ -196,12 +196,15 @@ export class HostedWorkload {
 function containerSpec(container: AssignedContainer): ContainerSpec {
   const { name, image, command, args, env } = container
   const ports = container.ports.filter(({ protocol }) => protocol === 'TCP').map(({ containerPort }) => containerPort)
-  return { name, image, command, args, env, ports }
+  const files = (container.files ?? []).map(({ path, base64 }) => [path, Buffer.from(base64, 'base64')] as const)
+  return { name, image, command, args, env, ports, files: Object.fromEntries(files) }
 }
 
 /** Whether two assignments of one uid can share one life, or the pod has to start anew. */
 export function needsRestart(before: Assignment, after: Assignment): boolean {
-  const essence = ({ labels: _labels, captured: _captured, ...rest }: Assignment) => JSON.stringify(rest)
+  // Files change under a program that runs, and are read again when it starts anew, as from a volume of a cluster.
+  const essence = ({ labels: _labels, captured: _captured, containers, ...rest }: Assignment) =>
+    JSON.stringify([rest, containers.map(({ files: _files, ...container }) => container)])
   return essence(before) !== essence(after)
 }
 

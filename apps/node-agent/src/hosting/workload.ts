@@ -18,7 +18,7 @@ export interface WorkloadDefinition {
   /** What it listens on where the container spec declares no port. @default none */
   readonly ports?: (container: ContainerSpec) => readonly number[]
   /** One instance for each container; it may keep state, as the program's memory would. */
-  create(context: WorkloadContext): WorkloadApp
+  create(context: WorkloadContext): WorkloadApp | Promise<WorkloadApp>
 }
 
 /** Identity, typed: what the catalogue expects of its files. */
@@ -33,6 +33,8 @@ export interface ContainerSpec {
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly ports: readonly number[]
+  /** What is mounted into it, by absolute path; as it was when the container started. */
+  readonly files: Readonly<Record<string, Uint8Array>>
 }
 
 export interface PodIdentity {

@@ -28,7 +28,7 @@ export class AppBench implements AsyncDisposable {
     let started: AppContainer | undefined
     const dialTarget = (port: number) => started?.ports[String(port)]
     const { capture } = await this.mesh.addWorkload({ ...pod, name, identity, captured: true, dialTarget })
-    const container: ContainerSpec = { name, image, command: [], args: [], env: {}, ports: [], ...spec }
+    const container: ContainerSpec = { name, image, command: [], args: [], env: {}, ports: [], files: {}, ...spec }
     const components = { clock: systemClock, random: new SeededRandom(1) }
     started = await AppContainer.start({ pod, container, capture, host: '127.0.0.1' }, components)
     this.#containers.push(started)

@@ -7,7 +7,15 @@ import { PROGRAMS } from './programs.ts'
 const program = new ChildProgram(
   {
     pod: { uid: 'u', name: 'p', namespace: 'd', serviceAccount: 's', address: '10.0.0.1', node: 'n', labels: {} },
-    spec: { name: 'c', image: 'x', command: [process.execPath, '-e', PROGRAMS.parent], args: [], env: {}, ports: [] },
+    spec: {
+      name: 'c',
+      image: 'x',
+      command: [process.execPath, '-e', PROGRAMS.parent],
+      args: [],
+      env: {},
+      ports: [],
+      files: {},
+    },
     capture: { host: '127.0.0.1', port: 1 },
   },
   { onChange: () => {}, onEvent: () => {} },

@@ -11,6 +11,7 @@ import flaky from './flaky.ts'
 import helloworld from './helloworld.ts'
 import httpbin from './httpbin.ts'
 import oidcProvider from './oidc-provider.ts'
+import opa from './opa.ts'
 import slow from './slow.ts'
 import tcpEcho from './tcp-echo.ts'
 
@@ -27,6 +28,7 @@ export default [
   helloworld,
   httpbin,
   oidcProvider,
+  opa,
   slow,
   tcpEcho,
 ] as const

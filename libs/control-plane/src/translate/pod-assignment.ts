@@ -1,8 +1,9 @@
 import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/api'
-import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
+import { ASSIGNMENT_TYPE, type AssignedContainer, type AssignedFile } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
-import { NAMESPACES, PODS } from '../stored-kinds.ts'
+import { CONFIG_MAPS, NAMESPACES, PODS } from '../stored-kinds.ts'
 import { ofNamespace } from './dependencies.ts'
+import { missingVolumes, mountedFiles, mountersOf } from './mounted-files.ts'
 import { podUid } from './pod-workload.ts'
 import { defineTranslation } from './translation.ts'
 import { wantsCapture } from './view.ts'
@@ -16,6 +17,8 @@ export default defineTranslation({
     const { metadata, spec, status } = pod
     const node = spec?.nodeName
     if (!node || !status?.podIP || status.phase === 'Succeeded' || status.phase === 'Failed') return []
+    // As with a kubelet: a pod waits for its volumes, one that runs keeps running without them.
+    if (status.phase !== 'Running' && missingVolumes(pod, view).length > 0) return []
     const namespace = metadata.namespace ?? ''
     const uid = podUid(namespace, metadata.name, view.mesh.clusterId)
     const endpoint = metadata.annotations?.[ENDPOINT_ANNOTATION]
@@ -28,17 +31,17 @@ export default defineTranslation({
       address: status.podIP,
       captured: wantsCapture(pod, view.namespace(namespace)),
       labels: metadata.labels ?? {},
-      containers: spec.containers.map(assignedContainer),
+      containers: spec.containers.map((container) => assignedContainer(container, mountedFiles(container, pod, view))),
       ...(endpoint && { endpoint }),
       ...(proxy !== undefined && { proxy }),
       generation: metadata.generation ?? 1,
     }
     return [{ name: uid, resource, nodes: [node] }]
   },
-  dependencies: { [NAMESPACES]: ofNamespace },
+  dependencies: { [NAMESPACES]: ofNamespace, [CONFIG_MAPS]: mountersOf },
 })
 
-function assignedContainer(container: Container): AssignedContainer {
+function assignedContainer(container: Container, files: readonly AssignedFile[]): AssignedContainer {
   return {
     name: container.name,
     image: container.image ?? '',
@@ -52,6 +55,7 @@ function assignedContainer(container: Container): AssignedContainer {
         containerPort,
         protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
       })),
+    ...(files.length > 0 && { files }),
   }
 }
 

@@ -28,4 +28,12 @@ export interface AssignedContainer {
     readonly containerPort: number
     readonly protocol: 'TCP' | 'UDP'
   }[]
+  /** What its volumes hold. @default none */
+  readonly files?: readonly AssignedFile[]
+}
+
+export interface AssignedFile {
+  /** Absolute. */
+  readonly path: string
+  readonly base64: string
 }
