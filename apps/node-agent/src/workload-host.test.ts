@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { SeededRandom, systemClock, VirtualClock } from '@ambient-lab/std'
@@ -238,6 +239,25 @@ test('whoever waits for a capture learns that the workload went away', async () 
   const waiting = host.captureOf('x')
   host.apply([], ['x'])
   expect(await waiting).toBeUndefined()
+})
+
+test('a container has the files that it is given when it starts; a change of them restarts nothing', async () => {
+  const bundle = readFileSync(new URL('./test-kit/opa/decisions.tar.gz', import.meta.url)).toString('base64')
+  const opa = (path: string, generation: number) => {
+    const args = ['run', '--set=plugins.envoy_ext_authz_grpc.path=test/decision', '--bundle', '/policy/bundle.tar.gz']
+    const ports = [{ containerPort: 9191, protocol: 'TCP' as const }]
+    const spec = container('openpolicyagent/opa', { args, ports, files: [{ path, base64: bundle }] })
+    return assignment('opa', [spec], { generation })
+  }
+  host.apply([opa('/policy/bundle.tar.gz', 1)], [])
+  await ready('opa')
+  const { ports } = reports.get('opa')!
+  host.apply([opa('/elsewhere', 1)], [])
+  expect(reports.get('opa')).toMatchObject({ ready: true, ports })
+  host.apply([opa('/elsewhere', 2)], [])
+  await until(() =>
+    expect(reports.get('opa')).toMatchObject({ ready: false, message: 'opa: there is no file /policy/bundle.tar.gz' }),
+  )
 })
 
 test('a crash loop of the thread waits longer each time', async () => {
