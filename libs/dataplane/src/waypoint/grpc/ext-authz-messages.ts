@@ -2,6 +2,7 @@ import { formatSpiffeId } from '@ambient-lab/pki'
 import type { SocketAddress } from '../../address.ts'
 import type { CheckAnswer, HeaderAction, HeaderOption } from '../check-answer.ts'
 import type { HttpStream } from '../http-stream.ts'
+import { headerValueOf, textOfValue } from './header-value.ts'
 import { type ProtoMessage, ProtoWriter } from './protobuf.ts'
 
 const NOTHING = new Uint8Array(0)
@@ -31,7 +32,7 @@ export function encodeCheckRequest(
     [':scheme', request.scheme],
   ])
   for (const [name] of request.headers) {
-    if (name !== 'host') headers.set(name, utf8Text(request.headers.getJoined(name)!))
+    if (name !== 'host') headers.set(name, textOfValue(request.headers.getJoined(name)!))
   }
   if (body) headers.set(PARTIAL_BODY_HEADER, String(body.isPartial))
   return new ProtoWriter()
@@ -56,11 +57,6 @@ export function encodeCheckRequest(
         ),
     )
     .finish()
-}
-
-/** A byte string, as the text that it is in UTF-8. */
-function utf8Text(value: string): string {
-  return /[\x80-\xff]/.test(value) ? Buffer.from(value, 'latin1').toString('utf8') : value
 }
 
 function address(writer: ProtoWriter, { address, port }: SocketAddress): ProtoWriter {
@@ -91,13 +87,11 @@ const ACTIONS: readonly (HeaderAction | undefined)[] = [undefined, 'add-if-absen
 /** @param silent what is done with a header of which nothing is said */
 function headerOptions(options: readonly ProtoMessage[], silent: HeaderAction): HeaderOption[] {
   return options.flatMap((option) => {
-    const header = option.message(1)
-    const name = header?.string(1).toLowerCase() ?? ''
+    const [name, value] = headerValueOf(option.message(1))
     if (name === '') return []
-    const bytes = header!.bytes(2) ?? header!.bytes(3) ?? NOTHING
     // Deprecated, and older than the actions: a wrapped boolean.
     const append = option.message(2)?.uint(1)
     const action = append === undefined ? ACTIONS[option.uint(3)] : append === 1 ? 'append' : 'set'
-    return { name, value: Buffer.from(bytes).toString('latin1'), action: action ?? silent }
+    return { name, value, action: action ?? silent }
   })
 }

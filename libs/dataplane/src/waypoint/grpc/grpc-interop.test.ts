@@ -11,6 +11,7 @@ import { WsMtlsTransport } from '../../tunnel/ws-mtls-transport.ts'
 import { ASK_ALWAYS, AUTHZ } from '../filters/ext-authz.conformance.ts'
 import { clusterOfPod, forwardRoute, MeshWithWaypoint } from '../mesh-with-waypoint.conformance.ts'
 import { grpcTimeout } from './grpc-call.ts'
+import { ProtoWriter } from './protobuf.ts'
 
 let mesh: MeshWithWaypoint
 let authorizer: GrpcAuthorizer
@@ -293,6 +294,36 @@ describe('an answer that is none of gRPC', () => {
     }
     guard()
     expect((await mesh.get()).status).toBe(taken ? 200 : 403)
+  })
+
+  it('is one of a rate limiter whose header cannot be sent', async () => {
+    const actions = [
+      { kind: 'request-headers', headerName: 'x-user', descriptorKey: 'user', skipIfAbsent: false },
+    ] as const
+    const limited = forwardRoute({ filters: { 'rate-limit': { rateLimits: [{ actions }] } } })
+    const service = { cluster: 'authz', authority: 'a', timeoutMs: 1000, domain: 'd', rateLimitHeaders: false }
+    mesh.routes([limited], { rateLimit: { ...service, failureModeDeny: true } })
+    let value = 'a\nb: c'
+    let asked: Buffer = Buffer.alloc(0)
+    server.on('stream', (stream: ServerHttp2Stream) =>
+      stream.once('data', (chunk: Buffer) => {
+        asked = chunk
+      }),
+    )
+    respond = (stream) => {
+      const message = new ProtoWriter()
+        .uint(1, 1)
+        .message(4, (header) => header.string(1, 'X-Limit').string(2, value))
+        .finish()
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+      stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]))
+    }
+    expect((await mesh.get('/', ['x-user: jürgen'])).status).toBe(500)
+    expect(asked.toString('utf8')).toContain('jürgen')
+    value = 'grün'
+    expect((await mesh.get('/', ['x-user: ann'])).status).toBe(200)
+    expect(passed().headers.get('x-limit')).toBe('gr\xc3\xbcn')
   })
 
   it('is a reset', async () => {
