@@ -14,6 +14,7 @@ import { ControlPlaneBench, deployment, runningReport, service } from './control
 import { MemoryStore } from './store/memory-store.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import {
+  CONFIG_MAPS,
   DEPLOYMENTS,
   ENDPOINT_SLICES,
   EVENTS,
@@ -159,6 +160,34 @@ describe('scheduling', () => {
     await bench.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, spec: {} })
     await bench.create(DEPLOYMENTS, deployment('web', 1))
     expect(bench.pods('web')[0]!.spec?.nodeName).toBe('n1')
+  })
+})
+
+describe('volumes', () => {
+  it('keep a pod waiting until their ConfigMap is there, and it says so', async () => {
+    await using bench = await ControlPlaneBench.start()
+    await bench.join('n1')
+    const web = deployment('web', 1)
+    const { template } = web.spec!
+    const volumes = [{ name: 'policy', configMap: { name: 'rules' } }]
+    const spec = { ...web.spec!, template: { ...template, spec: { ...template.spec, volumes } } }
+    await bench.create(DEPLOYMENTS, { ...web, spec })
+    const message = 'MountVolume.SetUp failed for volume "policy" : configmap "rules" not found'
+    expect(bench.pods('web')[0]).toMatchObject({ spec: { nodeName: 'n1' }, status: { phase: 'Pending' } })
+    expect(bench.pods('web')[0]!.status?.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Ready', status: 'False', reason: 'ContainerCreating', message }),
+    )
+    expect(bench.list(EVENTS)).toContainEqual(
+      expect.objectContaining({ reason: 'FailedMount', message, source: { component: 'kubelet', host: 'n1' } }),
+    )
+    await bench.create(CONFIG_MAPS, {
+      ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'rules', namespace: 'default' } },
+      data: { a: 'b' },
+    })
+    expect(bench.readyPods('web')).toHaveLength(1)
+    await bench.controlPlane.cluster.remove(CONFIG_MAPS, 'default/rules')
+    await bench.settle()
+    expect(bench.readyPods('web')).toHaveLength(1)
   })
 })
 

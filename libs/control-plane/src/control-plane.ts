@@ -31,6 +31,7 @@ import { RouteStatusController } from './controllers/route-status.ts'
 import { SchedulingController } from './controllers/scheduling.ts'
 import { ServiceController } from './controllers/service.ts'
 import { ServiceEntryController } from './controllers/service-entry.ts'
+import { VolumeController } from './controllers/volume.ts'
 import { WaypointEffectStatusController } from './controllers/waypoint-effect-status.ts'
 import { WaypointPolicyStatusController } from './controllers/waypoint-policy-status.ts'
 import { WaypointStatusController } from './controllers/waypoint-status.ts'
@@ -188,6 +189,7 @@ export class ControlPlane implements AsyncDisposable {
       new DeploymentController(components),
       new ReplicaSetController(components),
       new SchedulingController(components),
+      new VolumeController(components),
       this.#scope.own(new PodLifecycleController(components)),
       new EndpointSliceController(components),
       new GarbageCollector(components),

@@ -31,6 +31,13 @@ export function withoutAgent(pod: Pod, reason: keyof typeof SILENCES, clock: Pic
   return { ...pod, status: { ...pod.status, conditions, ...(containerStatuses && { containerStatuses }) } }
 }
 
+/** The pod that is placed and cannot start yet. */
+export function withoutVolumes(pod: Pod, message: string, clock: Pick<Clock, 'now'>): Pod {
+  const waiting = { ready: false, reason: 'ContainerCreating', message }
+  const conditions = readyConditions(pod.status?.conditions ?? [], waiting, clock)
+  return conditions === pod.status?.conditions ? pod : { ...pod, status: { ...pod.status, conditions } }
+}
+
 /** What the CNI writes in a cluster: peers tunnel to a pod exactly while it is there. */
 function redirected(pod: Pod, captured: boolean): Readonly<Record<string, string>> | undefined {
   const { annotations } = pod.metadata

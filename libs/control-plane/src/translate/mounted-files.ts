@@ -20,13 +20,20 @@ export function mountedFiles(container: Container, pod: Pod, view: View): Assign
   })
 }
 
+export interface MissingVolume {
+  readonly volume: string
+  /** In Kubernetes' words. */
+  readonly problem: string
+}
+
 /** Volumes without which the pod does not start: their ConfigMap, or a key of it, is not there. */
-export function missingVolumes(pod: Pod, view: View): string[] {
-  return (pod.spec?.volumes ?? []).flatMap(({ name, configMap }) => {
+export function missingVolumes(pod: Pod, view: View): MissingVolume[] {
+  return (pod.spec?.volumes ?? []).flatMap(({ name: volume, configMap }) => {
     if (!configMap || configMap.optional) return []
     const entries = entriesOf(configMapOf(pod, configMap.name, view))
-    const isThere = entries && (configMap.items ?? []).every(({ key }) => entries.has(key))
-    return isThere ? [] : [name]
+    if (!entries) return [{ volume, problem: `configmap "${configMap.name ?? ''}" not found` }]
+    const missing = configMap.items?.find(({ key }) => !entries.has(key))
+    return missing ? [{ volume, problem: `configmap references non-existent config key: ${missing.key}` }] : []
   })
 }
 
