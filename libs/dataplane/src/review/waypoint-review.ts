@@ -2,6 +2,7 @@ import { formatSpiffeId, parseSpiffeId, type SpiffeId, type SvidState } from '@a
 import {
   ConnectionFacts,
   explainRequest,
+  type Facts,
   type HttpPolicies,
   type JwtPayload,
   RequestFacts,
@@ -90,8 +91,11 @@ function reviewConnection(
   query: WaypointReviewQuery,
   before: readonly Checkpoint[],
 ): ReviewAnswer {
-  const decided = chain.tcpPolicies ? policyCheckpoints(init, write, chain, facts, chain.tcpPolicies) : []
-  const checkpoints = [...before, ...decided]
+  const { tcpPolicies } = chain
+  const custom = tcpPolicies ? customCheckpoint(write, facts, tcpPolicies, query.authority) : []
+  if (custom.at(-1)?.verdict === 'denied') return { checkpoints: [...before, ...custom] }
+  const decided = tcpPolicies ? policyCheckpoints(init, write, chain, facts, tcpPolicies) : []
+  const checkpoints = [...before, ...custom, ...decided]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   const route = chain.source.tcp?.routes[0]
   const cluster = route?.backends.find(({ weight }) => weight > 0)?.cluster
@@ -122,12 +126,7 @@ async function guardCheckpoints(
   ]
 }
 
-function customCheckpoint(
-  write: CheckpointWriter,
-  facts: RequestFacts,
-  policies: HttpPolicies,
-  saw: string,
-): Checkpoint[] {
+function customCheckpoint(write: CheckpointWriter, facts: Facts, policies: HttpPolicies, saw: string): Checkpoint[] {
   const { custom, policies: explanations } = explainRequest(facts, policies)
   if (!custom) return []
   const reviews = explanations.map(policyReview).filter(({ action }) => action === 'CUSTOM')

@@ -1,12 +1,11 @@
 import { evaluateCustom } from '@ambient-lab/policy'
-import { type CancelTimer, CodedError } from '@ambient-lab/std'
+import type { CancelTimer } from '@ambient-lab/std'
 import type { ExtAuthz } from '@ambient-lab/xds'
 import { HttpCodecError } from '../../http1/index.ts'
 import { applyHeader, applyToRequest, type CheckAnswer, checkHeaders, type HeaderOption } from '../check-answer.ts'
 import { defineHttpFilter, type FilterStatus, type HeadStatus, type HttpFilter } from '../filter.ts'
-import { CHECK_PATH, type CheckedBody, decodeCheckResponse, encodeCheckRequest } from '../grpc/ext-authz-messages.ts'
+import { CHECK_PATH, type CheckedBody, encodeCheckRequest, readCheckResponse } from '../grpc/ext-authz-messages.ts'
 import { GrpcCall } from '../grpc/grpc-call.ts'
-import type { ProtoMessage } from '../grpc/protobuf.ts'
 import { httpCheckAnswer, httpCheckRequest } from '../http-check.ts'
 import type { HttpResponse, HttpStream } from '../http-stream.ts'
 import { LOCAL_REPLIES } from '../local-replies.ts'
@@ -124,8 +123,8 @@ class ExternalAuthorization implements HttpFilter {
     const { cluster, authority, timeoutMs, requestBody } = provider
     const message = encodeCheckRequest(stream, body, requestBody?.packAsBytes)
     this.#call = new GrpcCall({
-      ...{ stream, cluster, authority, path: CHECK_PATH, message, timeoutMs },
-      onAnswer: (answer) => onAnswer(answer && decoded(answer)),
+      ...{ runtime: stream.runtime, peer: stream.peer, cluster, authority, path: CHECK_PATH, message, timeoutMs },
+      onAnswer: (answer) => onAnswer(answer && readCheckResponse(answer)),
     })
   }
 
@@ -188,12 +187,3 @@ function denied(stream: HttpStream, { status, body, headers }: CheckAnswer): voi
 
 /** What a reply writes by itself. */
 const OF_THE_REPLY = ['content-length', 'transfer-encoding', 'content-type']
-
-function decoded(message: ProtoMessage): CheckAnswer | undefined {
-  try {
-    return decodeCheckResponse(message)
-  } catch (error) {
-    if (!CodedError.is(error, 'PROTOBUF_MALFORMED')) throw error
-    return undefined
-  }
-}

@@ -47,7 +47,8 @@ class GlobalRateLimit implements HttpFilter {
     if (descriptors.length === 0) return 'continue'
     const { cluster, authority, domain, timeoutMs } = this.#service
     this.#call = new GrpcCall({
-      stream,
+      runtime: stream.runtime,
+      peer: stream.peer,
       cluster,
       authority,
       path: SHOULD_RATE_LIMIT_PATH,

@@ -1,7 +1,9 @@
 import { formatSpiffeId } from '@ambient-lab/pki'
+import { CodedError } from '@ambient-lab/std'
 import type { SocketAddress } from '../../address.ts'
 import type { CheckAnswer, HeaderAction, HeaderOption } from '../check-answer.ts'
 import type { HttpStream } from '../http-stream.ts'
+import type { DownstreamPeer } from '../request-record.ts'
 import { headerValueOf, textOfValue } from './header-value.ts'
 import { type ProtoMessage, ProtoWriter } from './protobuf.ts'
 
@@ -24,7 +26,6 @@ export function encodeCheckRequest(
   body?: CheckedBody,
   packAsBytes = false,
 ): Buffer {
-  const principal = peer.identity ? formatSpiffeId(peer.identity) : ''
   const headers = new Map<string, string>([
     [':authority', request.authority],
     [':method', request.method],
@@ -37,34 +38,57 @@ export function encodeCheckRequest(
   if (body) headers.set(PARTIAL_BODY_HEADER, String(body.isPartial))
   return new ProtoWriter()
     .message(1, (attributes) =>
-      attributes
-        .message(1, (source) => address(source, peer.address).string(4, principal))
-        .message(2, (destination) => address(destination, peer.local))
-        .message(4, (wrapper) =>
-          wrapper
-            .message(1, (time) => time.uint(1, Math.floor(record.startedAtMs / 1000)))
-            .message(2, (http) =>
-              http
-                .string(1, record.requestId)
-                .string(2, request.method)
-                .entries(3, headers)
-                .string(4, request.path)
-                .string(5, request.authority)
-                .string(6, request.scheme)
-                .string(10, record.protocol)
-                .bytes(packAsBytes ? 12 : 11, body?.bytes ?? NOTHING),
-            ),
-        ),
+      peers(attributes, peer).message(4, (wrapper) =>
+        wrapper
+          .message(1, (time) => time.uint(1, Math.floor(record.startedAtMs / 1000)))
+          .message(2, (http) =>
+            http
+              .string(1, record.requestId)
+              .string(2, request.method)
+              .entries(3, headers)
+              .string(4, request.path)
+              .string(5, request.authority)
+              .string(6, request.scheme)
+              .string(10, record.protocol)
+              .bytes(packAsBytes ? 12 : 11, body?.bytes ?? NOTHING),
+          ),
+      ),
     )
     .finish()
+}
+
+/** The same about a connection. @param serverName SNI; undefined without TLS */
+export function encodeConnectionCheck(peer: DownstreamPeer, serverName: string | undefined): Buffer {
+  const writer = new ProtoWriter().message(1, (attributes) => {
+    peers(attributes, peer)
+    if (serverName) attributes.message(12, (session) => session.string(1, serverName))
+  })
+  return writer.finish()
+}
+
+function peers(attributes: ProtoWriter, { address: source, local, identity }: DownstreamPeer): ProtoWriter {
+  const principal = identity ? formatSpiffeId(identity) : ''
+  return attributes
+    .message(1, (writer) => address(writer, source).string(4, principal))
+    .message(2, (writer) => address(writer, local))
 }
 
 function address(writer: ProtoWriter, { address, port }: SocketAddress): ProtoWriter {
   return writer.message(1, (outer) => outer.message(1, (socket) => socket.string(2, address).uint(3, port)))
 }
 
-/** `envoy.service.auth.v3.CheckResponse`; without a status it allows. @throws CodedError PROTOBUF_MALFORMED */
-export function decodeCheckResponse(message: ProtoMessage): CheckAnswer {
+/** `envoy.service.auth.v3.CheckResponse`; undefined where a part of it cannot be read. */
+export function readCheckResponse(message: ProtoMessage): CheckAnswer | undefined {
+  try {
+    return decodeCheckResponse(message)
+  } catch (error) {
+    if (!CodedError.is(error, 'PROTOBUF_MALFORMED')) throw error
+    return undefined
+  }
+}
+
+/** Without a status it allows. @throws CodedError PROTOBUF_MALFORMED */
+function decodeCheckResponse(message: ProtoMessage): CheckAnswer {
   const allowed = (message.message(1)?.uint(1) ?? 0) === 0
   const denied = message.message(2)
   const ok = allowed ? message.message(3) : undefined

@@ -1,12 +1,14 @@
 import { type CancelTimer, CodedError } from '@ambient-lab/std'
 import { HeaderMap } from '../../http1/index.ts'
-import type { HttpStream } from '../http-stream.ts'
+import type { HttpRuntime } from '../http-runtime.ts'
+import type { DownstreamPeer } from '../request-record.ts'
 import { UpstreamCall, type UpstreamCallResult } from '../upstream/upstream-call.ts'
 import { ProtoMessage } from './protobuf.ts'
 
 export interface GrpcCallInit {
+  readonly runtime: Pick<HttpRuntime, 'clusters' | 'clock' | 'random'>
   /** On whose behalf. */
-  readonly stream: HttpStream
+  readonly peer: DownstreamPeer
   /** Name of a cluster. */
   readonly cluster: string
   readonly authority: string
@@ -26,8 +28,8 @@ export class GrpcCall {
   #over = false
 
   constructor(init: GrpcCallInit) {
-    const { stream, authority, path, message, timeoutMs } = init
-    const { clusters, clock, random } = stream.runtime
+    const { peer, authority, path, message, timeoutMs } = init
+    const { clusters, clock, random } = init.runtime
     this.#onAnswer = init.onAnswer
     this.#cancelTimeout = clock.schedule(timeoutMs, () => {
       this.#call?.cancel()
@@ -49,7 +51,7 @@ export class GrpcCall {
       cluster,
       clock,
       random,
-      peer: stream.peer,
+      peer,
       head: { method: 'POST', target: path, headers, framing: 'length', contentLength: body.length },
       body,
       isHttp2: true,

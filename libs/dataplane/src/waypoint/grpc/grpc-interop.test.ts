@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import type { HttpAuthorization } from '@ambient-lab/policy'
 import { KiB, MiB, systemClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
-import { GrpcAuthorizer, type ProtoJson } from '@ambient-lab/testing/grpc'
+import { type CheckHandler, GrpcAuthorizer, type ProtoJson } from '@ambient-lab/testing/grpc'
 import type { ExtAuthz } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { NodeNetwork } from '../../plain-network.ts'
@@ -254,6 +255,90 @@ describe('an authorizer on grpc-js', () => {
     const paths = Array.from({ length: 40 }, (_, index) => `/${index}`)
     const replies = await Promise.all(paths.map((path) => mesh.get(path)))
     expect(replies.map(({ body }) => body)).toEqual(paths.map((path) => `${path} ${path}`))
+  })
+})
+
+describe('an authorizer on grpc-js that is asked about connections', () => {
+  const ROUTES = [{ name: 'tcp', serverNames: [], destinationCidrs: [], backends: [{ cluster: 'web', weight: 1 }] }]
+  function guardConnections(overrides: Partial<ExtAuthz> = {}): void {
+    const { http: _http, ...provider } = AUTHZ
+    const extAuthz = [{ ...provider, protocol: 'grpc' as const, timeoutMs: 1000, ...overrides }]
+    mesh.chain({ tcp: { routes: ROUTES, authorization: [ASK_ALWAYS], extAuthz } })
+  }
+
+  /** The first line of what the backend says, or how the connection ended. */
+  async function exchange(): Promise<string> {
+    const program = await mesh.dial()
+    program.say('GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n')
+    await mesh.ground.until(() => program.text.includes('\r\n') || program.closed)
+    program.stream.end()
+    await mesh.ground.until(() => program.closed)
+    return program.text.split('\r\n')[0] || 'closed'
+  }
+
+  it('is told of both ends, and of no request', async () => {
+    guardConnections()
+    let request: ProtoJson | undefined
+    authorizer.handler = (call, done) => {
+      request = call.request
+      done(null, {})
+    }
+    expect(await exchange()).toBe('HTTP/1.1 200 OK')
+    expect(request).toEqual({
+      attributes: {
+        source: {
+          address: { socket_address: { address: '10.244.1.4', port_value: expect.any(Number) } },
+          principal: 'spiffe://cluster.local/ns/default/sa/curl',
+        },
+        destination: { address: { socket_address: { address: '10.96.0.20', port_value: 80 } } },
+      },
+    })
+  })
+
+  test.each<[title: string, overrides: Partial<ExtAuthz>, handler: CheckHandler, result: string, line: string]>([
+    ['allows', {}, (_call, done) => done(null, { status: { code: 0 } }), 'HTTP/1.1 200 OK', '0 - -'],
+    ['denies', {}, (_call, done) => done(null, { status: { code: 7 } }), 'closed', '0 UAEX ext_authz_denied'],
+    [
+      'denies, open or not',
+      { failOpen: true },
+      (_call, done) => done(null, { status: { code: 7 } }),
+      'closed',
+      '0 UAEX ext_authz_denied',
+    ],
+    ['fails', {}, (_call, done) => done({ code: 14 }), 'closed', '0 UAEX ext_authz_error'],
+    [
+      'fails, and need not be asked',
+      { failOpen: true },
+      (_call, done) => done({ code: 14 }),
+      'HTTP/1.1 200 OK',
+      '0 - -',
+    ],
+    ['is silent', { timeoutMs: 100 }, () => {}, 'closed', '0 UAEX ext_authz_error'],
+    ['has no cluster', { cluster: 'none' }, () => {}, 'closed', '0 UAEX ext_authz_error'],
+    ['speaks HTTP', { protocol: 'http' }, () => {}, 'closed', '0 UAEX ext_authz_error'],
+  ])('%s', async (_title, overrides, handler, result, line) => {
+    guardConnections(overrides)
+    authorizer.handler = handler
+    expect(await exchange()).toBe(result)
+    await mesh.ground.until(() => mesh.lines.length > 0)
+    expect(mesh.lines).toEqual([line])
+  })
+
+  it('says yes, and another policy says no', async () => {
+    guardConnections()
+    const { http: _http, ...provider } = AUTHZ
+    const extAuthz = [{ ...provider, protocol: 'grpc' as const }]
+    const deny = { ...ASK_ALWAYS, name: 'deny', action: 'DENY' as const, provider: undefined } as HttpAuthorization
+    mesh.chain({ tcp: { routes: ROUTES, authorization: [ASK_ALWAYS, deny], extAuthz } })
+    let asked = 0
+    authorizer.handler = (_call, done) => {
+      asked += 1
+      done(null, {})
+    }
+    expect(await exchange()).toBe('closed')
+    expect(asked).toBe(1)
+    await mesh.ground.until(() => mesh.lines.length > 0)
+    expect(mesh.lines[0]).toMatch(/^0 UAEX rbac_access_denied_matched_policy/)
   })
 })
 
