@@ -114,7 +114,9 @@ async function guardCheckpoints(
   request: ReviewRequest,
 ): Promise<Checkpoint[]> {
   const { policies, authenticator } = chain.guard
-  const custom = policies ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line) : []
+  const custom = policies
+    ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line, { httpStatus: 403 })
+    : []
   if (custom.at(-1)?.verdict === 'denied') return custom
   const token = await tokenCheckpoint(write, authenticator, request, init.clock)
   const checkpoints = [...custom, token]
@@ -126,12 +128,18 @@ async function guardCheckpoints(
   ]
 }
 
-function customCheckpoint(write: CheckpointWriter, facts: Facts, policies: HttpPolicies, saw: string): Checkpoint[] {
+function customCheckpoint(
+  write: CheckpointWriter,
+  facts: Facts,
+  policies: HttpPolicies,
+  saw: string,
+  refusal: Pick<Checkpoint, 'httpStatus'> = {},
+): Checkpoint[] {
   const { custom, policies: explanations } = explainRequest(facts, policies)
   if (!custom) return []
   const reviews = explanations.map(policyReview).filter(({ action }) => action === 'CUSTOM')
   if ('allowed' in custom) {
-    return [{ ...write.refused('custom', saw, custom.details, { httpStatus: 403 }), policies: reviews }]
+    return [{ ...write.refused('custom', saw, custom.details, refusal), policies: reviews }]
   }
   const asked = `${custom.ask.join(', ')} would be asked: what it says is not known before`
   return [{ ...write.skipped('custom', saw, asked), policies: reviews }]
