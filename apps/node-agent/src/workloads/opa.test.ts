@@ -1,7 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { errorMessage } from '@ambient-lab/std'
+import { temporaryFolder } from '@ambient-lab/testing'
 import { type CheckOutcome, GrpcChecker, type ProtoJson } from '@ambient-lab/testing/grpc'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import type { ContainerSpec } from '../hosting/workload.ts'
@@ -9,6 +12,7 @@ import { AppBench, type RunningApp } from '../test-kit/app-bench.ts'
 import { tarFiles } from './_tar.ts'
 
 const EXAMPLE = new URL('../../../../examples/opa/', import.meta.url)
+const FIXTURE = new URL('../test-kit/opa/', import.meta.url)
 const MANIFEST = readFileSync(new URL('policy-bundle.yaml', EXAMPLE), 'utf8')
 const BUNDLE = Buffer.from(/bundle\.tar\.gz: \|\n(.*)$/s.exec(MANIFEST)![1]!, 'base64')
 const PLUGIN = '--set=plugins.envoy_ext_authz_grpc'
@@ -94,6 +98,25 @@ describe('the policy of examples/opa', () => {
     const data = tarFiles(gunzipSync(BUNDLE)).get('/data.json')!
     expect(JSON.parse(Buffer.from(data).toString())).toEqual(JSON.parse(sources[1]!.toString()))
   })
+})
+
+/** Where somebody has the compiler that these were made with: it has to make them again. */
+const hasCompiler = spawnSync('opa', ['version'], { encoding: 'utf8' }).stdout?.includes('Version: 1.22.3') ?? false
+
+test.runIf(hasCompiler).each<[folder: URL, bundle: Buffer, args: string[]]>([
+  [EXAMPLE, BUNDLE, ['--entrypoint', 'envoy/authz/allow', 'policy']],
+  [
+    FIXTURE,
+    readFileSync(new URL('decisions.tar.gz', FIXTURE)),
+    ['--entrypoint', 'test/decision', '--entrypoint', 'test/shown', 'decisions.rego'],
+  ],
+])('%s is what its sources are compiled to (with opa 1.22.3 alone)', async (cwd, bundle, args) => {
+  await using folder = await temporaryFolder()
+  const output = join(folder.path, 'bundle.tar.gz')
+  spawnSync('opa', ['build', '--target', 'wasm', '--output', output, ...args], { cwd })
+  const contents = (bytes: Buffer) =>
+    new Map(Array.from(tarFiles(gunzipSync(bytes)), ([path, file]) => [path, Buffer.from(file)]))
+  expect(contents(readFileSync(output))).toEqual(contents(bundle))
 })
 
 describe('opa', () => {
