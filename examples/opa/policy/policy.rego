@@ -49,5 +49,7 @@ role := data.roles[user]
 
 limits := {"clerk": 100, "manager": 10000}
 
-# By this one a route may be chosen.
-request_headers := {"x-role": role}
+# By this one a route may be chosen. In a refusal it would go to the client.
+request_headers := {"x-role": role} if {
+	permitted
+} else := {}

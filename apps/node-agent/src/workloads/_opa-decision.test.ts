@@ -84,8 +84,18 @@ describe('a decision', () => {
     [{ allowed: true, headers: { a: [1] } }, "invalid value type json.Number for header 'a'"],
     [{ allowed: true, request_headers_to_remove: 'a' }, "expected request_headers_to_remove to be of type '[]string'"],
     [{ allowed: true, query_parameters_to_remove: [true] }, "to be of type 'string' but got 'bool'"],
-    [{ allowed: true, query_parameters_to_set: ['a'] }, "expected query_parameters_to_set to be of type 'map'"],
-    [{ allowed: true, query_parameters_to_set: { a: {} } }, "'string or array' but got 'map[string]interface {}'"],
+    [
+      { allowed: true, query_parameters_to_set: ['a'] },
+      "expected query_parameters_to_set to be a map but got '[]interface {}'",
+    ],
+    [
+      { allowed: true, query_parameters_to_set: { a: {} } },
+      "expected value to be string or array but got 'map[string]interface {}'",
+    ],
+    [
+      { allowed: true, query_parameters_to_set: { a: [1] } },
+      "expected array element to be string but got 'json.Number'",
+    ],
     [{ allowed: false, body: 1 }, "expected body to be of type 'string' but got 'json.Number'"],
     [{ allowed: false, http_status: '403' }, "expected http_status to be of type 'number' but got 'string'"],
     [{ allowed: false, http_status: 299 }, 'failed to get response http status: invalid HTTP status code 299'],

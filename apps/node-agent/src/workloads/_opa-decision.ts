@@ -120,14 +120,16 @@ function texts(decision: Decision, field: string, doing: string): string[] {
 }
 
 function queryOf({ query_parameters_to_set: value }: Decision): (readonly [string, string])[] {
-  const doing = 'failed to get request query parameters to set'
+  const doing = 'failed to get request query parameters to set: type assertion error'
   if (value === undefined) return []
-  if (!isObject(value)) throw invalid(expected('query_parameters_to_set', 'map', value, doing))
+  if (!isObject(value))
+    throw invalid(`${doing}, expected query_parameters_to_set to be a map but got '${typeOf(value)}'`)
   return Object.entries(value).flatMap(([name, one]) => {
-    const values = Array.isArray(one) ? one : [one]
-    return values.map((text: unknown) => {
-      if (typeof text !== 'string') throw invalid(expected('value', 'string or array', text, doing))
-      return [name, text] as const
+    if (typeof one === 'string') return [[name, one] as const]
+    if (!Array.isArray(one)) throw invalid(`${doing}, expected value to be string or array but got '${typeOf(one)}'`)
+    return one.map((text: unknown) => {
+      if (typeof text === 'string') return [name, text] as const
+      throw invalid(`${doing}: expected array element to be string but got '${typeOf(text)}'`)
     })
   })
 }

@@ -46,7 +46,11 @@ function told({ response }: CheckOutcome): Record<string, unknown> {
     )
   return {
     allowed: (status?.code ?? 0) === 0,
-    ...(denied && { status: (denied.status as { code: number }).code, body: denied.body }),
+    ...(denied && {
+      status: (denied.status as { code: number }).code,
+      body: denied.body,
+      shown: headers(denied.headers),
+    }),
     ...(ok && {
       added: headers(ok.headers),
       removed: ok.headers_to_remove,
@@ -63,7 +67,7 @@ const order = (user: string, amount: unknown, more: ProtoJson = {}) => ({
   ...more,
 })
 const yes = (role: string) => ({ allowed: true, added: { 'x-role': role }, removed: ['x-secret'], shown: SHOWN })
-const no = (reason: string) => ({ allowed: false, status: 403, body: `opa: ${reason}\n` })
+const no = (reason: string) => ({ allowed: false, status: 403, body: `opa: ${reason}\n`, shown: {} })
 const SHOWN = { 'x-decided-by': 'opa' }
 
 describe('the policy of examples/opa', () => {
