@@ -146,6 +146,22 @@ describe('an authorizer on grpc-js', () => {
     expect(mesh.servers[0].requests).toEqual([])
   })
 
+  test.each([204, 205, 304])('denies with %i, and what it calls a body is no response', async (status) => {
+    guard()
+    const denied_response = { status: { code: status }, body: 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n' }
+    answer({ status: { code: 7 }, denied_response })
+    const program = await mesh.dial()
+    for (const _ of [1, 2]) {
+      const start = program.text.length
+      program.say('GET / HTTP/1.1\r\nhost: web\r\n\r\n')
+      await mesh.ground.until(() => program.text.length > start && program.text.endsWith('\r\n\r\n'))
+      const head = program.text.slice(start)
+      expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+      if (status !== 205) expect(head.match(/HTTP/g)).toHaveLength(1)
+    }
+    await eventually(() => expect(mesh.lines).toEqual(Array(2).fill(`${status} UAEX ext_authz_denied`)))
+  })
+
   test.each<[title: string, response: ProtoJson]>([
     ['a name that is none', { ok_response: { headers: [header('a b', '1')] } }],
     ['a value that ends its line', { ok_response: { headers: [header('a', '1\r\nb: 2')] } }],
