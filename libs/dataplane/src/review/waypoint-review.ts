@@ -2,6 +2,7 @@ import { formatSpiffeId, parseSpiffeId, type SpiffeId, type SvidState } from '@a
 import {
   ConnectionFacts,
   explainRequest,
+  type Facts,
   type HttpPolicies,
   type JwtPayload,
   RequestFacts,
@@ -90,8 +91,11 @@ function reviewConnection(
   query: WaypointReviewQuery,
   before: readonly Checkpoint[],
 ): ReviewAnswer {
-  const decided = chain.tcpPolicies ? policyCheckpoints(init, write, chain, facts, chain.tcpPolicies) : []
-  const checkpoints = [...before, ...decided]
+  const { tcpPolicies } = chain
+  const custom = tcpPolicies ? customCheckpoint(write, facts, tcpPolicies, query.authority) : []
+  if (custom.at(-1)?.verdict === 'denied') return { checkpoints: [...before, ...custom] }
+  const decided = tcpPolicies ? policyCheckpoints(init, write, chain, facts, tcpPolicies) : []
+  const checkpoints = [...before, ...custom, ...decided]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   const route = chain.source.tcp?.routes[0]
   const cluster = route?.backends.find(({ weight }) => weight > 0)?.cluster
@@ -110,7 +114,9 @@ async function guardCheckpoints(
   request: ReviewRequest,
 ): Promise<Checkpoint[]> {
   const { policies, authenticator } = chain.guard
-  const custom = policies ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line) : []
+  const custom = policies
+    ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line, { httpStatus: 403 })
+    : []
   if (custom.at(-1)?.verdict === 'denied') return custom
   const token = await tokenCheckpoint(write, authenticator, request, init.clock)
   const checkpoints = [...custom, token]
@@ -124,15 +130,16 @@ async function guardCheckpoints(
 
 function customCheckpoint(
   write: CheckpointWriter,
-  facts: RequestFacts,
+  facts: Facts,
   policies: HttpPolicies,
   saw: string,
+  refusal: Pick<Checkpoint, 'httpStatus'> = {},
 ): Checkpoint[] {
   const { custom, policies: explanations } = explainRequest(facts, policies)
   if (!custom) return []
   const reviews = explanations.map(policyReview).filter(({ action }) => action === 'CUSTOM')
   if ('allowed' in custom) {
-    return [{ ...write.refused('custom', saw, custom.details, { httpStatus: 403 }), policies: reviews }]
+    return [{ ...write.refused('custom', saw, custom.details, refusal), policies: reviews }]
   }
   const asked = `${custom.ask.join(', ')} would be asked: what it says is not known before`
   return [{ ...write.skipped('custom', saw, asked), policies: reviews }]

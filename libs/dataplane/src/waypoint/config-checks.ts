@@ -149,9 +149,11 @@ const extAuthz = object({
   timeoutMs: duration,
   failOpen: boolean,
   statusOnError: within(200, 599),
+  clearRouteCache: boolean,
+  requestBody: optional(object({ maxBytes: weight, allowPartial: boolean, packAsBytes: boolean })),
   http: optional(
     object({
-      pathPrefix: string,
+      pathPrefix: targetText,
       requestHeaders: list(string),
       additionalHeaders: list(headerValue),
       upstreamOnAllow: list(string),
