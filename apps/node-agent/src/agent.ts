@@ -2,7 +2,9 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import {
+  type CertificateReport,
   ConnectionSpans,
+  certificateReport,
   DnsMetrics,
   DnsServer,
   LinkFaults,
@@ -11,6 +13,7 @@ import {
   NodeNetwork,
   ProxyStateHolder,
   SystemDnsUpstream,
+  TrustFeed,
   WsMtlsTransport,
   Ztunnel,
 } from '@ambient-lab/dataplane'
@@ -44,6 +47,7 @@ import {
   LOAD_RUN_TYPE,
   type LoadRun,
   type Reject,
+  TRUST_TYPE,
   type TypeUrl,
   type Welcome,
 } from '@ambient-lab/xds'
@@ -105,6 +109,7 @@ export class Agent {
   readonly #linkFaults: LinkFaults
   readonly #faultFeed: LinkFaultFeed
   readonly #svids: SvidSource
+  readonly #trustFeed: TrustFeed
   readonly #ztunnel: Ztunnel
   readonly #simulated: SimulatedWorkloads
   readonly #proxies: ProxyThreads
@@ -139,6 +144,7 @@ export class Agent {
       components: { clock, random: random.fork('svids'), signer: { sign: (csr, ttl) => this.#sign(csr, ttl) } },
       init: { ttlSeconds: config.certificateTtlSeconds },
     })
+    this.#trustFeed = new TrustFeed({ clock, svids: this.#svids, revocations: this.#revocations })
     this.#ztunnel = this.#createZtunnel()
     this.#followRevocations()
     const spawn = () =>
@@ -276,6 +282,7 @@ export class Agent {
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
     // Threads of proxies are told even of what only they are interested in, and of what the ztunnel knows as well.
     const refused = this.#proxies.apply(typeUrl, upserts, removed)
+    if (typeUrl === TRUST_TYPE) return [...this.#trustFeed.apply(upserts)]
     if (typeUrl === LINK_FAULT_TYPE) return this.#faultFeed.apply(upserts, removed)
     if (!ProxyStateHolder.holds(typeUrl)) return refused
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
@@ -440,13 +447,9 @@ export class Agent {
     return this.#welcome
   }
 
-  #certificateOf(
-    identity: SpiffeId,
-  ): { state: 'Initializing' | 'Available' | 'Unavailable'; notAfterMs: number; reason: string } | undefined {
+  #certificateOf(identity: SpiffeId): CertificateReport | undefined {
     const state = this.#svids.state(identity)
-    if (!state) return undefined
-    const notAfterMs = state.phase === 'Available' ? state.svid.notAfterMs : 0
-    return { state: state.phase, notAfterMs, reason: state.phase === 'Unavailable' ? state.reason : '' }
+    return state && certificateReport(state)
   }
 
   #identityUsed(identity: SpiffeId, used: boolean): void {

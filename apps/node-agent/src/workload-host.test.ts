@@ -55,7 +55,9 @@ beforeEach(() => {
       proxies,
       check: checkTcp(systemClock),
       environment: process.env,
-      certificateOf: () => ({ state: 'Available', notAfterMs: 1, reason: '' }),
+      certificateOf: () => ({
+        ...{ state: 'Available', notAfterMs: 1, reason: '', serialNumber: '11', root: 'a', trusts: ['a'] },
+      }),
       onEvent: (event) => events.push(event),
       onReport: (report) => reports.set(report.uid, report),
       onIdentity: ({ serviceAccount }, used) => identities.push(`${used ? '+' : '-'}${serviceAccount}`),

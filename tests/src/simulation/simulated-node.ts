@@ -1,4 +1,5 @@
 import {
+  certificateReport,
   LocalSvids,
   LocalWorkloads,
   type MemoryNetwork,
@@ -276,8 +277,5 @@ function onCertificate({ workloads, client }: Agent, id: SpiffeId): void {
 }
 
 function certificateView(svids: SvidSource, id: SpiffeId): WorkloadReport['certificate'] {
-  const state = svids.state(id)
-  if (state?.phase === 'Available') return { state: 'Available', notAfterMs: state.svid.notAfterMs, reason: '' }
-  if (state?.phase === 'Unavailable') return { state: 'Unavailable', notAfterMs: 0, reason: state.reason }
-  return { state: 'Initializing', notAfterMs: 0, reason: '' }
+  return certificateReport(svids.state(id) ?? { phase: 'Initializing' })
 }

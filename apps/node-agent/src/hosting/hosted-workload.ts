@@ -107,7 +107,8 @@ export class HostedWorkload {
     const everStarted = states.some(({ startedAtMs }) => startedAtMs > 0)
     const speaking = failed ?? waiting ?? states.find(({ message }) => message !== '')
     const pid = states.find((state) => state.pid !== undefined)?.pid
-    const certificate = this.#components.certificateOf(this.identity)
+    const own = states.find((state) => state.certificate)?.certificate
+    const certificate = own ?? (this.assignment.captured ? this.#components.certificateOf(this.identity) : undefined)
     return {
       uid: this.assignment.uid,
       phase: this.#failure || failed ? 'Failed' : everStarted ? 'Running' : 'Pending',
@@ -121,7 +122,7 @@ export class HostedWorkload {
       ...(this.#dns ? { dns: this.#dns } : {}),
       ports: Object.assign({}, ...states.map(({ ports }) => ports)),
       ...(pid === undefined ? {} : { pid }),
-      ...(this.assignment.captured && certificate ? { certificate } : {}),
+      ...(certificate ? { certificate } : {}),
     }
   }
 

@@ -129,7 +129,7 @@ describe('WsMtlsTransport: who may be the peer', () => {
     const reasons: string[] = []
     for (const session of sessions) session.onClose(({ code }) => reasons.push(code))
     const pem = certificates.authority.revocationList([leaf.serialNumber])
-    revocations.replace(parseRevocationLists(pem, [...bundle.roots, ...chain.slice(1)]))
+    revocations.replace('a file', parseRevocationLists(pem, [...bundle.roots, ...chain.slice(1)]))
     await eventually(() => recorder.isClosed)
     expect(reasons).toEqual(['CERTIFICATE_REVOKED'])
     expect(good.acceptsStreams).toBe(true)
