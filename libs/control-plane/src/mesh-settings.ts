@@ -131,6 +131,8 @@ function provider(value: unknown, field: string): ExtensionProvider {
 }
 
 async function parseText(text: string): Promise<unknown> {
+  // Most labs set nothing: they need not wait for the YAML library to load.
+  if (text.trim() === '') return undefined
   try {
     return await parseYaml(text)
   } catch (error) {
