@@ -9,6 +9,7 @@ import {
   DnsServer,
   LinkFaults,
   LocalSvids,
+  type LocalWorkload,
   LocalWorkloads,
   NodeNetwork,
   ProxyStateHolder,
@@ -415,7 +416,7 @@ export class Agent {
       addWorkload: async (workload) => {
         this.#agentMetrics.started.inc()
         const { capture } = await this.#ztunnel.addWorkload(workload)
-        const dns = await this.#dnsServer(workload.uid)
+        const dns = await this.#dnsServer(workload)
         dnsServers.set(workload.uid, dns)
         return { capture, dns: dns.address }
       },
@@ -428,7 +429,7 @@ export class Agent {
     }
   }
 
-  #dnsServer(uid: string): Promise<DnsServer> {
+  #dnsServer(workload: LocalWorkload): Promise<DnsServer> {
     const { clock } = this.#components
     assert(this.#welcome, 'workloads are assigned after the welcome')
     return DnsServer.listen(
@@ -438,7 +439,10 @@ export class Agent {
         metrics: this.#dnsMetrics,
         state: () => this.#ztunnel.state.current,
       },
-      { uid, host: this.#config.workloadHost, clusterDomain: this.#welcome.clusterDomain },
+      {
+        ...{ uid: workload.uid, host: this.#config.workloadHost, clusterDomain: this.#welcome.clusterDomain },
+        ofClusterOnly: () => workload.bypassesDnsCapture ?? false,
+      },
     )
   }
 

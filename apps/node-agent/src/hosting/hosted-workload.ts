@@ -58,7 +58,7 @@ export class HostedWorkload {
 
   async start(): Promise<void> {
     const { uid, name, namespace, address } = this.assignment
-    const isCaptured = () => this.#assignment.captured
+    const assigned = () => this.#assignment
     try {
       const added = await this.#components.mesh.addWorkload({
         uid,
@@ -67,7 +67,13 @@ export class HostedWorkload {
         address,
         // Enrolling a namespace restarts no pod: the ztunnel asks when it matters.
         get captured() {
-          return isCaptured()
+          return assigned().captured
+        },
+        get bypassesInboundCapture() {
+          return assigned().bypassesInboundCapture ?? false
+        },
+        get bypassesDnsCapture() {
+          return assigned().bypassesDnsCapture ?? false
         },
         identity: this.identity,
         dialTarget: (port) => this.#dialTarget(port),
@@ -202,7 +208,10 @@ function containerSpec(container: AssignedContainer): ContainerSpec {
 
 /** Whether two assignments of one uid can share one life, or the pod has to start anew. */
 export function needsRestart(before: Assignment, after: Assignment): boolean {
-  const essence = ({ labels: _labels, captured: _captured, ...rest }: Assignment) => JSON.stringify(rest)
+  const essence = (assignment: Assignment) => {
+    const { labels: _, captured: __, bypassesInboundCapture: ___, bypassesDnsCapture: ____, ...rest } = assignment
+    return JSON.stringify(rest)
+  }
   return essence(before) !== essence(after)
 }
 

@@ -7,6 +7,9 @@ import { podUid } from './pod-workload.ts'
 import { defineTranslation } from './translation.ts'
 import { wantsCapture } from './view.ts'
 
+const BYPASS_INBOUND_ANNOTATION = 'ambient.istio.io/bypass-inbound-capture'
+const DNS_CAPTURE_ANNOTATION = 'ambient.istio.io/dns-capture'
+
 /** What a node has to run, for that node alone; until the pod is gone or has finished for good. */
 export default defineTranslation({
   name: 'pod-assignment',
@@ -27,6 +30,8 @@ export default defineTranslation({
       serviceAccount: spec.serviceAccountName ?? 'default',
       address: status.podIP,
       captured: wantsCapture(pod, view.namespace(namespace)),
+      ...(metadata.annotations?.[BYPASS_INBOUND_ANNOTATION] === 'true' && { bypassesInboundCapture: true }),
+      ...(metadata.annotations?.[DNS_CAPTURE_ANNOTATION] === 'false' && { bypassesDnsCapture: true }),
       labels: metadata.labels ?? {},
       containers: spec.containers.map(assignedContainer),
       ...(endpoint && { endpoint }),

@@ -1,3 +1,4 @@
+import { formatSpiffeId } from '@ambient-lab/pki'
 import type { Clock } from '@ambient-lab/std'
 import { uuid } from '../random-id.ts'
 import type { HttpRuntime } from './http-runtime.ts'
@@ -71,7 +72,10 @@ function prepare(
   const requestId = headers.get('x-request-id') ?? uuid(runtime.random)
   record.requestId = requestId
   headers.set('x-request-id', requestId)
-  // Only a proxy that ends mutual TLS may write it, and this one writes none.
+  // What a client says of itself counts for nothing.
   headers.delete('x-forwarded-client-cert')
+  if (runtime.proxy.kind === 'waypoint' && runtime.proxy.namesClients && peer.identity) {
+    headers.set('x-forwarded-client-cert', `URI=${formatSpiffeId(peer.identity)}`)
+  }
   runtime.tracing?.begin(record, headers)
 }

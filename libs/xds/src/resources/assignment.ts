@@ -7,6 +7,10 @@ export interface Assignment {
   readonly address: string
   /** Whether the mesh captures it (`istio.io/dataplane-mode`), as the control plane resolved the labels. */
   readonly captured: boolean
+  /** `ambient.istio.io/bypass-inbound-capture`: what comes in plaintext passes, although the pod is captured. */
+  readonly bypassesInboundCapture?: boolean
+  /** `ambient.istio.io/dns-capture: "false"`: it knows the names that a cluster's DNS would know, and no others of the mesh. */
+  readonly bypassesDnsCapture?: boolean
   readonly labels: Readonly<Record<string, string>>
   readonly containers: readonly AssignedContainer[]
   /** `host:port` of something that already runs (`ambient.lab/endpoint`), instead of containers. */
