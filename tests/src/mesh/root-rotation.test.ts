@@ -1,26 +1,18 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadOrCreateAuthority } from '@ambient-lab/control-plane'
 import { type TunnelSession, WsMtlsTransport } from '@ambient-lab/dataplane'
-import {
-  type CertificateAuthority,
-  createCsr,
-  formatSpiffeId,
-  generateKeyPair,
-  TrustBundle,
-  X509Svid,
-} from '@ambient-lab/pki'
+import { type CertificateAuthority, TrustBundle } from '@ambient-lab/pki'
 import { systemClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
 import { ConnectionLoad, EchoConnection, type LoadTarget } from './connection-load.ts'
+import { forgedSvid, serverNameOf, stolenAuthority } from './mesh-insider.ts'
 import { items, node } from './objects.ts'
 
 const PATIENCE = { timeoutMs: 30_000 }
 /** Upper bound; each takes some ten seconds. */
 const TIMEOUT = { timeout: 90_000 }
-const TRUST_DOMAIN = 'cluster.local'
 
 const LAB = `
 apiVersion: ambient.lab/v1
@@ -97,21 +89,18 @@ async function roots(): Promise<ReadonlyMap<string, Root>> {
 
 /** Tunnels of somebody who holds a certificate of this authority, and is told nothing of rotations. */
 function straggler(authority: CertificateAuthority): () => Promise<TunnelSession> {
-  const source = { trustDomain: TRUST_DOMAIN, namespace: 'load', serviceAccount: 'default' }
-  const keys = generateKeyPair()
-  const { chainPem } = authority.signWorkload(createCsr(keys, { uri: formatSpiffeId(source) }))
-  const svid = (rootsPem: readonly string[]) =>
-    new X509Svid({ chainPem, privateKey: keys.privateKey, bundle: TrustBundle.parse(TRUST_DOMAIN, rootsPem) })
+  const forged = forgedSvid(authority, 'load')
   return async () => {
     // It believes whoever answers, so that the answer says whether it is believed.
     const map = await lab.json<{ data: Record<string, string> }>('get', 'cm/istio-ca-root-cert', '-n', 'load')
-    const clientSvid = async () => svid([map.data['root-cert.pem']!])
-    const transport = new WsMtlsTransport({ clock: systemClock, svids: { clientSvid, serverSvid: clientSvid } })
+    const svid = forged.withBundle(TrustBundle.parse(forged.id.trustDomain, map.data['root-cert.pem']!))
+    const svids = { clientSvid: async () => svid, serverSvid: async () => svid }
+    const transport = new WsMtlsTransport({ clock: systemClock, svids })
     const { hbone } = (await node(lab, 'n2')).agent!
     const [echo] = await items(lab, 'pods', '-n', 'load', '-l', 'app=echo')
-    const serverName = `${String(echo!.status!.podIP).replaceAll('.', '-')}.load.pod.cluster.local`
     return transport.dial({
-      ...{ source, address: hbone, serverName, expectedIds: [source], fromNode: 'n1', toNode: 'n2' },
+      ...{ source: svid.id, address: hbone, serverName: serverNameOf(echo!.status!.podIP, 'load') },
+      ...{ expectedIds: [svid.id], fromNode: 'n1', toNode: 'n2' },
     })
   }
 }
@@ -121,7 +110,7 @@ test(
   TIMEOUT,
   async () => {
     const [oldRoot] = [...(await roots()).keys()]
-    const dial = straggler(loadOrCreateAuthority(join(lab.folder, 'control-plane', 'ca'), systemClock, TRUST_DOMAIN))
+    const dial = straggler(stolenAuthority(lab))
     const tunnel = await dial()
     const standing = await Promise.all([EchoConnection.open(direct), EchoConnection.open(guarded)])
     for (const connection of standing) await connection.echo('hello')
