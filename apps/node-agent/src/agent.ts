@@ -62,9 +62,9 @@ import { CrlFile } from './crl-file.ts'
 import { isIdentityRefused, obtainCredentials } from './enrolment.ts'
 import { LineLog } from './hosting/line-log.ts'
 import type { Mesh } from './hosting/mesh.ts'
+import { checkOverSockets } from './hosting/probe.ts'
 import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
-import { checkTcp } from './hosting/tcp-probe.ts'
 import { PROXY_HEAP_MIB_MAX, SPANS_POST_TIMEOUT_MS, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
 import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
@@ -397,7 +397,7 @@ export class Agent {
         mesh: this.#countedMesh(),
         simulated: this.#simulated,
         proxies: this.#proxies,
-        check: checkTcp(clock),
+        check: checkOverSockets(clock),
         environment,
         certificateOf: (identity) => this.#certificateOf(identity),
         onReport: (report) => this.#client?.report({ workloads: [report] }),

@@ -19,6 +19,9 @@ export const CONTAINER_STOP_GRACE_MS = 2000
 /** Between two readiness probes while a port has never answered, and afterwards. */
 export const PROBE_PERIOD_STARTING_MS = 50
 export const PROBE_PERIOD_MS = 1000
+
+/** A port that did not answer so often is asked no more often than others. */
+export const PROBE_STARTING_FAILURES = 100
 export const PROBE_TIMEOUT_MS = 1000
 
 /** Failed probes in a row until a workload that was ready counts as unready: Kubernetes' failureThreshold. */

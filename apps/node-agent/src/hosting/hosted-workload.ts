@@ -5,6 +5,7 @@ import { ChildProgram } from './child-program.ts'
 import type { ContainerContext, ContainerObserver, ContainerRunner, HostPort } from './container.ts'
 import type { HostingComponents, HostingInit } from './hosting.ts'
 import { findWorkload } from './images.ts'
+import { ProbedContainer, probesOf } from './probed-container.ts'
 import { ExternalEndpoint, MissingImage, parseEndpoint } from './still-containers.ts'
 import type { ContainerSpec, PodIdentity } from './workload.ts'
 
@@ -149,7 +150,7 @@ export class HostedWorkload {
     const pod: PodIdentity = { uid, name, namespace, serviceAccount, address, labels, node: this.#init.node }
     this.#runners = containers.map((container) => ({
       name: container.name,
-      runner: this.#run({ pod, spec: containerSpec(container), capture }),
+      runner: this.#runProbed(container, { pod, spec: containerSpec(container), capture }),
     }))
     this.#onChange()
   }
@@ -167,13 +168,19 @@ export class HostedWorkload {
     this.#onChange()
   }
 
+  #runProbed(container: AssignedContainer, context: ContainerContext): ContainerRunner {
+    const probes = probesOf(container)
+    if (!probes) return this.#run(context, this.#observer)
+    const create = (observer: ContainerObserver) => this.#run(context, observer)
+    return new ProbedContainer(create, { name: container.name, probes }, this.#observer, this.#components)
+  }
+
   /** Our own app where the image is known, else the command as a process, else nothing can run. */
-  #run(context: ContainerContext): ContainerRunner {
+  #run(context: ContainerContext, observer: ContainerObserver): ContainerRunner {
     const { image, command } = context.spec
-    if (findWorkload(image)) return this.#components.simulated.run(context, this.#observer)
-    if (command.length > 0)
-      return new ChildProgram(context, this.#observer, this.#components, { host: this.#init.host })
-    return new MissingImage(image, this.#observer)
+    if (findWorkload(image)) return this.#components.simulated.run(context, observer)
+    if (command.length > 0) return new ChildProgram(context, observer, this.#components, { host: this.#init.host })
+    return new MissingImage(image, observer)
   }
 
   readonly #observer: ContainerObserver = {

@@ -2,6 +2,7 @@ import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/a
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
 import { NAMESPACES, PODS } from '../stored-kinds.ts'
+import { containerProbe } from './container-probe.ts'
 import { ofNamespace } from './dependencies.ts'
 import { podUid } from './pod-workload.ts'
 import { defineTranslation } from './translation.ts'
@@ -57,7 +58,15 @@ function assignedContainer(container: Container): AssignedContainer {
         containerPort,
         protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
       })),
+    ...probesOf(container),
   }
+}
+
+function probesOf(container: Container): Pick<AssignedContainer, 'readiness' | 'liveness' | 'startup'> {
+  const readiness = containerProbe(container.readinessProbe, container)
+  const liveness = containerProbe(container.livenessProbe, container)
+  const startup = containerProbe(container.startupProbe, container)
+  return { ...(readiness && { readiness }), ...(liveness && { liveness }), ...(startup && { startup }) }
 }
 
 /** Values from ConfigMaps, Secrets and the downward API are not there in a lab. */

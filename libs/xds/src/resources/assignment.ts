@@ -21,6 +21,23 @@ export interface Assignment {
   readonly generation: number
 }
 
+/** How a node finds out how a container is; Kubernetes' fields, with its defaults filled in. */
+export interface ContainerProbe {
+  /** A container port; asked where it really listens, past the mesh, as the kubelet's probes pass ztunnel. */
+  readonly port: number
+  /** Absent: accepting a connection is enough. */
+  readonly http?: {
+    readonly path: string
+    readonly secure: boolean
+    readonly headers: readonly { readonly name: string; readonly value: string }[]
+  }
+  readonly initialDelayMs: number
+  readonly periodMs: number
+  readonly timeoutMs: number
+  readonly successThreshold: number
+  readonly failureThreshold: number
+}
+
 export interface AssignedContainer {
   readonly name: string
   readonly image: string
@@ -32,4 +49,10 @@ export interface AssignedContainer {
     readonly containerPort: number
     readonly protocol: 'TCP' | 'UDP'
   }[]
+  /** Whether it may be sent traffic. @default it may as soon as it runs and its ports accept */
+  readonly readiness?: ContainerProbe
+  /** Whether it has to be started again. @default only when it ends */
+  readonly liveness?: ContainerProbe
+  /** Until it succeeds the others are not asked; if it does not, the container is started again. */
+  readonly startup?: ContainerProbe
 }
