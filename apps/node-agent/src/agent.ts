@@ -234,7 +234,10 @@ export class Agent {
       handlers: {
         hello: () => this.#hello(ports),
         onWelcome: (welcome) => this.#welcomed(welcome),
-        apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
+        apply: (typeUrl, upserts, removed, bytes) => {
+          this.#agentMetrics.pushed(typeUrl, bytes)
+          return this.#apply(typeUrl, upserts, removed)
+        },
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
           review: async (query) =>
@@ -276,7 +279,6 @@ export class Agent {
   }
 
   #apply(typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[]): Reject['errors'] {
-    this.#agentMetrics.pushed(typeUrl)
     if (this.#stopping) return []
     const resources = upserts.map(({ resource }) => resource)
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
@@ -471,6 +473,7 @@ export class Agent {
       metrics: this.#metrics,
       readiness: this.#readiness,
       logging: this.#logging,
+      clock: this.#components.clock,
       quit: () => this.#components.onEnd(undefined),
     })
   }

@@ -74,3 +74,9 @@ export const CRL_POLL_MS = 1_000
 
 /** How long a collector of spans may take. */
 export const SPANS_POST_TIMEOUT_MS = 10_000
+
+/** Of `/debug/pprof`: ztunnel's defaults, and what nobody needs more of. */
+export const PROFILE_SECONDS_DEFAULT = 10
+export const PROFILE_SECONDS_MAX = 300
+export const PROFILE_FREQUENCY_HZ_DEFAULT = 100
+export const PROFILE_FREQUENCY_HZ_MAX = 10_000

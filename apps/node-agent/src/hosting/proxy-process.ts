@@ -13,6 +13,7 @@ import { LINK_FAULT_TYPE, TRUST_TYPE, type WaypointReviewQuery } from '@ambient-
 import { AdminServers } from '../admin.ts'
 import { advertisedHost } from '../advertised-host.ts'
 import { LinkFaultFeed } from '../link-fault-feed.ts'
+import { Profiles } from '../profiles.ts'
 import type { HostPort } from './container.ts'
 import { fetchText } from './fetch-text.ts'
 import { LineLog } from './line-log.ts'
@@ -188,6 +189,7 @@ export class ProxyProcess {
         },
         reset: () => logging.reset(),
       },
+      profiles: new Profiles({ clock: systemClock }),
       // The kubelet would only start it again.
       quit: () => void this.#waypoint.drain(),
     }
