@@ -1,4 +1,4 @@
-import { Session } from 'node:inspector/promises'
+import type { Session } from 'node:inspector/promises'
 import { type Clock, CodedError, sleep } from '@ambient-lab/std'
 
 const US_PER_SECOND = 1_000_000
@@ -40,7 +40,9 @@ export class Profiles {
   async #take(profile: (session: Session) => Promise<string>): Promise<string> {
     if (this.#busy) throw new CodedError('PROFILE_BUSY', 'a profile is being taken already')
     this.#busy = true
-    const session = new Session()
+    // Loaded when it is asked for: an idle agent has no use for it.
+    const inspector = await import('node:inspector/promises')
+    const session = new inspector.Session()
     try {
       session.connect()
       return await profile(session)

@@ -1,5 +1,4 @@
 import { request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
 import { connect } from 'node:net'
 import { type CancelTimer, type Clock, errorCode, errorMessage } from '@ambient-lab/std'
 import type { ContainerProbe } from '@ambient-lab/xds'
@@ -115,13 +114,15 @@ function checkTcp(clock: Clock, { host, port }: HostPort, timeoutMs: number): Pr
 }
 
 /** Anything from 200 to 399 is well; a certificate is not looked at, as by a kubelet. */
-function checkHttp(
+async function checkHttp(
   clock: Clock,
   { host, port }: HostPort,
   { path, secure, headers }: NonNullable<ContainerProbe['http']>,
   timeoutMs: number,
 ): Promise<string | undefined> {
   const url = `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}${path}`
+  // Few probes ask over TLS, and an idle agent should not carry what it takes.
+  const request = secure ? (await import('node:https')).request : requestHttp
   return new Promise((resolve) => {
     const options = {
       ...{ host, port, path, agent: false as const, rejectUnauthorized: false },
@@ -130,20 +131,20 @@ function checkHttp(
         ...Object.fromEntries(headers.map(({ name, value }) => [name, value])),
       },
     }
-    const request = (secure ? requestHttps : requestHttp)(options, (response) => {
+    const asking = request(options, (response) => {
       const { statusCode = 0 } = response
       settle(statusCode >= 200 && statusCode < 400 ? undefined : `HTTP probe failed with statuscode: ${statusCode}`)
     })
     const settle = (failure: string | undefined) => {
       cancel()
-      request.destroy()
+      asking.destroy()
       resolve(failure)
     }
     const late = () =>
       settle(`Get "${url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`)
     const cancel = clock.schedule(timeoutMs, late, { background: true })
-    request.once('error', (error) => settle(`Get "${url}": ${describe(error)}`))
-    request.end()
+    asking.once('error', (error) => settle(`Get "${url}": ${describe(error)}`))
+    asking.end()
   })
 }
 

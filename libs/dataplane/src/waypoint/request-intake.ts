@@ -69,9 +69,10 @@ function prepare(
   } else if (!headers.has('x-forwarded-proto')) {
     headers.append('x-forwarded-proto', scheme)
   }
-  const requestId = headers.get('x-request-id') ?? uuid(runtime.random)
-  record.requestId = requestId
-  headers.set('x-request-id', requestId)
+  const requestId = headers.get('x-request-id')
+  record.requestId = requestId ?? uuid(runtime.random)
+  if (requestId === undefined) headers.append('x-request-id', record.requestId)
+  else headers.set('x-request-id', requestId)
   // What a client says of itself counts for nothing.
   headers.delete('x-forwarded-client-cert')
   if (runtime.proxy.kind === 'waypoint' && runtime.proxy.namesClients && peer.identity) {
