@@ -3,15 +3,19 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import {
+  type CertificateReport,
   ConnectionSpans,
+  certificateReport,
   DnsMetrics,
   DnsServer,
   LinkFaults,
   LocalSvids,
+  type LocalWorkload,
   LocalWorkloads,
   NodeNetwork,
   ProxyStateHolder,
   SystemDnsUpstream,
+  TrustFeed,
   WsMtlsTransport,
   Ztunnel,
 } from '@ambient-lab/dataplane'
@@ -45,6 +49,7 @@ import {
   LOAD_RUN_TYPE,
   type LoadRun,
   type Reject,
+  TRUST_TYPE,
   type TypeUrl,
   type Welcome,
 } from '@ambient-lab/xds'
@@ -58,9 +63,9 @@ import { CrlFile } from './crl-file.ts'
 import { isIdentityRefused, obtainCredentials } from './enrolment.ts'
 import { LineLog } from './hosting/line-log.ts'
 import type { Mesh } from './hosting/mesh.ts'
+import { checkOverSockets } from './hosting/probe.ts'
 import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
-import { checkTcp } from './hosting/tcp-probe.ts'
 import { PROXY_HEAP_MIB_MAX, SPANS_POST_TIMEOUT_MS, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
 import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
@@ -106,6 +111,7 @@ export class Agent {
   readonly #linkFaults: LinkFaults
   readonly #faultFeed: LinkFaultFeed
   readonly #svids: SvidSource
+  readonly #trustFeed: TrustFeed
   readonly #ztunnel: Ztunnel
   readonly #simulated: SimulatedWorkloads
   readonly #proxies: ProxyThreads
@@ -140,6 +146,7 @@ export class Agent {
       components: { clock, random: random.fork('svids'), signer: { sign: (csr, ttl) => this.#sign(csr, ttl) } },
       init: { ttlSeconds: config.certificateTtlSeconds },
     })
+    this.#trustFeed = new TrustFeed({ clock, svids: this.#svids, revocations: this.#revocations })
     this.#ztunnel = this.#createZtunnel()
     this.#followRevocations()
     const spawn = () =>
@@ -229,7 +236,10 @@ export class Agent {
       handlers: {
         hello: () => this.#hello(ports),
         onWelcome: (welcome) => this.#welcomed(welcome),
-        apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
+        apply: (typeUrl, upserts, removed, bytes) => {
+          this.#agentMetrics.pushed(typeUrl, bytes)
+          return this.#apply(typeUrl, upserts, removed)
+        },
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
           review: async (query) =>
@@ -271,13 +281,13 @@ export class Agent {
   }
 
   #apply(typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[]): Reject['errors'] {
-    this.#agentMetrics.pushed(typeUrl)
     if (this.#stopping) return []
     const resources = upserts.map(({ resource }) => resource)
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
     // Threads of proxies are told even of what only they are interested in, and of what the ztunnel knows as well.
     const refused = this.#proxies.apply(typeUrl, upserts, removed)
+    if (typeUrl === TRUST_TYPE) return [...this.#trustFeed.apply(upserts)]
     if (typeUrl === LINK_FAULT_TYPE) return this.#faultFeed.apply(upserts, removed)
     if (!ProxyStateHolder.holds(typeUrl)) return refused
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
@@ -391,7 +401,7 @@ export class Agent {
         mesh: this.#countedMesh(),
         simulated: this.#simulated,
         proxies: this.#proxies,
-        check: checkTcp(clock),
+        check: checkOverSockets(clock),
         environment,
         certificateOf: (identity) => this.#certificateOf(identity),
         onReport: (report) => this.#client?.report({ workloads: [report] }),
@@ -414,7 +424,7 @@ export class Agent {
       addWorkload: async (workload) => {
         this.#agentMetrics.started.inc()
         const { capture } = await this.#ztunnel.addWorkload(workload)
-        const dns = await this.#dnsServer(workload.uid)
+        const dns = await this.#dnsServer(workload)
         dnsServers.set(workload.uid, dns)
         return { capture, dns: dns.address }
       },
@@ -427,7 +437,7 @@ export class Agent {
     }
   }
 
-  #dnsServer(uid: string): Promise<DnsServer> {
+  #dnsServer(workload: LocalWorkload): Promise<DnsServer> {
     const { clock } = this.#components
     assert(this.#welcome, 'workloads are assigned after the welcome')
     return DnsServer.listen(
@@ -437,7 +447,10 @@ export class Agent {
         metrics: this.#dnsMetrics,
         state: () => this.#ztunnel.state.current,
       },
-      { uid, host: this.#config.workloadHost, clusterDomain: this.#welcome.clusterDomain },
+      {
+        ...{ uid: workload.uid, host: this.#config.workloadHost, clusterDomain: this.#welcome.clusterDomain },
+        ofClusterOnly: () => workload.bypassesDnsCapture ?? false,
+      },
     )
   }
 
@@ -446,13 +459,9 @@ export class Agent {
     return this.#welcome
   }
 
-  #certificateOf(
-    identity: SpiffeId,
-  ): { state: 'Initializing' | 'Available' | 'Unavailable'; notAfterMs: number; reason: string } | undefined {
+  #certificateOf(identity: SpiffeId): CertificateReport | undefined {
     const state = this.#svids.state(identity)
-    if (!state) return undefined
-    const notAfterMs = state.phase === 'Available' ? state.svid.notAfterMs : 0
-    return { state: state.phase, notAfterMs, reason: state.phase === 'Unavailable' ? state.reason : '' }
+    return state && certificateReport(state)
   }
 
   #identityUsed(identity: SpiffeId, used: boolean): void {
@@ -470,6 +479,7 @@ export class Agent {
       metrics: this.#metrics,
       readiness: this.#readiness,
       logging: this.#logging,
+      clock: this.#components.clock,
       quit: () => this.#components.onEnd(undefined),
     })
   }

@@ -121,6 +121,8 @@ const FIELDS: Readonly<Record<keyof Settings, (value: unknown, field: string) =>
 }
 
 async function parseText(text: string): Promise<unknown> {
+  // Most labs set nothing: they need not wait for the YAML library to load.
+  if (text.trim() === '') return undefined
   try {
     return await parseYaml(text)
   } catch (error) {

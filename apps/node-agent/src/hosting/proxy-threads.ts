@@ -15,6 +15,7 @@ import {
   type ReplayAnswer,
   type ReplayQuery,
   type ReviewAnswer,
+  TRUST_TYPE,
   type TypeUrl,
   type WaypointReviewQuery,
 } from '@ambient-lab/xds'
@@ -24,6 +25,7 @@ import type { ProxyPush } from './proxy-protocol.ts'
 
 /** What proxies are told, in an order in which later types may name earlier ones. */
 const PROXY_TYPES: readonly TypeUrl[] = [
+  TRUST_TYPE,
   NODE_TYPE,
   ADDRESS_TYPE,
   LINK_FAULT_TYPE,

@@ -281,6 +281,7 @@ const l7Proxy = object({
   ports: list(object({ port, protocol: oneOf('HTTP', 'TLS', 'TCP') })),
   accessLog: object({ enabled: boolean, encoding: oneOf('TEXT', 'JSON'), format: optional(string) }),
   tracing: optional(object({ endpoint: string, randomSamplingPercent: within(0, 100), customTags: record(string) })),
+  namesClients: optional(boolean),
   pathNormalization: oneOf('NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
 })
 

@@ -1,3 +1,4 @@
+import { formatSpiffeId } from '@ambient-lab/pki'
 import type { Clock } from '@ambient-lab/std'
 import { uuid } from '../random-id.ts'
 import { GrpcMessageCounter } from './grpc/message-counter.ts'
@@ -77,7 +78,10 @@ function prepare(
   record.requestId = requestId ?? uuid(runtime.random)
   if (requestId === undefined) headers.append('x-request-id', record.requestId)
   else headers.set('x-request-id', requestId)
-  // Only a proxy that ends mutual TLS may write it, and this one writes none.
+  // What a client says of itself counts for nothing.
   headers.delete('x-forwarded-client-cert')
+  if (runtime.proxy.kind === 'waypoint' && runtime.proxy.namesClients && peer.identity) {
+    headers.set('x-forwarded-client-cert', `URI=${formatSpiffeId(peer.identity)}`)
+  }
   runtime.tracing?.begin(record, headers)
 }

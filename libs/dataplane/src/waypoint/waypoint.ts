@@ -153,7 +153,12 @@ export class Waypoint implements AsyncDisposable {
     this.#scope.own(this.#gateway)
     this.#scope.defer(this.config.onProxy.on(({ ports }) => void this.#gateway.update(ports)))
     await this.#gateway.update(this.config.proxy.ports)
-    this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#tunnels.drainSource(id)))
+    this.#scope.defer(
+      svids.onChange(({ id, kind }) => {
+        if (kind === 'available' || kind === 'trusts-less') this.#tunnels.drainSource(id)
+        if (kind === 'trusts-less') this.#server.drainLocal(id)
+      }),
+    )
   }
 
   /** Where the HBONE listener really listens; known after `start`. */
