@@ -12,6 +12,7 @@ import {
   type DiscoverySession,
   type ReplayQuery,
   type ResourceChanges,
+  TRUST_TYPE,
   TYPE_URLS,
   VersionedResources,
 } from '@ambient-lab/xds'
@@ -82,14 +83,17 @@ export class PolicyReplayService {
 }
 
 function differences(current: VersionedResources, would: VersionedResources): ResourceChanges[] {
-  return TYPE_URLS.map((typeUrl) => {
-    const upserts = [...would.names(typeUrl)].flatMap((name) => {
-      const next = would.get(typeUrl, name)!
-      return current.get(typeUrl, name)?.version === next.version ? [] : [{ name, resource: next.resource }]
+  // Trust is no translation of objects, and no policy.
+  return TYPE_URLS.filter((typeUrl) => typeUrl !== TRUST_TYPE)
+    .map((typeUrl) => {
+      const upserts = [...would.names(typeUrl)].flatMap((name) => {
+        const next = would.get(typeUrl, name)!
+        return current.get(typeUrl, name)?.version === next.version ? [] : [{ name, resource: next.resource }]
+      })
+      const removed = [...current.names(typeUrl)].filter((name) => !would.get(typeUrl, name))
+      return { typeUrl, upserts, removed }
     })
-    const removed = [...current.names(typeUrl)].filter((name) => !would.get(typeUrl, name))
-    return { typeUrl, upserts, removed }
-  }).filter(({ upserts, removed }) => upserts.length > 0 || removed.length > 0)
+    .filter(({ upserts, removed }) => upserts.length > 0 || removed.length > 0)
 }
 
 function kindOf(object: Pick<Resource, 'apiVersion' | 'kind' | 'metadata'>): KindDefinition {

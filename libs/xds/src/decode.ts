@@ -36,7 +36,14 @@ const workloadReport = object({
   ports: record(address),
   pid: optional(number),
   certificate: optional(
-    object({ state: oneOf('Initializing', 'Available', 'Unavailable'), notAfterMs: number, reason: string }),
+    object({
+      state: oneOf('Initializing', 'Available', 'Unavailable'),
+      notAfterMs: number,
+      reason: string,
+      serialNumber: string,
+      root: string,
+      trusts: list(string),
+    }),
   ),
 })
 

@@ -114,6 +114,12 @@ export interface WorkloadReport {
     readonly state: 'Initializing' | 'Available' | 'Unavailable'
     readonly notAfterMs: number
     readonly reason: string
+    /** Upper case hex; empty while there is none. */
+    readonly serialNumber: string
+    /** Short fingerprint of the root that it leads to; empty when that is none that is trusted. */
+    readonly root: string
+    /** Short fingerprints of the roots that its holder believes. */
+    readonly trusts: readonly string[]
   }
 }
 

@@ -108,6 +108,8 @@ export class ProxyContainer implements ContainerRunner {
     switch (news.type) {
       case 'started':
         return this.#started(news.ports)
+      case 'certificate':
+        return this.#become({ certificate: news.report })
       case 'failed':
         this.#observer.onEvent('Warning', 'Failed', `Error: ${news.message}`)
         return this.#become({ phase: 'terminated', ready: false, reason: 'Error', message: news.message, ports: {} })

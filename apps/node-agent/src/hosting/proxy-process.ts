@@ -1,11 +1,19 @@
-import { LinkFaults, NodeNetwork, Waypoint, WsMtlsTransport } from '@ambient-lab/dataplane'
-import { type SignedCertificate, SvidSource } from '@ambient-lab/pki'
+import {
+  certificateReport,
+  LinkFaults,
+  NodeNetwork,
+  TrustFeed,
+  Waypoint,
+  WsMtlsTransport,
+} from '@ambient-lab/dataplane'
+import { Revocations, type SignedCertificate, SvidSource } from '@ambient-lab/pki'
 import { CodedError, Scope, systemClock, unseededRandom } from '@ambient-lab/std'
 import { Logging, MetricsRegistry } from '@ambient-lab/telemetry'
-import { LINK_FAULT_TYPE } from '@ambient-lab/xds'
+import { LINK_FAULT_TYPE, TRUST_TYPE } from '@ambient-lab/xds'
 import { AdminServers } from '../admin.ts'
 import { advertisedHost } from '../advertised-host.ts'
 import { LinkFaultFeed } from '../link-fault-feed.ts'
+import { Profiles } from '../profiles.ts'
 import type { HostPort } from './container.ts'
 import { fetchText } from './fetch-text.ts'
 import { LineLog } from './line-log.ts'
@@ -21,6 +29,7 @@ export class ProxyProcess {
   readonly #metrics = new MetricsRegistry()
   readonly #signing = new Map<number, PromiseWithResolvers<SignedCertificate>>()
   readonly #svids: SvidSource
+  readonly #trust: TrustFeed
   readonly #faults: LinkFaultFeed
   readonly #waypoint: Waypoint
   #lastRequest = 0
@@ -39,8 +48,10 @@ export class ProxyProcess {
       init: { ttlSeconds: spec.certificateTtlSeconds },
     })
     const links = new LinkFaults({ clock })
+    const revocations = new Revocations()
     const svid = (signal?: AbortSignal) => svids.fetch(spec.identity, signal ? { signal } : {})
     this.#svids = svids
+    this.#trust = new TrustFeed({ clock, svids, revocations })
     this.#faults = new LinkFaultFeed(links)
     this.#waypoint = new Waypoint({
       components: {
@@ -55,6 +66,7 @@ export class ProxyProcess {
         transport: new WsMtlsTransport({
           clock,
           links,
+          revocations,
           log: this.#logging.logger('tunnel'),
           svids: { clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() },
         }),
@@ -67,6 +79,7 @@ export class ProxyProcess {
   async start(state: readonly ProxyPush[]): Promise<void> {
     const { adminHost } = this.#spec
     this.#scope.own(this.#svids)
+    this.#scope.defer(this.#svids.onChange(() => this.#reportCertificate()))
     for (const push of state) this.#apply(push)
     await this.#waypoint.start()
     this.#scope.own(this.#waypoint)
@@ -133,12 +146,19 @@ export class ProxyProcess {
     this.#send({ type: 'started', ports: { ...this.#gatewayPorts, ...this.#ports } })
   }
 
+  #reportCertificate(): void {
+    const state = this.#svids.state(this.#spec.identity)
+    if (state) this.#send({ type: 'certificate', report: certificateReport(state) })
+  }
+
   #apply({ typeUrl, upserts, removed }: ProxyPush): void {
-    const refused =
-      typeUrl === LINK_FAULT_TYPE
-        ? this.#faults.apply(upserts, removed)
-        : this.#waypoint.apply(typeUrl, upserts, removed)
-    for (const { name, reason } of refused) this.#send({ type: 'refused', name, reason })
+    for (const { name, reason } of this.#take(typeUrl, upserts, removed)) this.#send({ type: 'refused', name, reason })
+  }
+
+  #take(typeUrl: ProxyPush['typeUrl'], upserts: ProxyPush['upserts'], removed: readonly string[]) {
+    if (typeUrl === TRUST_TYPE) return this.#trust.apply(upserts)
+    if (typeUrl === LINK_FAULT_TYPE) return this.#faults.apply(upserts, removed)
+    return this.#waypoint.apply(typeUrl, upserts, removed)
   }
 
   #sign(csrPem: string, ttlSeconds: number): Promise<SignedCertificate> {
@@ -184,6 +204,7 @@ export class ProxyProcess {
         },
         reset: () => logging.reset(),
       },
+      profiles: new Profiles({ clock: systemClock }),
       // The kubelet would only start it again.
       quit: () => void this.#waypoint.drain(),
     }

@@ -1,3 +1,4 @@
+import type { CertificateReport } from '@ambient-lab/dataplane'
 import type { SpiffeId } from '@ambient-lab/pki'
 import type {
   ProxyReviewQuery,
@@ -66,6 +67,8 @@ export type ProxyCommand =
 export type ProxyNews =
   /** It serves; again whenever its ports are others. */
   | { readonly type: 'started'; readonly ports: Readonly<Record<string, HostPort>> }
+  /** Of its own certificate; again whenever it changes. */
+  | { readonly type: 'certificate'; readonly report: CertificateReport }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'refused'; readonly name: string; readonly reason: string }
   /** The key stays in the thread that made it; only the request leaves. */

@@ -18,6 +18,7 @@ import {
   type RequestsAnswer,
   type RequestsQuery,
   type ReviewAnswer,
+  TRUST_TYPE,
   type TypeUrl,
 } from '@ambient-lab/xds'
 import type { ContainerObserver, ContainerRunner } from './container.ts'
@@ -26,6 +27,7 @@ import type { ProxyPush, ProxyQuestions } from './proxy-protocol.ts'
 
 /** What proxies are told, in an order in which later types may name earlier ones. */
 const PROXY_TYPES: readonly TypeUrl[] = [
+  TRUST_TYPE,
   NODE_TYPE,
   ADDRESS_TYPE,
   LINK_FAULT_TYPE,

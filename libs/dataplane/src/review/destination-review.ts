@@ -35,6 +35,10 @@ export function reviewDestination(init: DestinationReviewInit, query: Destinatio
     const reason = 'not captured: no policy of the mesh guards it'
     return { checkpoints: [write.skipped('capture', workload.name, reason)] }
   }
+  if (local.bypassesInboundCapture && query.protocol !== 'HBONE') {
+    const reason = 'captured on its way out only: no policy of the mesh guards plaintext that comes in'
+    return { checkpoints: [write.skipped('capture', workload.name, reason)] }
+  }
   const target =
     query.protocol === 'HBONE' ? upstreamOf(state, workload, query.authority) : plainTarget(query.authority)
   if ('kind' in target) return { checkpoints: [write.denied('authority', query.authority, target)] }

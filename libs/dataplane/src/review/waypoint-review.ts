@@ -3,6 +3,7 @@ import {
   ConnectionFacts,
   evaluateDryRuns,
   explainRequest,
+  type Facts,
   type HttpPolicies,
   type JwtPayload,
   RequestFacts,
@@ -114,8 +115,12 @@ function reviewConnection(
   { chain, facts }: ReviewArrival,
   before: readonly Checkpoint[],
 ): ReviewAnswer {
-  const decided = chain.tcpPolicies ? policyCheckpoints(init, write, chain, facts, chain.tcpPolicies) : []
-  const checkpoints = [...before, ...decided]
+  const { tcpPolicies } = chain
+  const { destinationIp: address, destinationPort: port } = facts.init
+  const custom = tcpPolicies ? customCheckpoint(write, facts, tcpPolicies, formatAddress({ address, port })) : []
+  if (custom.at(-1)?.verdict === 'denied') return { checkpoints: [...before, ...custom] }
+  const decided = tcpPolicies ? policyCheckpoints(init, write, chain, facts, tcpPolicies) : []
+  const checkpoints = [...before, ...custom, ...decided]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   const route = chain.source.tcp?.routes[0]
   const cluster = route?.backends.find(({ weight }) => weight > 0)?.cluster
@@ -135,7 +140,7 @@ async function guardCheckpoints(
 ): Promise<Checkpoint[]> {
   const { policies, authenticator } = chain.guard
   const facts = new RequestFacts(connection, request)
-  const custom = policies ? customCheckpoint(write, facts, policies, request.line, said) : []
+  const custom = policies ? customCheckpoint(write, facts, policies, request.line, { httpStatus: 403 }, said) : []
   if (custom.at(-1)?.verdict === 'denied') return custom
   const { checkpoint: token, judged } = await tokenCheckpoint(write, authenticator, request, init.clock)
   const checkpoints = [...custom, token]
@@ -149,16 +154,17 @@ async function guardCheckpoints(
 
 function customCheckpoint(
   write: CheckpointWriter,
-  facts: RequestFacts,
+  facts: Facts,
   policies: HttpPolicies,
   saw: string,
-  said: KeptRequest['authorizerRefusal'],
+  refusal: Pick<Checkpoint, 'httpStatus'> = {},
+  said?: KeptRequest['authorizerRefusal'],
 ): Checkpoint[] {
   const { custom, policies: explanations } = explainRequest(facts, policies)
   if (!custom) return []
   const reviews = explanations.map(policyReview).filter(({ action }) => action === 'CUSTOM')
   if ('allowed' in custom) {
-    return [{ ...write.refused('custom', saw, custom.details, { httpStatus: 403 }), policies: reviews }]
+    return [{ ...write.refused('custom', saw, custom.details, refusal), policies: reviews }]
   }
   if (said) {
     const { status, reason } = said

@@ -89,6 +89,13 @@ export const LOCAL_REPLIES = {
   ),
   JWT_DENIED: reply(401, undefined, 'jwt_authn_access_denied', '', 'the token was refused: the body says why'),
   EXT_AUTHZ_DENIED: reply(403, 'UAEX', 'ext_authz_denied', '', 'the external authorizer said no'),
+  EXT_AUTHZ_INVALID: reply(
+    500,
+    'UAEX',
+    'ext_authz_invalid',
+    '',
+    'the answer of the authorizer has a header, path or status that is none',
+  ),
   EXT_AUTHZ_ERROR: reply(403, 'UAEX', 'ext_authz_error', '', 'the external authorizer cannot be reached'),
   MISSING_HOST: reply(400, 'DPE', 'missing_host_header', '', 'the client sent no Host'),
   LOW_VERSION: reply(426, 'DPE', 'low_version', '', 'the client speaks HTTP/1.0, which is off'),

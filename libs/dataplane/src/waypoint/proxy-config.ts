@@ -65,6 +65,8 @@ export interface CompiledChain {
   readonly guard: Guard
   /** What guards connections whose bytes nobody reads. */
   readonly tcpPolicies: HttpPolicies | undefined
+  /** Whom those have asked, by name. */
+  readonly tcpExtAuthz: Guard['extAuthz']
 }
 
 const L7_TYPES: readonly TypeUrl[] = [L7_PROXY_TYPE, CLUSTER_TYPE, FILTER_CHAIN_TYPE]
@@ -199,6 +201,7 @@ export class ProxyConfig implements Disposable {
       guard,
       http: source.http && this.#compileHttp(source.name, source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
+      tcpExtAuthz: providersByName(source.tcp?.extAuthz),
     }
     const before = this.#chains.get(source.name)
     if (before && matchKey(before.source) !== matchKey(source)) this.#removeChain(source.name)
@@ -298,8 +301,12 @@ function compileGuard(
       jwt && jwt.providers.length > 0
         ? new JwtAuthenticator(jwt, { keysAt: (location, timeoutMs) => keys.keysAt(location, timeoutMs) })
         : undefined,
-    extAuthz: new Map((extAuthz ?? []).map((provider) => [provider.provider, provider])),
+    extAuthz: providersByName(extAuthz),
   }
+}
+
+function providersByName(providers: HttpConnectionManager['extAuthz']): Guard['extAuthz'] {
+  return new Map((providers ?? []).map((provider) => [provider.provider, provider]))
 }
 
 function compilePolicies(sources: readonly HttpAuthorization[] | undefined): HttpPolicies | undefined {

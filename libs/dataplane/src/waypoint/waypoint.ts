@@ -23,6 +23,7 @@ import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { DryRunSeries } from './dry-run-series.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
+import { GrpcMessageSeries } from './grpc-message-series.ts'
 import { Listener } from './listener.ts'
 import { OwnHttpClient } from './own-http-client.ts'
 import { OwnWorkload } from './own-workload.ts'
@@ -109,8 +110,9 @@ export class Waypoint implements AsyncDisposable {
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
     const reporter = () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source')
     const series = new RequestSeries({ metrics, reporter })
+    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter })
     const tcpSeries = new TcpSeries({ metrics, reporter })
-    const recorder = new RequestRecorder({ clock, series, tcpSeries, logSink: accessLogSink })
+    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, logSink: accessLogSink })
     this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
@@ -163,7 +165,12 @@ export class Waypoint implements AsyncDisposable {
     this.#scope.own(this.#gateway)
     this.#scope.defer(this.config.onProxy.on(({ ports }) => void this.#gateway.update(ports)))
     await this.#gateway.update(this.config.proxy.ports)
-    this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#tunnels.drainSource(id)))
+    this.#scope.defer(
+      svids.onChange(({ id, kind }) => {
+        if (kind === 'available' || kind === 'trusts-less') this.#tunnels.drainSource(id)
+        if (kind === 'trusts-less') this.#server.drainLocal(id)
+      }),
+    )
   }
 
   /** Where the HBONE listener really listens; known after `start`. */

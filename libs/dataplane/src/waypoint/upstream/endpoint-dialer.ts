@@ -69,14 +69,14 @@ export class EndpointDialer {
   }
 
   /**
-   * @param peer whose request it is: its address travels along, so that the destination knows the client
+   * @param peer whose request it is: its address travels along, so that the destination knows the client; undefined: ours
    * @throws CodedError as TunnelPool.connect and Dialer.dial; NODE_UNREACHABLE, NO_ROUTE
    */
-  dial(host: UpstreamHost, peer: DownstreamPeer, options: EndpointDialOptions): Promise<ByteStream> {
+  dial(host: UpstreamHost, peer: DownstreamPeer | undefined, options: EndpointDialOptions): Promise<ByteStream> {
     const { workload } = host
-    if (host.isService) return this.#dialThroughWaypoint(host, peer, options)
-    if (!workload) return this.#dialOutside({ host: host.host, port: host.port }, options)
-    const client = { address: peer.address, service: peer.service?.hostname }
+    if (!workload && !host.isService) return this.#dialOutside({ host: host.host, port: host.port }, options)
+    const client = { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname }
+    if (!workload) return this.#dialThroughWaypoint(host, client, options)
     // An endpoint that somebody wrote by hand may be at a pod's address: then it is the pod that answers there.
     const pod = workload.node
       ? undefined
@@ -91,8 +91,7 @@ export class EndpointDialer {
   async dialAddress(destination: SocketAddress, options: EndpointDialOptions): Promise<ByteStream> {
     const { random, state } = this.#components
     const own = this.#own()
-    const port = EPHEMERAL_PORT_FIRST + random.integer(EPHEMERAL_PORTS)
-    const client = { address: { address: own.addresses[0] ?? '', port }, service: undefined }
+    const client = { address: this.ownAddress(), service: undefined }
     const workload = state.current.workloadByAddress(own.network, destination.address)
     if (workload) return this.#dialWorkload(workload, destination, client, options)
     const service = state.current.serviceByVip(own.network, destination.address, own.namespace)
@@ -106,12 +105,18 @@ export class EndpointDialer {
   }
 
   /** As a ztunnel plans it for a workload: the service's waypoint is given the address and chooses. */
-  #dialThroughWaypoint(host: UpstreamHost, peer: DownstreamPeer, options: EndpointDialOptions): Promise<ByteStream> {
+  #dialThroughWaypoint(host: UpstreamHost, client: Client, options: EndpointDialOptions): Promise<ByteStream> {
     const { random, state } = this.#components
     const own = this.#own()
     const destination = { address: host.host, port: host.port }
     const plan = planOutbound(state.current, { source: own, destination, random })
-    return this.#follow(own, plan, { address: peer.address, service: peer.service?.hostname }, options)
+    return this.#follow(own, plan, client, options)
+  }
+
+  /** Of a connection of ours. @throws CodedError SOURCE_UNKNOWN */
+  ownAddress(): SocketAddress {
+    const port = EPHEMERAL_PORT_FIRST + this.#components.random.integer(EPHEMERAL_PORTS)
+    return { address: this.#own().addresses[0] ?? '', port }
   }
 
   #own(): Workload {
