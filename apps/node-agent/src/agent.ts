@@ -243,7 +243,10 @@ export class Agent {
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
           review: async (query) =>
-            query.at === 'waypoint' ? this.#proxies.review(query) : this.#ztunnel.review(query),
+            query.at === 'waypoint' || query.at === 'request'
+              ? this.#proxies.review(query)
+              : this.#ztunnel.review(query),
+          requests: (query) => this.#proxies.requests(query),
           replay: async (query) => joinReplays([this.#ztunnel.replay(query), ...(await this.#proxies.replay(query))]),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },

@@ -170,6 +170,7 @@ export class ControlPlane implements AsyncDisposable {
         'ambient.lab/connections': this.#traffic.connections,
         'ambient.lab/edges': this.#traffic.edges,
         'ambient.lab/trustroots': trustRoots({ cluster: this.cluster, mesh: this.#mesh }),
+        'ambient.lab/requests': this.#traffic.requests,
       },
       createOnly: {
         'ambient.lab/jointokens': this.join.createToken,

@@ -10,7 +10,6 @@ import {
 } from '@ambient-lab/api'
 import {
   type DiscoverySession,
-  type ReplayAnswer,
   type ReplayQuery,
   type ResourceChanges,
   TRUST_TYPE,
@@ -18,6 +17,7 @@ import {
   VersionedResources,
 } from '@ambient-lab/xds'
 import { badRequest, type CreateHandler, invalid } from './api-server/index.ts'
+import { askAgents } from './ask-agents.ts'
 import type { Cluster } from './cluster.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import { ObjectOverlay } from './object-overlay.ts'
@@ -72,23 +72,12 @@ export class PolicyReplayService {
   }
 
   async #ask(query: ReplayQuery): Promise<PolicyReplayStatus> {
-    const silent: string[] = []
-    const answers = await Promise.all(
-      [...this.#components.sessions()].map(async ([node, session]): Promise<ReplayAnswer[]> => {
-        try {
-          return [await session.call('replay', query)]
-        } catch {
-          silent.push(node)
-          return []
-        }
-      }),
-    )
-    const found = answers.flat()
+    const { answers: found, silent } = await askAgents(this.#components.sessions(), 'replay', query)
     return {
       decisions: found.reduce((sum, { decisions }) => sum + decisions, 0),
       flips: found.flatMap(({ flips }) => flips).sort((a, b) => b.count - a.count),
       refused: found[0]?.refused ?? [],
-      silentNodes: silent.sort(),
+      silentNodes: silent,
     }
   }
 }

@@ -109,7 +109,7 @@ const CONTROL_PLANE_MESSAGES: Readonly<Record<ControlPlaneMessage['type'], Shape
     object({ id: number, error: fault }),
     object({ id: number, chainPem: list(string), rootsPem: list(string) }),
   ),
-  call: object({ id: number, method: oneOf('traffic', 'log', 'review', 'replay'), params: anything }),
+  call: object({ id: number, method: oneOf('traffic', 'log', 'review', 'replay', 'requests'), params: anything }),
 }
 
 /** @throws CodedError MALFORMED_MESSAGE, naming the field */

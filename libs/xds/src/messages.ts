@@ -1,4 +1,5 @@
 import type { ReplayAnswer, ReplayQuery } from './replay.ts'
+import type { RequestsAnswer, RequestsQuery } from './requests.ts'
 import type { LoadProgress, TypeUrl } from './resources/index.ts'
 import type { ReviewAnswer, ReviewQuery } from './review.ts'
 
@@ -163,6 +164,8 @@ export interface CallMethods {
   log: { params: { uid?: string; tailLines: number }; result: { lines: readonly string[] } }
   /** What one proxy of this node would decide, and why. */
   review: { params: ReviewQuery; result: ReviewAnswer }
+  /** Requests that its L7 proxies refused, answered or sent on lately. */
+  requests: { params: RequestsQuery; result: RequestsAnswer }
   /** What it would have decided lately under other policies. */
   replay: { params: ReplayQuery; result: ReplayAnswer }
 }

@@ -205,7 +205,9 @@ export class SimulatedNode {
         apply: (typeUrl, upserts, removed) => this.#apply(agent(), typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => agent().ztunnel.traffic(query),
-          review: async (query) => (query.at === 'waypoint' ? { checkpoints: [] } : agent().ztunnel.review(query)),
+          review: async (query) =>
+            query.at === 'waypoint' || query.at === 'request' ? { checkpoints: [] } : agent().ztunnel.review(query),
+          requests: async () => ({ requests: [] }),
           replay: async (query) => agent().ztunnel.replay(query),
           log: async () => ({ lines: [] }),
         },

@@ -9,7 +9,7 @@ import {
 import { Revocations, type SignedCertificate, SvidSource } from '@ambient-lab/pki'
 import { CodedError, Scope, systemClock, unseededRandom } from '@ambient-lab/std'
 import { Logging, MetricsRegistry } from '@ambient-lab/telemetry'
-import { LINK_FAULT_TYPE, TRUST_TYPE, type WaypointReviewQuery } from '@ambient-lab/xds'
+import { LINK_FAULT_TYPE, TRUST_TYPE } from '@ambient-lab/xds'
 import { AdminServers } from '../admin.ts'
 import { advertisedHost } from '../advertised-host.ts'
 import { LinkFaultFeed } from '../link-fault-feed.ts'
@@ -17,7 +17,7 @@ import { Profiles } from '../profiles.ts'
 import type { HostPort } from './container.ts'
 import { fetchText } from './fetch-text.ts'
 import { LineLog } from './line-log.ts'
-import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
+import type { ProxyCommand, ProxyNews, ProxyPush, ProxyQuestion, ProxySpec } from './proxy-protocol.ts'
 
 /** Composition root of one proxy's thread. */
 export class ProxyProcess {
@@ -60,6 +60,7 @@ export class ProxyProcess {
         network: new NodeNetwork({ clock }),
         svids,
         metrics: this.#metrics,
+        log: this.#logging.logger('rbac'),
         fetchText,
         accessLogSink: (line) => this.#log.push(line),
         transport: new WsMtlsTransport({
@@ -107,19 +108,33 @@ export class ProxyProcess {
         return this.#signed(command.id)?.reject(new CodedError(command.code, command.message))
       case 'signer-back':
         return this.#svids.retryFailed()
-      case 'log':
-        return this.#send({ type: 'log', question: command.question, lines: this.#log.tail(command.linesMax) })
-      case 'review':
-        return void this.#review(command.question, command.query)
-      case 'replay':
-        return this.#send({ type: 'replay', question: command.question, answer: this.#waypoint.replay(command.query) })
+      case 'ask':
+        return void this.#answer(command.id, command.question)
       case 'stop':
         return void this.#stop()
     }
   }
 
-  async #review(question: number, query: WaypointReviewQuery): Promise<void> {
-    this.#send({ type: 'review', question, answer: await this.#waypoint.review(query) })
+  async #answer(id: number, question: ProxyQuestion): Promise<void> {
+    try {
+      this.#send({ type: 'answer', id, answer: await this.#answerTo(question) })
+    } catch (error) {
+      if (!CodedError.is(error)) throw error
+      this.#send({ type: 'no-answer', id, code: error.code, message: error.message })
+    }
+  }
+
+  #answerTo({ about, query }: ProxyQuestion): unknown {
+    switch (about) {
+      case 'log':
+        return this.#log.tail(query.linesMax)
+      case 'review':
+        return this.#waypoint.review(query)
+      case 'replay':
+        return this.#waypoint.replay(query)
+      case 'requests':
+        return this.#waypoint.requests(query)
+    }
   }
 
   #gatewayPortsChanged(ports: Readonly<Record<string, HostPort>>): void {

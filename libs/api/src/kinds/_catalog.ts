@@ -32,6 +32,7 @@ import rateLimitPolicy from './rate-limit-policy.ts'
 import referenceGrant from './reference-grant.ts'
 import replicaSet from './replica-set.ts'
 import requestAuthentication from './request-authentication.ts'
+import request from './request.ts'
 import rootRotation from './root-rotation.ts'
 import secret from './secret.ts'
 import serviceAccount from './service-account.ts'
@@ -84,6 +85,7 @@ export default [
   referenceGrant,
   replicaSet,
   requestAuthentication,
+  request,
   rootRotation,
   secret,
   serviceAccount,

@@ -20,7 +20,7 @@ import {
   type ServiceEntry,
   type StoredKinds,
 } from '../stored-kinds.ts'
-import { isForZtunnel, policySelector } from './authorization.ts'
+import { isForZtunnel, type L4PolicyMesh, policySelector } from './authorization.ts'
 import { EntryHosts, type EntrySelection, entryCandidate, selectEntries } from './entry-selection.ts'
 import { entryVisibility } from './entry-visibility.ts'
 import { RouteIndex } from './route-index.ts'
@@ -171,7 +171,7 @@ export class TranslationView {
       if (info && Object.keys(info.selector).length === 0) selectorless.set(service.metadata.name, info)
     }
     const policies = new SelectorIndex<string>()
-    for (const policy of this.#reader.list(AUTHORIZATION_POLICIES, namespace)) addPolicy(policies, policy)
+    for (const policy of this.#reader.list(AUTHORIZATION_POLICIES, namespace)) addPolicy(policies, policy, this.mesh)
     return {
       services,
       selectorless,
@@ -205,8 +205,8 @@ export class TranslationView {
   }
 }
 
-function addPolicy(index: SelectorIndex<string>, policy: AuthorizationPolicy): void {
-  if (!isForZtunnel(policy)) return
+function addPolicy(index: SelectorIndex<string>, policy: AuthorizationPolicy, mesh: L4PolicyMesh): void {
+  if (!isForZtunnel(policy, mesh)) return
   const { name, namespace } = policy.metadata
   index.add(policySelector(policy), `${namespace}/${name}`)
 }

@@ -94,7 +94,7 @@ describe('a refusal', () => {
     expect(refused).toMatchObject({
       point: 'allow',
       httpStatus: 403,
-      fix: ['ALLOW default/allow-to, rule 1: add POST to methods'],
+      fix: ['ALLOW default/allow-to, rule 0: add POST to methods'],
       policies: [{ policy: 'default/allow-to', fields: [{ field: 'to.operation.methods', got: 'POST', held: false }] }],
     })
     const fixed = policy('ALLOW', 'to', { methods: [{ exact: 'GET' }, { exact: 'POST' }] })

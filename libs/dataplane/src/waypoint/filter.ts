@@ -1,4 +1,4 @@
-import type { HttpPolicies, JwtAuthenticator } from '@ambient-lab/policy'
+import type { DryRunResult, HttpPolicies, JwtAuthenticator } from '@ambient-lab/policy'
 import type { Clock, Random } from '@ambient-lab/std'
 import type { ExtAuthz, RateLimitService, Route } from '@ambient-lab/xds'
 import type { HeaderMap } from '../http1/index.ts'
@@ -81,6 +81,8 @@ export interface FilterContext {
   readonly compilePattern: CompilePattern
   /** Told what DENY and ALLOW said about a request; absent where nobody keeps that. */
   readonly onDecision?: (stream: HttpStream, allowed: boolean) => void
+  /** Told what policies in dry run would have said; absent where nobody counts that. */
+  readonly onDryRun?: (results: DryRunResult) => void
 }
 
 /** A filter of the chain; its place in it follows from the phase, and then from the name. */

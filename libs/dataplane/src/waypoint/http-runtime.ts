@@ -1,6 +1,8 @@
 import type { Clock, Random } from '@ambient-lab/std'
 import type { L7Proxy, Route } from '@ambient-lab/xds'
 import type { RouteFilter } from './filter.ts'
+import type { HttpStream } from './http-stream.ts'
+import type { LocalReply } from './local-replies.ts'
 import type { RequestRecorder } from './request-recorder.ts'
 import type { CompiledHeaderMutation } from './router/header-mutation.ts'
 import type { LocationOf } from './router/redirect.ts'
@@ -42,4 +44,6 @@ export interface HttpRuntime {
   readonly routes: RouteTable<CompiledRoute>
   /** The filters of requests that no route matches. */
   readonly routeless: readonly RouteFilter[]
+  /** Told of each request that the proxy refuses by itself; absent where nobody keeps that. */
+  readonly onRefused?: (stream: HttpStream, reply: LocalReply) => void
 }

@@ -3,7 +3,9 @@ import { assert } from '@ambient-lab/std'
 import { type BodyFraming, HeaderMap, HttpCodecError } from '../http1/index.ts'
 import { comparePlaces, type FilterPlace, type HeadStatus, type HttpFilter } from './filter.ts'
 import { GrpcMessageCounter } from './grpc/message-counter.ts'
+import type { HeaderChange } from './header-change.ts'
 import type { CompiledRoute, HttpRuntime } from './http-runtime.ts'
+import type { KeptRequest } from './kept-request.ts'
 import { grpcStatusOf, type HttpFlag, LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 import { isGrpc } from './router/route-table.ts'
@@ -75,6 +77,10 @@ export class HttpStream {
   responseSource: ResponseSource | undefined
   /** Claims of the token that was verified. */
   jwt: JwtPayload | undefined
+  /** What became of header lines when the token was looked at; undefined: nothing. */
+  tokenChange: HeaderChange | undefined
+  /** The request is remembered, and to be told how it ended. */
+  kept: KeptRequest | undefined
   requestComplete = false
   responseStarted = false
   responseComplete = false
@@ -255,6 +261,7 @@ export class HttpStream {
     if (reply.flag) record.flag(reply.flag)
     if (this.responseStarted) return this.reset()
     const status = options.status ?? reply.status
+    if (status >= 400) this.runtime.onRefused?.(this, reply)
     const text = options.body ?? reply.body
     const body = typeof text === 'string' ? Buffer.from(text, 'utf8') : Buffer.from(text)
     const headers = new HeaderMap()
@@ -317,6 +324,7 @@ export class HttpStream {
   destroy(): void {
     if (this.#destroyed) return
     this.#destroyed = true
+    this.kept?.ended(this.record)
     for (const filter of this.#filters) filter.onDestroy?.()
   }
 

@@ -85,7 +85,7 @@ export const LOCAL_REPLIES = {
     undefined,
     'rbac_access_denied_matched_policy[none]',
     'RBAC: access denied',
-    '`ambient why` names the policy and the rule that decided',
+    '`ambient why` names policy and rule; its id: `ambient get requests`',
   ),
   JWT_DENIED: reply(401, undefined, 'jwt_authn_access_denied', '', 'the token was refused: the body says why'),
   EXT_AUTHZ_DENIED: reply(403, 'UAEX', 'ext_authz_denied', '', 'the external authorizer said no'),

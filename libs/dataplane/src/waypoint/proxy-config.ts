@@ -1,5 +1,11 @@
 import { JwkSetStore } from '@ambient-lab/pki'
-import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
+import {
+  type DryRunResult,
+  type HttpAuthorization,
+  HttpPolicies,
+  JwtAuthenticator,
+  LinearRegex,
+} from '@ambient-lab/policy'
 
 import { type Clock, Emitter, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
@@ -19,6 +25,7 @@ import {
 } from '@ambient-lab/xds'
 import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
+import type { DryRunSeries } from './dry-run-series.ts'
 import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import { checkDownstreamTls } from './gateway-listeners.ts'
@@ -47,6 +54,7 @@ export interface ProxyConfigComponents {
   readonly keys: JwkSetStore
   readonly post: OtlpSpanExporterComponents['post']
   readonly decisions: RequestDecisions
+  readonly dryRuns: DryRunSeries
 }
 
 /** What becomes of the connections to one destination; everything that requests need is compiled. */
@@ -112,6 +120,11 @@ export class ProxyConfig implements Disposable {
       if (chain) return chain
     }
     return undefined
+  }
+
+  /** By its resource name. */
+  chain(name: string): CompiledChain | undefined {
+    return this.#chains.get(name)
   }
 
   /** Of one port of a gateway. */
@@ -206,9 +219,10 @@ export class ProxyConfig implements Disposable {
 
   /** @param chain its resource name */
   #compileHttp(chain: string, source: HttpConnectionManager, guard: Guard): HttpRuntime {
-    const { clock, random, clusters, recorder, decisions } = this.#components
+    const { clock, random, clusters, recorder, decisions, dryRuns } = this.#components
     const onDecision = (stream: HttpStream, allowed: boolean) => decisions.add(chain, stream, allowed)
-    const context = { clock, random, compilePattern, guard, onDecision }
+    const onDryRun = (results: DryRunResult) => dryRuns.count(source.statPrefix, results)
+    const context = { clock, random, compilePattern, guard, onDecision, onDryRun }
     return {
       clock,
       random,
@@ -218,6 +232,7 @@ export class ProxyConfig implements Disposable {
       proxy: this.#proxy,
       routes: compileRoutes(source, context),
       routeless: compileFilters({ ...context, route: undefined }),
+      onRefused: (stream, reply) => decisions.refused(chain, stream, reply),
     }
   }
 }

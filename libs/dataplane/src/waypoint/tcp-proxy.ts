@@ -1,8 +1,10 @@
 import {
   cidrContains,
   evaluateCustom,
+  evaluateDryRuns,
   evaluateRequest,
   type HttpPolicies,
+  isAudited,
   parseCidr,
   parseIp,
 } from '@ambient-lab/policy'
@@ -79,6 +81,8 @@ export class TcpConnection {
 
   #decide(): void {
     const { peer, policies } = this.#init
+    if (policies?.audit.isEnforced) this.#record.isAudited = isAudited(peer.facts, policies)
+    this.#record.dryRuns = policies && evaluateDryRuns(peer.facts, policies)
     const verdict = policies && evaluateRequest(peer.facts, policies)
     if (verdict && !verdict.allowed) this.#deny(verdict.details)
     else this.#connect()
