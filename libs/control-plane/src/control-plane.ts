@@ -169,8 +169,8 @@ export class ControlPlane implements AsyncDisposable {
       virtual: {
         'ambient.lab/connections': this.#traffic.connections,
         'ambient.lab/edges': this.#traffic.edges,
-        'ambient.lab/requests': this.#traffic.requests,
         'ambient.lab/trustroots': trustRoots({ cluster: this.cluster, mesh: this.#mesh }),
+        'ambient.lab/requests': this.#traffic.requests,
       },
       createOnly: {
         'ambient.lab/jointokens': this.join.createToken,

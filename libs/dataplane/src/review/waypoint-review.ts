@@ -116,8 +116,7 @@ function reviewConnection(
   before: readonly Checkpoint[],
 ): ReviewAnswer {
   const { tcpPolicies } = chain
-  const { destinationIp: address, destinationPort: port } = facts.init
-  const custom = tcpPolicies ? customCheckpoint(write, facts, tcpPolicies, formatAddress({ address, port })) : []
+  const custom = tcpPolicies ? customCheckpoint(write, facts, tcpPolicies, 'a connection') : []
   if (custom.at(-1)?.verdict === 'denied') return { checkpoints: [...before, ...custom] }
   const decided = tcpPolicies ? policyCheckpoints(init, write, chain, facts, tcpPolicies) : []
   const checkpoints = [...before, ...custom, ...decided]
@@ -139,8 +138,9 @@ async function guardCheckpoints(
   said: KeptRequest['authorizerRefusal'],
 ): Promise<Checkpoint[]> {
   const { policies, authenticator } = chain.guard
-  const facts = new RequestFacts(connection, request)
-  const custom = policies ? customCheckpoint(write, facts, policies, request.line, { httpStatus: 403 }, said) : []
+  const custom = policies
+    ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line, { httpStatus: 403, said })
+    : []
   if (custom.at(-1)?.verdict === 'denied') return custom
   const { checkpoint: token, judged } = await tokenCheckpoint(write, authenticator, request, init.clock)
   const checkpoints = [...custom, token]
@@ -152,18 +152,25 @@ async function guardCheckpoints(
   ]
 }
 
+interface CustomAnswer {
+  /** Of a refusal; a connection has none. */
+  readonly httpStatus?: number
+  /** How an authorizer refused this very request, where one did. */
+  readonly said?: KeptRequest['authorizerRefusal']
+}
+
 function customCheckpoint(
   write: CheckpointWriter,
   facts: Facts,
   policies: HttpPolicies,
   saw: string,
-  refusal: Pick<Checkpoint, 'httpStatus'> = {},
-  said?: KeptRequest['authorizerRefusal'],
+  { httpStatus, said }: CustomAnswer = {},
 ): Checkpoint[] {
   const { custom, policies: explanations } = explainRequest(facts, policies)
   if (!custom) return []
   const reviews = explanations.map(policyReview).filter(({ action }) => action === 'CUSTOM')
   if ('allowed' in custom) {
+    const refusal = httpStatus === undefined ? {} : { httpStatus }
     return [{ ...write.refused('custom', saw, custom.details, refusal), policies: reviews }]
   }
   if (said) {

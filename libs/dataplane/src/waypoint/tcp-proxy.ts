@@ -82,7 +82,7 @@ export class TcpConnection {
   #decide(): void {
     const { peer, policies } = this.#init
     if (policies?.audit.isEnforced) this.#record.isAudited = isAudited(peer.facts, policies)
-    if (policies) this.#record.dryRuns = evaluateDryRuns(peer.facts, policies)
+    this.#record.dryRuns = policies && evaluateDryRuns(peer.facts, policies)
     const verdict = policies && evaluateRequest(peer.facts, policies)
     if (verdict && !verdict.allowed) this.#deny(verdict.details)
     else this.#connect()

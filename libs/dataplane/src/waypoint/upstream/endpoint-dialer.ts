@@ -74,9 +74,9 @@ export class EndpointDialer {
    */
   dial(host: UpstreamHost, peer: DownstreamPeer | undefined, options: EndpointDialOptions): Promise<ByteStream> {
     const { workload } = host
-    if (!workload && !host.isService) return this.#dialOutside({ host: host.host, port: host.port }, options)
+    if (host.isService) return this.#dialThroughWaypoint(host, peer, options)
+    if (!workload) return this.#dialOutside({ host: host.host, port: host.port }, options)
     const client = { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname }
-    if (!workload) return this.#dialThroughWaypoint(host, client, options)
     // An endpoint that somebody wrote by hand may be at a pod's address: then it is the pod that answers there.
     const pod = workload.node
       ? undefined
@@ -104,19 +104,28 @@ export class EndpointDialer {
     return this.#dialWorkload(chosen.workload, { address, port: chosen.port }, client, options)
   }
 
-  /** As a ztunnel plans it for a workload: the service's waypoint is given the address and chooses. */
-  #dialThroughWaypoint(host: UpstreamHost, client: Client, options: EndpointDialOptions): Promise<ByteStream> {
-    const { random, state } = this.#components
-    const own = this.#own()
-    const destination = { address: host.host, port: host.port }
-    const plan = planOutbound(state.current, { source: own, destination, random })
-    return this.#follow(own, plan, client, options)
-  }
-
   /** Of a connection of ours. @throws CodedError SOURCE_UNKNOWN */
   ownAddress(): SocketAddress {
     const port = EPHEMERAL_PORT_FIRST + this.#components.random.integer(EPHEMERAL_PORTS)
     return { address: this.#own().addresses[0] ?? '', port }
+  }
+
+  /** As a ztunnel plans it for a workload: the service's waypoint is given the address and chooses. */
+  #dialThroughWaypoint(
+    host: UpstreamHost,
+    peer: DownstreamPeer | undefined,
+    options: EndpointDialOptions,
+  ): Promise<ByteStream> {
+    const { random, state } = this.#components
+    const own = this.#own()
+    const destination = { address: host.host, port: host.port }
+    const plan = planOutbound(state.current, { source: own, destination, random })
+    return this.#follow(
+      own,
+      plan,
+      { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname },
+      options,
+    )
   }
 
   #own(): Workload {
