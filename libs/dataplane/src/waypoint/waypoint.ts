@@ -22,6 +22,7 @@ import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { DryRunSeries } from './dry-run-series.ts'
+import { EastWest } from './east-west.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
 import { GrpcMessageSeries } from './grpc-message-series.ts'
 import { Listener } from './listener.ts'
@@ -104,7 +105,7 @@ export class Waypoint implements AsyncDisposable {
     this.#own = own
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
-      { random, state, own, tunnels: this.#tunnels, network },
+      { random, state, own, transport, tunnels: this.#tunnels, network },
       { node, identity, clusterDomain, labRanges, usesWaypoints: () => this.config.proxy.kind === 'gateway' },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
@@ -141,6 +142,7 @@ export class Waypoint implements AsyncDisposable {
       { clock, network, own, config: this.config, listener: this.#listener },
       { host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
     )
+    const eastWest = new EastWest({ clock, random, state, own, network, recorder, listener: this.#listener })
     this.#server = new TunnelServer(
       { transport, clock },
       {
@@ -148,7 +150,8 @@ export class Waypoint implements AsyncDisposable {
         host: init.host ?? '127.0.0.1',
         port: init.port ?? 0,
         drainDeadlineMs: this.#drainDeadlineMs,
-        onConnect: (incoming) => this.#listener.handle(incoming),
+        onConnect: (incoming) =>
+          this.config.proxy.kind === 'east-west' ? eastWest.handle(incoming) : this.#listener.handle(incoming),
       },
     )
   }
