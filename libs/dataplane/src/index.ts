@@ -17,6 +17,8 @@ export * from './state/proxy-state-holder.ts'
 export * from './stream/index.ts'
 export * from './trust-feed.ts'
 export {
+  encodeConnect,
+  innerRequest,
   type LinkConditions,
   LinkFaults,
   MemoryNetwork,

@@ -21,6 +21,7 @@ import {
   sameNamespaceOrAll,
   selectedBy,
 } from './dependencies.ts'
+import { gatewayOfNetwork, podNetwork, withNetworks } from './networks.ts'
 import { podPortMappings } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import { isCaptured, type TranslationView } from './view.ts'
@@ -51,7 +52,7 @@ export default defineTranslation({
     const workload = podWorkload(pod, view)
     return workload ? [{ name: workload.uid, resource: { workload } }] : []
   },
-  dependencies: {
+  dependencies: withNetworks({
     [NAMESPACES]: ofNamespace,
     [NODES]: placedOn,
     ...attachedToWaypoint(PODS),
@@ -65,7 +66,7 @@ export default defineTranslation({
       everywhereFromRoot: true,
     }),
     [PEER_AUTHENTICATIONS]: sameNamespaceOrAll,
-  },
+  }),
 })
 
 const HBONE_PORT = '15008'
@@ -80,6 +81,7 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
   if (!status?.podIP || status.phase === 'Succeeded' || status.phase === 'Failed') return undefined
   const namespace = metadata.namespace ?? ''
   const labels = metadata.labels ?? {}
+  const network = podNetwork(pod, view)
   const owner = podOwner(pod)
   const named = podNamedPorts(pod)
   const nativeTunnel = labels['networking.istio.io/tunnel'] === 'http'
@@ -94,7 +96,8 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
     namespace,
     addresses: status.podIPs?.map(({ ip }) => ip) ?? [status.podIP],
     hostname: '',
-    network: labels['topology.istio.io/network'] ?? mesh.network,
+    network,
+    ...gatewayOfNetwork(network, view),
     ...workloadWaypoint(pod, view),
     ...applicationTunnelOf(view, metadata),
     tunnelProtocol: nativeTunnel || (!spec?.hostNetwork && isCaptured(pod)) ? 'HBONE' : 'NONE',

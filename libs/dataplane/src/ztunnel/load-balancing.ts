@@ -74,7 +74,8 @@ function rankOf(
   throughTunnel: boolean,
 ): number {
   const { workload } = endpoint
-  if (workload.addresses.length === 0 && workload.hostname === '') return -1
+  const isNowhere = workload.addresses.length === 0 && workload.hostname === ''
+  if (isNowhere && workload.network === source.network) return -1
   if (!isUsable(endpoint, service)) return -1
   if (targetPortOf(endpoint, service, servicePort, throughTunnel) === undefined) return -1
   const balancing = service.loadBalancing
