@@ -226,6 +226,27 @@ const EXAMPLES: readonly Example[] = [
       { patient: true, holds: (output) => expect(output).toMatch(/ +\d+ 000\n +\d+ 200\n$/) },
     ],
   },
+  {
+    name: 'multi-network',
+    checks: [
+      {
+        patient: true,
+        holds: (output) => {
+          const [, east, west] = /^ *(\d+) version: v1\n *(\d+) version: v2\n$/.exec(output) ?? []
+          expect(Number(east) + Number(west)).toBe(40)
+        },
+      },
+      {
+        patient: true,
+        holds: (output) => {
+          const [, east, west] = /^(\d+)\n(\d+)\n$/.exec(output) ?? []
+          expect(east).toBe('0')
+          within(Number(west), 5, 400)
+        },
+      },
+      { patient: true, holds: (output) => expect(output).toMatch(/ 40 version: v1\n$/) },
+    ],
+  },
 ]
 
 test.each(EXAMPLES)('examples/$name does what its README says', async ({ name, probe, checks }) => {
