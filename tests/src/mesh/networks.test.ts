@@ -141,6 +141,12 @@ test.each([
   }, PATIENCE)
 })
 
+test('why follows a call through the gateway', async () => {
+  const said = await lab.ok('why', 'pod/east-curl', 'svc/west-echo', '-n', 'mesh')
+  expect(said).toContain('through the gateway of network west')
+  expect(said).toContain('leads to west-echo')
+})
+
 test('a service that is not global is its network’s own', async () => {
   await call('west-curl', 'west-echo-local')
   await refused('east-curl', 'west-echo-local')

@@ -125,6 +125,7 @@ export class MemoryTransport implements Transport {
     const cancelTimeout = clock.schedule(HANDSHAKE_TIMEOUT_MS, () => late.abort(timeout))
     const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
     const { promise, resolve, reject } = Promise.withResolvers<X509Svid>()
+    promise.catch(() => {}) // it may fail before anybody waits for it
     const onAbort = () => reject(either.reason)
     either.addEventListener('abort', onAbort, { once: true })
     let number = 0

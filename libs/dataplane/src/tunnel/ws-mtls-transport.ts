@@ -82,8 +82,10 @@ export class WsMtlsTransport implements Transport {
       const svid = await svids.clientSvid(target.source, either)
       const raw = await connectTo(either)
       socket = raw
-      const secure = await this.#handshake(raw, target, svid)
+      either.throwIfAborted()
+      const secure = this.#secure(raw, target, svid)
       socket = secure
+      await handshaken(secure)
       const remote = authorizePeer(secure, { identities: target.expectedIds })
       this.#components.revocations?.check(secure.getPeerX509Certificate())
       await requestUpgrade(secure, { host: target.serverName, node: target.fromNode })
@@ -140,7 +142,7 @@ export class WsMtlsTransport implements Transport {
     })
   }
 
-  async #handshake(raw: Duplex, target: DialTarget, svid: Parameters<SecureContexts['get']>[0]): Promise<TLSSocket> {
+  #secure(raw: Duplex, target: DialTarget, svid: Parameters<SecureContexts['get']>[0]): TLSSocket {
     const secure = connect({
       socket: raw,
       servername: target.serverName,
@@ -150,16 +152,8 @@ export class WsMtlsTransport implements Transport {
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     })
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const onError = (error: Error) => reject(tlsFailed(error))
-    const onClose = () =>
-      reject(tunnelError('TLS_FAILED', 'the peer hung up during the TLS handshake', { origin: 'upstream' }))
-    secure.once('secureConnect', resolve)
-    secure.once('error', onError)
-    secure.once('close', onClose)
-    await promise
-    secure.removeListener('error', onError)
-    secure.removeListener('close', onClose)
+    // Of what is no socket TLS does not see the end.
+    raw.once('close', () => secure.destroy())
     return secure
   }
 
@@ -319,6 +313,22 @@ class WsMtlsListener implements TransportListener {
     const fields = { 'src.addr': peerAddress(socket), 'dst.sni': serverName, code: error.code, error: error.message }
     this.#init.log?.warn('tunnel refused', fields)
   }
+}
+
+/** Waits for a client's handshake. @throws CodedError TLS_FAILED */
+async function handshaken(secure: TLSSocket): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const hungUp = (cause?: unknown) =>
+    tunnelError('TLS_FAILED', 'the peer hung up during the TLS handshake', { origin: 'upstream', cause })
+  // What has a code is the end of the stream below, not TLS's own.
+  const onError = (error: Error) => reject(CodedError.is(error) ? hungUp(error) : tlsFailed(error))
+  const onClose = () => reject(hungUp())
+  secure.once('secureConnect', resolve)
+  secure.once('error', onError)
+  secure.once('close', onClose)
+  await promise
+  secure.removeListener('error', onError)
+  secure.removeListener('close', onClose)
 }
 
 /** Who we said we are. Not asked anew by the name: its pod may be another since the handshake. */

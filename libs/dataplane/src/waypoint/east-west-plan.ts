@@ -12,7 +12,9 @@ import { addressOf } from '../ztunnel/workload-address.ts'
 export interface EastWestPlan {
   readonly kind: 'east-west'
   readonly service: Service
+  /** An endpoint of the service, or a pod of its waypoint. */
   readonly workload: Workload
+  readonly isWaypoint: boolean
   /** `pod ip:15008`. */
   readonly address: SocketAddress
 }
@@ -56,7 +58,7 @@ function toWaypoint(
   const waypoint = chooseWaypoint(state, own, gateway, { address: '', port }, random, avoid)
   if (waypoint.kind === 'rejection') return waypoint
   const { workload, address } = waypoint
-  return { kind: 'east-west', service, workload, address }
+  return { kind: 'east-west', service, workload, isWaypoint: true, address }
 }
 
 function toEndpoint(
@@ -72,5 +74,11 @@ function toEndpoint(
   if (!chosen || address === undefined) {
     return rejection('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${serviceKeyOf(service)}:${port}`)
   }
-  return { kind: 'east-west', service, workload: chosen.workload, address: { address, port: PORT_HBONE } }
+  return {
+    kind: 'east-west',
+    service,
+    workload: chosen.workload,
+    isWaypoint: false,
+    address: { address, port: PORT_HBONE },
+  }
 }
