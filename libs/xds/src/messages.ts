@@ -90,6 +90,16 @@ export type SignResponse =
       readonly error: { readonly code: string; readonly message: string }
     }
 
+/** One container's part of a pod's state, where there are several. */
+export interface ContainerReport {
+  readonly name: string
+  readonly ready: boolean
+  readonly phase: 'waiting' | 'running' | 'terminated'
+  readonly reason: string
+  readonly message: string
+  readonly restarts: number
+}
+
 export interface WorkloadReport {
   readonly uid: string
   readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed'
@@ -109,6 +119,8 @@ export interface WorkloadReport {
   readonly ports: Readonly<Record<string, { readonly host: string; readonly port: number }>>
   /** Of a child process. */
   readonly pid?: number
+  /** Absent: there is one container, of which the whole speaks. */
+  readonly containers?: readonly ContainerReport[]
   readonly certificate?: {
     readonly state: 'Initializing' | 'Available' | 'Unavailable'
     readonly notAfterMs: number
@@ -154,7 +166,7 @@ export interface CallMethods {
   /** Live connections and those that ended lately. */
   traffic: { params: TrafficQuery; result: Traffic }
   /** The last lines a workload wrote, or the agent's own when no uid is given. */
-  log: { params: { uid?: string; tailLines: number }; result: { lines: readonly string[] } }
+  log: { params: { uid?: string; container?: string; tailLines: number }; result: { lines: readonly string[] } }
   /** What one proxy of this node would decide, and why. */
   review: { params: ReviewQuery; result: ReviewAnswer }
   /** What it would have decided lately under other policies. */

@@ -9,7 +9,7 @@ import { LinkFaultFeed } from '../link-fault-feed.ts'
 import type { HostPort } from './container.ts'
 import { fetchText } from './fetch-text.ts'
 import { LineLog } from './line-log.ts'
-import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
+import type { PodTargets, ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
 
 /** Composition root of one proxy's thread. */
 export class ProxyProcess {
@@ -23,6 +23,7 @@ export class ProxyProcess {
   readonly #svids: SvidSource
   readonly #faults: LinkFaultFeed
   readonly #waypoint: Waypoint
+  #targets: PodTargets = {}
   #lastRequest = 0
   #isReady = false
   #ports: Readonly<Record<string, HostPort>> = {}
@@ -58,7 +59,12 @@ export class ProxyProcess {
           svids: { clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() },
         }),
       },
-      init: { ...spec, gatewayHost: spec.adminHost, onGatewayPorts: (ports) => this.#gatewayPortsChanged(ports) },
+      init: {
+        ...spec,
+        ...(spec.pod && { sidecar: { ...spec.pod, targetOf: (port) => this.#targets[String(port)] } }),
+        gatewayHost: spec.adminHost,
+        onGatewayPorts: (ports) => this.#gatewayPortsChanged(ports),
+      },
     })
   }
 
@@ -76,6 +82,7 @@ export class ProxyProcess {
     const { host, port } = this.#waypoint.address
     const at = (own: number): HostPort => ({ host: adminHost, port: own })
     this.#ports = {
+      ...this.#sidecarPorts(),
       '15008': { host: advertisedHost(host), port },
       '15000': at(admin.ports.admin),
       '15020': at(admin.ports.metrics),
@@ -84,10 +91,19 @@ export class ProxyProcess {
     this.#reportPorts()
   }
 
+  /** Programs dial on this machine only; peers from wherever they are. */
+  #sidecarPorts(): Readonly<Record<string, HostPort>> {
+    const { '15006': underlay, ...others } = this.#waypoint.sidecarAddresses
+    return { ...others, ...(underlay && { '15006': { ...underlay, host: advertisedHost(underlay.host) } }) }
+  }
+
   hear(command: Exclude<ProxyCommand, { type: 'start' }>): void {
     switch (command.type) {
       case 'push':
         return this.#apply(command.push)
+      case 'targets':
+        this.#targets = command.targets
+        return
       case 'signed':
         return this.#signed(command.id)?.resolve({ chainPem: command.chainPem, rootsPem: command.rootsPem })
       case 'not-signed':

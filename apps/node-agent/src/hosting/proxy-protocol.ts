@@ -1,3 +1,4 @@
+import type { SidecarPod } from '@ambient-lab/dataplane'
 import type { SpiffeId } from '@ambient-lab/pki'
 import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
 import type { HostPort } from './container.ts'
@@ -16,7 +17,12 @@ export interface ProxySpec {
   readonly adminHost: string
   readonly certificateTtlSeconds: number
   readonly drainDeadlineMs: number
+  /** Of a sidecar: the pod at whose side it is. */
+  readonly pod?: Omit<SidecarPod, 'targetOf'>
 }
+
+/** Where the ports of a sidecar's pod really listen. */
+export type PodTargets = Readonly<Record<string, HostPort>>
 
 /** A part of the control plane's news, as the agent heard it. */
 export interface ProxyPush {
@@ -29,6 +35,8 @@ export interface ProxyPush {
 export type ProxyCommand =
   | { readonly type: 'start'; readonly spec: ProxySpec; readonly state: readonly ProxyPush[] }
   | { readonly type: 'push'; readonly push: ProxyPush }
+  /** Of a sidecar: all of them, whenever they are others. */
+  | { readonly type: 'targets'; readonly targets: PodTargets }
   | {
       readonly type: 'signed'
       readonly id: number

@@ -20,7 +20,7 @@ import {
 } from '@ambient-lab/xds'
 import type { ContainerObserver, ContainerRunner } from './container.ts'
 import { ProxyContainer, type Signer } from './proxy-container.ts'
-import type { ProxyPush } from './proxy-protocol.ts'
+import type { ProxyPush, ProxySpec } from './proxy-protocol.ts'
 
 /** What proxies are told, in an order in which later types may name earlier ones. */
 const PROXY_TYPES: readonly TypeUrl[] = [
@@ -103,15 +103,39 @@ export class ProxyThreads {
     identity: SpiffeId,
     observer: ContainerObserver,
   ): ContainerRunner {
-    const { uid, proxy, labels } = assignment
+    return this.#run(assignment, assignment.proxy, undefined, identity, observer)
+  }
+
+  /** Runs the sidecar of an assignment's pod. */
+  runSidecar(assignment: Assignment, identity: SpiffeId, observer: ContainerObserver): ProxyContainer {
+    const { uid, name, namespace, address } = assignment
+    return this.#run(assignment, uid, { name, namespace, address }, identity, observer)
+  }
+
+  #run(
+    { uid, labels }: Assignment,
+    proxy: string,
+    pod: ProxySpec['pod'],
+    identity: SpiffeId,
+    observer: ContainerObserver,
+  ): ProxyContainer {
     const { node, host, adminHost, certificateTtlSeconds, drainDeadlineMs } = this.#init
     const container: ProxyContainer = new ProxyContainer(
       { ...this.#components, state: () => this.#snapshot(), onStopped: () => this.#running.delete(container) },
-      { uid, proxy, node, identity, labels, host, adminHost, certificateTtlSeconds, drainDeadlineMs },
+      {
+        ...{ uid, proxy, node, identity, labels, host, adminHost, certificateTtlSeconds, drainDeadlineMs },
+        ...(pod && { pod }),
+      },
       observer,
     )
     this.#running.add(container)
     return container
+  }
+
+  /** Whether the proxy of a pod, or at the side of one, runs here. */
+  has(uid: string): boolean {
+    for (const proxy of this.#running) if (proxy.uid === uid) return true
+    return false
   }
 
   /** @throws CodedError NOT_FOUND when no such replica runs here */

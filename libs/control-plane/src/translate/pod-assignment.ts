@@ -1,6 +1,7 @@
 import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/api'
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
+import { hasSidecar, SIDECAR_CONTAINER } from '../sidecars/injection.ts'
 import { NAMESPACES, PODS } from '../stored-kinds.ts'
 import { ofNamespace } from './dependencies.ts'
 import { podUid } from './pod-workload.ts'
@@ -20,6 +21,7 @@ export default defineTranslation({
     const uid = podUid(namespace, metadata.name, view.mesh.clusterId)
     const endpoint = metadata.annotations?.[ENDPOINT_ANNOTATION]
     const proxy = gatewayKeyOf(metadata)
+    const isSidecar = hasSidecar(pod)
     const resource = {
       uid,
       name: metadata.name,
@@ -28,7 +30,10 @@ export default defineTranslation({
       address: status.podIP,
       captured: wantsCapture(pod, view.namespace(namespace)),
       labels: metadata.labels ?? {},
-      containers: spec.containers.map(assignedContainer),
+      containers: spec.containers
+        .filter((container) => !isSidecar || container.name !== SIDECAR_CONTAINER)
+        .map(assignedContainer),
+      ...(isSidecar && { sidecar: true }),
       ...(endpoint && { endpoint }),
       ...(proxy !== undefined && { proxy }),
       generation: metadata.generation ?? 1,

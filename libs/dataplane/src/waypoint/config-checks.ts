@@ -11,6 +11,8 @@ const duration: Shape = within(0, DURATION_MS_MAX)
 const weight: Shape = within(0, 2 ** 31 - 1)
 const share: Shape = within(0, 1_000_000)
 const status: Shape = within(200, 599)
+/** 0: every one. */
+const portOrAll: Shape = within(0, 65_535)
 
 const headerValue = object({ name: headerName, value: fieldText })
 const headerMutation = object({
@@ -127,6 +129,7 @@ const route = object({
     headers: optional(list(namedMatcher)),
     queryParams: optional(list(namedMatcher)),
     grpc: optional(boolean),
+    sourceLabels: optional(record(string)),
   }),
   action,
   requestHeaders: optional(headerMutation),
@@ -167,7 +170,7 @@ const filterChain = object({
     service: object({ service: string, port }),
     workload: object({ uid: string, port }),
     listener: object({ port, serverNames: list(string) }),
-    inbound: object({ port }),
+    inbound: object({ port: portOrAll }),
   }),
   http: optional(
     object({
@@ -195,6 +198,7 @@ const filterChain = object({
           name: string,
           serverNames: list(string),
           destinationCidrs: list(string),
+          sourceLabels: optional(record(string)),
           backends: list(object({ cluster: optional(string), weight })),
         }),
       ),
@@ -203,6 +207,7 @@ const filterChain = object({
     }),
   ),
   sniff: optional(boolean),
+  mutualTls: optional(oneOf('STRICT', 'PERMISSIVE', 'DISABLE')),
 })
 
 const hashPolicy = byKind({
@@ -217,7 +222,7 @@ const cluster = object({
     service: object({ service: string, servicePort: port, subset: optional(list(string)) }),
     dns: object({ hosts: list(object({ host: string, port })), dnsTtlMs: within(1, DURATION_MS_MAX) }),
     'original-destination': object({}),
-    local: object({ port }),
+    local: object({ port: portOrAll }),
   }),
   protocol: oneOf('http1', 'http2', 'downstream', 'tcp'),
   loadBalancing: object({
@@ -244,6 +249,7 @@ const cluster = object({
   }),
   maxRequestsPerConnection: weight,
   maxConnectionDurationMs: optional(duration),
+  plaintext: optional(oneOf('sidecars', 'all')),
   idleTimeoutMs: duration,
   outlierDetection: optional(
     object({
@@ -279,6 +285,7 @@ const l7Proxy = object({
   ports: list(object({ port, protocol: oneOf('HTTP', 'TLS', 'TCP') })),
   accessLog: object({ enabled: boolean, encoding: oneOf('TEXT', 'JSON'), format: optional(string) }),
   tracing: optional(object({ endpoint: string, randomSamplingPercent: within(0, 100), customTags: record(string) })),
+  outbound: optional(object({ mode: oneOf('ALLOW_ANY', 'REGISTRY_ONLY'), hosts: optional(list(string)) })),
   pathNormalization: oneOf('NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
 })
 

@@ -15,6 +15,7 @@ import type { DownstreamExchange, HttpRequest, HttpResponse, HttpStream } from '
 import { headerMapOf, outgoingHeaders } from './http2-headers.ts'
 import { HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES } from './limits.ts'
 import { takeIn } from './request-intake.ts'
+import { serverNameAt } from './request-record.ts'
 
 const dates = new DateHeader()
 
@@ -146,7 +147,7 @@ class Http2Exchange implements DownstreamExchange {
   writeHead(response: HttpResponse, endStream: boolean): boolean {
     if (this.#stream.destroyed) return true
     const { headers, status } = response
-    headers.set('server', 'istio-envoy')
+    headers.set('server', serverNameAt(this.#init.peer))
     if (!headers.has('date')) headers.append('date', dates.text(this.#init.clock.now()))
     const outgoing = { ':status': status, ...outgoingHeaders(headers) }
     this.#stream.respond(outgoing, { endStream, waitForTrailers: !endStream })

@@ -71,7 +71,8 @@ function prepare(
   const requestId = headers.get('x-request-id') ?? uuid(runtime.random)
   record.requestId = requestId
   headers.set('x-request-id', requestId)
-  // Only a proxy that ends mutual TLS may write it, and this one writes none.
-  headers.delete('x-forwarded-client-cert')
+  // Only the proxy that ends mutual TLS for a workload may write it.
+  if (peer.clientCertificate === undefined) headers.delete('x-forwarded-client-cert')
+  else headers.set('x-forwarded-client-cert', peer.clientCertificate)
   runtime.tracing?.begin(record, headers)
 }

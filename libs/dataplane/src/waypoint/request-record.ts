@@ -22,6 +22,15 @@ export interface DownstreamPeer {
   readonly facts: ConnectionFacts
   /** `:scheme` of requests that name none. */
   readonly scheme: 'http' | 'https'
+  /** At a sidecar: whether its workload is called, or calls. */
+  readonly side?: 'inbound' | 'outbound'
+  /** What `x-forwarded-client-cert` says of the client to whom this proxy's workload listens. */
+  readonly clientCertificate?: string
+}
+
+/** What `server` says: Istio names its proxies all but where a sidecar answers its own workload. */
+export function serverNameAt({ side }: DownstreamPeer): 'envoy' | 'istio-envoy' {
+  return side === 'outbound' ? 'envoy' : 'istio-envoy'
 }
 
 const ORDER = Object.keys(HTTP_FLAGS) as HttpFlag[]

@@ -3,7 +3,7 @@ import type { BucketHistogram, Counter, MetricFamily, MetricsRegistry } from '@a
 import type { Service, Workload } from '@ambient-lab/xds'
 import { END_LABELS, endLabels, type Reporter, securityPolicy } from './end-labels.ts'
 import { REQUEST_SERIES_MAX } from './limits.ts'
-import type { RequestRecord } from './request-record.ts'
+import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 
 const LABELS = [
   ...END_LABELS,
@@ -32,6 +32,7 @@ interface Handles {
 
 /** What the handles of a request depend on besides its outcome. */
 interface Ends {
+  readonly side: DownstreamPeer['side']
   readonly identity: SpiffeId | undefined
   readonly source: Workload | undefined
   readonly destination: Workload | undefined
@@ -43,7 +44,7 @@ interface Ends {
 export interface RequestSeriesInit {
   readonly metrics: MetricsRegistry
   /** Asked when a series begins. */
-  readonly reporter: () => Reporter
+  readonly reporter: (peer: DownstreamPeer) => Reporter
 }
 
 /** `istio_requests_total` and the histograms beside it. Label texts are made once per pair of ends and outcome. */
@@ -97,15 +98,15 @@ export class RequestSeries {
   }
 
   #endsOf({ peer, upstreamHost }: RequestRecord): Ends {
-    const { identity, workload: source, service } = peer
     const destination = upstreamHost?.workload
     const last = this.#last
-    if (last && isSame(last, identity, source, destination, service)) return last
-    const key = `${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.namespace ?? ''}/${service?.hostname ?? ''}`
+    if (last && isSame(last, peer, destination)) return last
+    const { side, identity, workload: source, service } = peer
+    const key = `${side ?? ''} ${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.namespace ?? ''}/${service?.hostname ?? ''}`
     let ends = this.#ends.get(key)
-    if (!ends || !isSame(ends, identity, source, destination, service)) {
+    if (!ends || !isSame(ends, peer, destination)) {
       if (this.#ends.size >= REQUEST_SERIES_MAX) this.#ends.clear()
-      ends = { identity, source, destination, service, handles: new Map() }
+      ends = { side, identity, source, destination, service, handles: new Map() }
       this.#ends.set(key, ends)
     }
     this.#last = ends
@@ -114,7 +115,7 @@ export class RequestSeries {
 
   #labelsOf(record: RequestRecord): Labels {
     return {
-      ...endLabels(this.#reporter(), record),
+      ...endLabels(this.#reporter(record.peer), record),
       request_protocol: record.isGrpc ? 'grpc' : 'http',
       response_code: String(record.status),
       grpc_response_status: record.grpcStatus,
@@ -126,12 +127,11 @@ export class RequestSeries {
 
 function isSame(
   ends: Ends,
-  identity: SpiffeId | undefined,
-  source: Workload | undefined,
+  { side, identity, workload: source, service }: DownstreamPeer,
   destination: Workload | undefined,
-  service: Service | undefined,
 ): boolean {
-  if (ends.source !== source || ends.destination !== destination || ends.service !== service) return false
+  if (ends.side !== side || ends.source !== source || ends.destination !== destination || ends.service !== service)
+    return false
   if (ends.identity === identity) return true
   return ends.identity !== undefined && identity !== undefined && sameSpiffeId(ends.identity, identity)
 }

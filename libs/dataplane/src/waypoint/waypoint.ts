@@ -1,7 +1,14 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
-import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import {
+  type ReplayAnswer,
+  type ReplayQuery,
+  type ReviewAnswer,
+  sidecarGroup,
+  type TypeUrl,
+  type WaypointReviewQuery,
+} from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
 import { parseRanges } from '../lab-ranges.ts'
@@ -9,6 +16,7 @@ import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { replayRequests } from '../review/request-replay.ts'
 import { reviewWaypoint } from '../review/waypoint-review.ts'
+import { Sidecar, type SidecarPod } from '../sidecar/sidecar.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
@@ -19,6 +27,7 @@ import { OwnHttpClient } from './own-http-client.ts'
 import { OwnWorkload } from './own-workload.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestDecisions } from './request-decisions.ts'
+import type { DownstreamPeer } from './request-record.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
 import { TcpSeries } from './tcp-series.ts'
@@ -51,10 +60,12 @@ export interface WaypointInit {
   readonly host?: string
   /** @default 0: a free one */
   readonly port?: number
-  /** Where a gateway's listeners listen. @default 127.0.0.1 */
+  /** Where a gateway's listeners listen, and a sidecar's for its own programs. @default 127.0.0.1 */
   readonly gatewayHost?: string
   /** Told whenever a gateway's ports are others: the Gateway's port → where it really listens. */
   readonly onGatewayPorts?: (ports: Readonly<Record<string, HostPort>>) => void
+  /** The pod at whose side this is a sidecar. @default it is none */
+  readonly sidecar?: SidecarPod
   /** @default cluster.local */
   readonly clusterDomain?: string
   /** CIDRs that exist in the lab only. @default pods, services, ServiceEntries */
@@ -63,7 +74,10 @@ export interface WaypointInit {
   readonly drainDeadlineMs?: number
 }
 
-/** The L7 proxy of a service, a namespace or a service account, or a gateway into the mesh: one replica of it. */
+/**
+ * One L7 proxy: a replica of the waypoint of a service, a namespace or a service account, one of a gateway into the mesh,
+ * or the sidecar of a workload.
+ */
 export class Waypoint implements AsyncDisposable {
   readonly state = new ProxyStateHolder()
   readonly config: ProxyConfig
@@ -77,13 +91,14 @@ export class Waypoint implements AsyncDisposable {
   readonly #server: TunnelServer
   readonly #listener: Listener
   readonly #gateway: GatewayListeners
+  readonly #sidecar: Sidecar | undefined
   #draining: Promise<void> | undefined
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
     const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
     const { state } = this
-    const { uid, node, identity, clusterDomain = 'cluster.local' } = init
+    const { uid, node, identity, sidecar: pod, labels, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
     this.#components = components
     this.#init = init
@@ -92,28 +107,35 @@ export class Waypoint implements AsyncDisposable {
     this.#own = own
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
-      { random, state, own, tunnels: this.#tunnels, network },
+      { random, state, own, tunnels: this.#tunnels, network, ...(pod && { local: (port) => pod.targetOf(port) }) },
       { node, identity, clusterDomain, labRanges },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
-    const reporter = () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source')
+    const reporter = ({ side }: DownstreamPeer) => {
+      if (side === 'inbound') return 'destination'
+      return this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'
+    }
     const series = new RequestSeries({ metrics, reporter })
     const tcpSeries = new TcpSeries({ metrics, reporter })
     const recorder = new RequestRecorder({ clock, series, tcpSeries, logSink: accessLogSink })
     this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
-    this.config = new ProxyConfig(init.proxy, {
-      clock,
-      random,
-      clusters: this.clusters,
-      recorder,
-      keys: new JwkSetStore({
+    this.config = new ProxyConfig(
+      init.proxy,
+      {
         clock,
-        fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
-      }),
-      decisions: this.#decisions,
-      post: (endpoint, body) => client.post(endpoint, body, clock),
-    })
+        random,
+        clusters: this.clusters,
+        recorder,
+        keys: new JwkSetStore({
+          clock,
+          fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
+        }),
+        decisions: this.#decisions,
+        post: (endpoint, body) => client.post(endpoint, body, clock),
+      },
+      pod && { group: sidecarGroup(pod.namespace), labels },
+    )
     this.#listener = new Listener({
       clock,
       random,
@@ -127,6 +149,16 @@ export class Waypoint implements AsyncDisposable {
       { clock, network, own, config: this.config, listener: this.#listener },
       { host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
     )
+    this.#sidecar =
+      pod &&
+      new Sidecar(
+        { clock, random, network, state, own, config: this.config, listener: this.#listener, recorder },
+        {
+          ...{ uid, identity, pod, clusterDomain },
+          host: init.host ?? '127.0.0.1',
+          captureHost: init.gatewayHost ?? '127.0.0.1',
+        },
+      )
     this.#server = new TunnelServer(
       { transport, clock },
       {
@@ -134,7 +166,7 @@ export class Waypoint implements AsyncDisposable {
         host: init.host ?? '127.0.0.1',
         port: init.port ?? 0,
         drainDeadlineMs: this.#drainDeadlineMs,
-        onConnect: (incoming) => this.#listener.handle(incoming),
+        onConnect: (incoming) => (this.#sidecar ?? this.#listener).tunnel(incoming),
       },
     )
   }
@@ -149,6 +181,10 @@ export class Waypoint implements AsyncDisposable {
     await this.#server.start()
     this.#scope.own(this.#server)
     this.#scope.own(this.#gateway)
+    if (this.#sidecar) {
+      this.#scope.own(this.#sidecar)
+      await this.#sidecar.start()
+    }
     this.#scope.defer(this.config.onProxy.on(({ ports }) => void this.#gateway.update(ports)))
     await this.#gateway.update(this.config.proxy.ports)
     this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#tunnels.drainSource(id)))
@@ -157,6 +193,11 @@ export class Waypoint implements AsyncDisposable {
   /** Where the HBONE listener really listens; known after `start`. */
   get address(): HostPort {
     return this.#server.address
+  }
+
+  /** Of a sidecar: Envoy's port → where it really listens, known after `start`. */
+  get sidecarAddresses(): Readonly<Record<string, HostPort>> {
+    return this.#sidecar?.addresses ?? {}
   }
 
   get connectionCount(): number {
@@ -198,7 +239,7 @@ export class Waypoint implements AsyncDisposable {
   configDump(): unknown {
     return {
       proxy: this.config.proxy,
-      listeners: { hbone: this.address, ...this.#gateway.addresses },
+      listeners: { hbone: this.address, ...this.#gateway.addresses, ...this.sidecarAddresses },
       filterChains: this.config.chains(),
       clusters: [...this.clusters.values()].map(({ config, hosts, breaker }) => ({
         ...config,
@@ -230,7 +271,7 @@ export class Waypoint implements AsyncDisposable {
 
   async #drainAll(): Promise<void> {
     const over = new AbortController()
-    await this.#gateway[Symbol.asyncDispose]()
+    await Promise.all([this.#gateway[Symbol.asyncDispose](), this.#sidecar?.[Symbol.asyncDispose]()])
     const drained = Promise.all([this.#server.drain(), this.#listener.drain(this.#drainDeadlineMs / 2)]).then(() =>
       over.abort(),
     )

@@ -11,6 +11,8 @@ export interface LocalWorkload {
   readonly address: string
   /** Whether the mesh captures it; if not, its connections travel as they are and no policy guards it. */
   readonly captured: boolean
+  /** Whether a sidecar is at its side: its connections are that one's, both ways, and none are let in here. @default false */
+  readonly hasSidecar?: boolean
   /** Where a container port really listens on this machine; undefined when nothing does. */
   dialTarget(port: number): HostPort | undefined
 }

@@ -218,7 +218,7 @@ export class TwoNodes {
       captured,
       dialTarget: (port) => (port === 8080 ? listener : undefined),
     }
-    this.captures.set(name, (await node.ztunnel.addWorkload(local)).capture)
+    this.captures.set(name, (await node.ztunnel.addWorkload(local)).capture!)
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,7 @@
 import { canonicalIp } from '@ambient-lab/policy'
 import { type CancelTimer, type Clock, every, type Random } from '@ambient-lab/std'
 import type { Cluster as ClusterConfig, Service } from '@ambient-lab/xds'
-import { formatAddress } from '../../address.ts'
+import { formatAddress, type SocketAddress } from '../../address.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
@@ -79,9 +79,13 @@ export class Cluster implements Disposable {
 
   /** @returns undefined when no host is healthy */
   pick(draw: Draw, peer: DownstreamPeer): UpstreamHost | undefined {
-    if (this.config.endpoints.kind === 'original-destination') return this.#originalDestination(peer)
+    const { endpoints } = this.config
+    if (endpoints.kind === 'original-destination') return this.#hostAt(peer.local)
+    if (endpoints.kind === 'local') {
+      return this.#hostAt({ address: peer.local.address, port: endpoints.port || peer.local.port })
+    }
     this.#refresh()
-    return this.#selection.pick(draw)
+    return this.#dialledPod(peer) ?? this.#selection.pick(draw)
   }
 
   /**
@@ -125,8 +129,12 @@ export class Cluster implements Disposable {
     options: EndpointDialOptions,
     protocols: readonly string[],
   ): Promise<ByteStream> {
-    const { tls, proxyProtocol } = this.config
-    const stream = await this.#components.dialer.dial(host, peer, options)
+    const { tls, proxyProtocol, plaintext, endpoints } = this.config
+    const { dialer } = this.#components
+    const stream =
+      endpoints.kind === 'local'
+        ? await dialer.dialLocal(host.port, options)
+        : await dialer.dial(host, peer, plaintext ? { ...options, plaintext } : options)
     if (proxyProtocol === 'V1') stream.write(encodeProxyLine(peer.address, peer.local))
     if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(peer.address, peer.local))
     return needsTls(tls) ? secureUpstream(stream, tls, { host: host.host, protocols, signal: options.signal }) : stream
@@ -225,8 +233,14 @@ export class Cluster implements Disposable {
     }
   }
 
+  /** Of a headless service the workload of a sidecar has chosen the pod itself. */
+  #dialledPod({ side, local }: DownstreamPeer): UpstreamHost | undefined {
+    if (side !== 'outbound' || this.#service?.addresses.length !== 0) return undefined
+    return this.#list.find(({ host }) => host === local.address)
+  }
+
   /** Where the client was going is the one host; a client that comes back finds it again. */
-  #originalDestination({ local }: DownstreamPeer): UpstreamHost {
+  #hostAt(local: SocketAddress): UpstreamHost {
     const key = formatAddress(local)
     let host = this.#hosts.get(key)
     if (!host) {
