@@ -1,10 +1,11 @@
-import { objectKey, type Pod } from '@ambient-lab/api'
+import { type ObjectKey, objectKey, type Pod } from '@ambient-lab/api'
 import { PODS } from '../stored-kinds.ts'
 import { Groups } from '../translate/groups.ts'
 import type { ObjectChange } from '../translate/translation.ts'
 import { hasSidecar } from './injection.ts'
 
 interface Place {
+  readonly key: ObjectKey
   readonly namespace: string
   readonly node: string
 }
@@ -43,6 +44,12 @@ export class SidecarIndex {
     return distinct(this.#places.flatMap((place) => (place.namespace === namespace ? place.node : [])))
   }
 
+  /** Keys of the pods with a sidecar, of one namespace or of all. */
+  podsOf(namespace: string | undefined): ObjectKey[] {
+    const groups = this.#pods.keys.filter((group) => namespace === undefined || group.startsWith(`${namespace} `))
+    return groups.flatMap((group) => this.#pods.of(group).map(({ key }) => key))
+  }
+
   /** Whether a change of a pod, which is worked in already, brought the first sidecar of a namespace to a node, or took the last. */
   isTurningPoint({ operation, object, previous }: Pick<ObjectChange, 'operation' | 'object' | 'previous'>): boolean {
     const [after, before] = [operation === 'deleted' ? undefined : placeOf(object as Pod), placeOf(previous as Pod)]
@@ -57,12 +64,12 @@ export class SidecarIndex {
 
   #add(pod: Pod): void {
     const place = placeOf(pod)
-    if (place) this.#pods.add(groupOf(place), objectKey(pod.metadata), place)
+    if (place) this.#pods.add(groupOf(place), place.key, place)
   }
 
   #remove(pod: Pod): void {
     const place = placeOf(pod)
-    if (place) this.#pods.delete(groupOf(place), objectKey(pod.metadata))
+    if (place) this.#pods.delete(groupOf(place), place.key)
   }
 }
 
@@ -71,7 +78,8 @@ function placeOf(pod: Pod | undefined): Place | undefined {
   const { nodeName } = pod?.spec ?? {}
   const { podIP, phase } = pod?.status ?? {}
   if (!pod || !nodeName || !podIP || phase === 'Succeeded' || phase === 'Failed' || !hasSidecar(pod)) return undefined
-  return { namespace: pod.metadata.namespace ?? '', node: nodeName }
+  const { metadata } = pod
+  return { key: objectKey(metadata), namespace: metadata.namespace ?? '', node: nodeName }
 }
 
 function groupOf({ namespace, node }: Place): string {

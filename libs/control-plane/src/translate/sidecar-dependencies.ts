@@ -5,12 +5,28 @@ import { namedBySlice, sameNamespaceOrAll, selectedBy } from './dependencies.ts'
 import type { Touched } from './translation.ts'
 import type { TranslationView } from './view.ts'
 
+type Touch = (change: StoreEvent, view: TranslationView) => Touched
+
+/** Sidecars in the namespace of the changed object; everywhere when that is the root namespace. */
+export const sidecarsThere: Touch = withSidecar(sameNamespaceOrAll)
+
 /** What the ports of a pod follow from, that a sidecar takes for it. */
 export const portsOfSidecars = {
-  [SERVICES]: ofService,
-  [SERVICE_ENTRIES]: ofEntry,
-  [ENDPOINT_SLICES]: namedBySlice,
-  [SIDECARS]: sameNamespaceOrAll,
+  [SERVICES]: withSidecar(ofService),
+  [SERVICE_ENTRIES]: withSidecar(ofEntry),
+  [ENDPOINT_SLICES]: withSidecar((change) => namedBySlice(change)),
+  [SIDECARS]: sidecarsThere,
+}
+
+/** Of the pods that are touched those with a sidecar; nothing is looked for where there is none. */
+function withSidecar(touch: Touch): Touch {
+  return (change, view) => {
+    const all = new Set(view.sidecars.podsOf(undefined))
+    if (all.size === 0) return { keys: [] }
+    const touched = touch(change, view)
+    if ('namespace' in touched) return { keys: view.sidecars.podsOf(touched.namespace) }
+    return { keys: [...touched.keys].filter((key) => all.has(key)) }
+  }
 }
 
 const bySelector = selectedBy(PODS, (service) => (service as Service).spec?.selector)

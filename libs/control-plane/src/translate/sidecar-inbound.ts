@@ -8,9 +8,8 @@ import {
   PODS,
   REQUEST_AUTHENTICATIONS,
 } from '../stored-kinds.ts'
-import { sameNamespaceOrAll } from './dependencies.ts'
 import { isPlaced } from './pod-workload.ts'
-import { portsOfSidecars } from './sidecar-dependencies.ts'
+import { portsOfSidecars, sidecarsThere } from './sidecar-dependencies.ts'
 import { defineTranslation } from './translation.ts'
 
 /** What a sidecar does with what is sent to its workload. */
@@ -25,9 +24,9 @@ export default defineTranslation({
   },
   dependencies: {
     ...portsOfSidecars,
-    [AUTHORIZATION_POLICIES]: sameNamespaceOrAll,
-    [REQUEST_AUTHENTICATIONS]: sameNamespaceOrAll,
-    [PEER_AUTHENTICATIONS]: sameNamespaceOrAll,
-    [ENVOY_FILTERS]: sameNamespaceOrAll,
+    [AUTHORIZATION_POLICIES]: sidecarsThere,
+    [REQUEST_AUTHENTICATIONS]: sidecarsThere,
+    [PEER_AUTHENTICATIONS]: sidecarsThere,
+    [ENVOY_FILTERS]: sidecarsThere,
   },
 })

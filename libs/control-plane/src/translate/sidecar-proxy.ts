@@ -3,8 +3,8 @@ import { sidecarTelemetry } from '../routing/telemetry.ts'
 import { hasSidecar } from '../sidecars/injection.ts'
 import { outboundVisibility, sidecarOf } from '../sidecars/sidecar-scope.ts'
 import { PODS, SIDECARS, TELEMETRIES } from '../stored-kinds.ts'
-import { sameNamespaceOrAll } from './dependencies.ts'
 import { isPlaced, podUid } from './pod-workload.ts'
+import { sidecarsThere } from './sidecar-dependencies.ts'
 import { defineTranslation } from './translation.ts'
 
 /** The sidecar of a pod, for the node that runs it. */
@@ -24,5 +24,5 @@ export default defineTranslation({
     }
     return [{ name: uid, resource, nodes: [pod.spec!.nodeName!] }]
   },
-  dependencies: { [SIDECARS]: sameNamespaceOrAll, [TELEMETRIES]: sameNamespaceOrAll },
+  dependencies: { [SIDECARS]: sidecarsThere, [TELEMETRIES]: sidecarsThere },
 })
