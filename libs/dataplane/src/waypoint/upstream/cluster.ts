@@ -1,6 +1,6 @@
 import { canonicalIp } from '@ambient-lab/policy'
 import { type CancelTimer, type Clock, every, type Random } from '@ambient-lab/std'
-import type { Cluster as ClusterConfig, Service } from '@ambient-lab/xds'
+import type { Cluster as ClusterConfig, Service, Workload } from '@ambient-lab/xds'
 import { formatAddress, type SocketAddress } from '../../address.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
@@ -187,6 +187,7 @@ export class Cluster implements Disposable {
       seen.add(key)
       const known = this.#hosts.get(key)
       if (known && known.host === address) {
+        if (!isReachedAlike(known.workload, workload)) this.#dropPools(key)
         known.workload = workload
         known.weight = workload.capacity
       } else {
@@ -280,4 +281,9 @@ export class Cluster implements Disposable {
     }
     this.#keepOnly(new Set(keys))
   }
+}
+
+/** Whether connections that were made to a workload as it was are such as would be made now. */
+function isReachedAlike(before: Workload | undefined, { sidecar }: Workload): boolean {
+  return before?.sidecar === sidecar || JSON.stringify(before?.sidecar) === JSON.stringify(sidecar)
 }
