@@ -163,6 +163,13 @@ export class ProxyProcess {
     this.#send({ type: 'stopped' })
   }
 
+  /** As Envoy does: the thread ends, and its owner starts another, as the kubelet would. */
+  async #quit(): Promise<void> {
+    this.#isReady = false
+    await this.#waypoint.drain()
+    process.exit(0)
+  }
+
   #adminSource() {
     const logging = this.#logging
     return {
@@ -185,8 +192,7 @@ export class ProxyProcess {
         },
         reset: () => logging.reset(),
       },
-      // The kubelet would only start it again.
-      quit: () => void this.#waypoint.drain(),
+      quit: () => void this.#quit(),
     }
   }
 }
