@@ -17,7 +17,7 @@ import { podWorkload } from '../translate/pod-workload.ts'
 import { viewOf } from '../translate/view.conformance.ts'
 import { httpRoute, service, virtualService } from './routing.conformance.ts'
 import { inboundChains, inboundClusters } from './sidecar-inbound.ts'
-import { domainsOf, outboundChains } from './sidecar-outbound.ts'
+import { aliasChains, domainsOf, outboundChains } from './sidecar-outbound.ts'
 import { entryTargets, serviceTarget } from './targets.ts'
 
 type Objects = readonly [KnownType, Resource][]
@@ -129,6 +129,24 @@ describe('at the sidecars of callers', () => {
       namespace,
     )
     expect(routes[0]!.name === 'default').toBe(!counts)
+  })
+
+  it('another name for a service is a host of its own, which leads to the service', () => {
+    const metadata = { name: 'stars', namespace: 'other' }
+    const spec = { type: 'ExternalName', externalName: 'reviews.default.svc.cluster.local' }
+    const alias = { apiVersion: 'v1', kind: 'Service', metadata, spec }
+    const view = viewOf([
+      [SERVICES, REVIEWS],
+      [SERVICES, alias],
+    ])
+    const chains = aliasChains(alias as never, 'other', view)
+    expect(chains).toHaveLength(1)
+    const [host] = chains[0]!.http!.virtualHosts
+    expect(host!.domains).toEqual(['stars.other.svc.cluster.local', 'stars.other.svc', 'stars.other', 'stars'])
+    expect(clustersOf(host!.routes)).toEqual([['outbound|80||reviews.default.svc.cluster.local']])
+    expect(aliasChains({ ...alias, spec: { ...spec, externalName: 'example.com' } } as never, 'other', view)).toEqual(
+      [],
+    )
   })
 
   it.each([

@@ -96,7 +96,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   of(
     SERVICES,
     'Service',
-    fc.constantFrom(80, 81).map((port) => ({ selector: { app: 'a' }, ports: [{ name: 'http', port }] })),
+    fc.oneof(
+      fc.constantFrom(80, 81).map((port) => ({ selector: { app: 'a' }, ports: [{ name: 'http', port }] })),
+      host.map((externalName) => ({ type: 'ExternalName', externalName })),
+    ),
   ),
   of(
     SERVICE_ENTRIES,

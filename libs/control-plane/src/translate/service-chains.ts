@@ -13,7 +13,7 @@ import {
   usersOfReplica,
 } from './l7-dependencies.ts'
 import { guardedBy } from './security-dependencies.ts'
-import { chainsOfSidecars, turnOfSidecars } from './sidecar-chains.ts'
+import { aliasesOf, chainsOfAlias, chainsOfSidecars, turnOfSidecars } from './sidecar-chains.ts'
 import { defineTranslation } from './translation.ts'
 import { serviceWaypoint } from './waypoint-attachment.ts'
 import { chainsOfWaypoints } from './waypoint-chains.ts'
@@ -25,7 +25,7 @@ export default defineTranslation({
   typeUrl: FILTER_CHAIN_TYPE,
   translate(service, view) {
     const target = serviceTarget(service, view.mesh.clusterDomain)
-    if (!target) return []
+    if (!target) return chainsOfAlias(service, view)
     const attachment = serviceWaypoint(view, service)
     return [
       ...chainsOfWaypoints(attachment, (waypoint) => serviceChains(target, waypoint, view), view),
@@ -39,8 +39,8 @@ export default defineTranslation({
     ...guardedBy(SERVICES),
     ...parentsOfRoute('Service'),
     [VIRTUAL_SERVICES]: hostsOfVirtualService('Service'),
-    [SERVICES]: parentsOfSenders('Service'),
-    [SERVICE_ENTRIES]: parentsOfHostSenders('Service'),
+    [SERVICES]: both(parentsOfSenders('Service'), aliasesOf),
+    [SERVICE_ENTRIES]: both(parentsOfHostSenders('Service'), aliasesOf),
     [REFERENCE_GRANTS]: parentsOfGranted('Service'),
   },
 })

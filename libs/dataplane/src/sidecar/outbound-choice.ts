@@ -1,5 +1,6 @@
 import type { Service, Workload } from '@ambient-lab/xds'
 import type { SocketAddress } from '../address.ts'
+import { PORT_INBOUND_PLAINTEXT, PORT_OUTBOUND_CAPTURE } from '../limits.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
 import type { CompiledChain } from '../waypoint/proxy-config.ts'
 import type { OutboundRoutes } from './outbound-routes.ts'
@@ -19,11 +20,14 @@ export function serviceAt(state: ProxyState, own: Workload, { address, port }: S
   return undefined
 }
 
+const OWN_PORTS: readonly number[] = [PORT_OUTBOUND_CAPTURE, PORT_INBOUND_PLAINTEXT]
+
 /**
  * Which of Istio's outbound listeners takes a connection: that of the service, else that of the port if anybody speaks
- * HTTP there, else the one that passes everything through, or nothing.
+ * HTTP there, else the one that passes everything through, or nothing. Ports of the proxy itself lead nowhere.
  */
 export function chooseOutbound(routes: OutboundRoutes, service: Service | undefined, port: number): CompiledChain {
+  if (OWN_PORTS.includes(port)) return routes.nowhere
   const own = service && routes.ofService(serviceKeyOf(service), port)
   return own ?? routes.ofPort(port) ?? routes.beyond
 }

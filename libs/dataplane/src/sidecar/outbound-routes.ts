@@ -6,6 +6,7 @@ import {
   type ServiceKey,
   type TcpProxy,
 } from '@ambient-lab/xds'
+import { PORT_OUTBOUND_CAPTURE } from '../limits.ts'
 import type { CompiledRoute } from '../waypoint/http-runtime.ts'
 import { type CompiledChain, type ProxyConfig, serviceMatch } from '../waypoint/proxy-config.ts'
 import { DomainTable, hostOf } from '../waypoint/router/domains.ts'
@@ -18,6 +19,7 @@ interface Tables {
   readonly knows: KnowsService
   readonly ports: Map<number, PortChains | undefined>
   beyond: CompiledChain | undefined
+  nowhere: CompiledChain | undefined
 }
 
 /** HTTP on one port: which service is meant only the Host of each request says. */
@@ -28,8 +30,6 @@ interface PortChains {
   readonly sniffed: CompiledChain
 }
 
-/** Envoy's name for the listener of everything that has none of its own. */
-const VIRTUAL_OUTBOUND = 15_001
 const BAD_GATEWAY = 502
 
 /**
@@ -59,20 +59,29 @@ export class OutboundRoutes {
   /** Of everything else. */
   get beyond(): CompiledChain {
     const tables = this.#current()
-    tables.beyond ??= this.#config.compile({
-      name: 'virtualOutbound',
-      proxy: this.#config.name,
-      match: { kind: 'listener', port: VIRTUAL_OUTBOUND, serverNames: [] },
-      tcp: this.#passthrough,
-    })
+    tables.beyond ??= this.#config.compile(this.#virtualOutbound('virtualOutbound', this.#passthrough))
     return tables.beyond
+  }
+
+  /** Of what aims at the proxy itself. */
+  get nowhere(): CompiledChain {
+    const tables = this.#current()
+    tables.nowhere ??= this.#config.compile(
+      this.#virtualOutbound('virtualOutbound-blackhole', tcpTo(BLACK_HOLE_CLUSTER)),
+    )
+    return tables.nowhere
+  }
+
+  #virtualOutbound(name: string, tcp: TcpProxy): FilterChain {
+    const match = { kind: 'listener', port: PORT_OUTBOUND_CAPTURE, serverNames: [] } as const
+    return { name, proxy: this.#config.name, match, tcp }
   }
 
   #current(): Tables {
     const { version, proxy } = this.#config
     if (this.#tables?.version !== version) {
       const knows = compileKnownServices(proxy.outbound?.hosts)
-      this.#tables = { version, knows, ports: new Map(), beyond: undefined }
+      this.#tables = { version, knows, ports: new Map(), beyond: undefined, nowhere: undefined }
     }
     return this.#tables!
   }
@@ -118,8 +127,7 @@ export class OutboundRoutes {
   }
 
   get #passthrough(): TcpProxy {
-    const cluster = this.#isOpen ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
-    return { routes: [{ name: '', serverNames: [], destinationCidrs: [], backends: [{ cluster, weight: 1 }] }] }
+    return tcpTo(this.#isOpen ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER)
   }
 
   get #isOpen(): boolean {
@@ -136,6 +144,10 @@ const BLOCK_ALL: Route = {
   name: 'block_all',
   match: {},
   action: { kind: 'direct-response', status: BAD_GATEWAY },
+}
+
+function tcpTo(cluster: string): TcpProxy {
+  return { routes: [{ name: '', serverNames: [], destinationCidrs: [], backends: [{ cluster, weight: 1 }] }] }
 }
 
 function hostRoutes(

@@ -257,6 +257,9 @@ export function describeSidecars(title: string, makeGround: () => Ground): void 
 
       it('refuse names that nobody knows, and their own ports', async () => {
         expect((await mesh.nodes.dial('client', 'nobody', 80)).reply).not.toBe(0)
+        const { program } = await mesh.nodes.dial('client', '192.0.2.7', 15001, 'hello')
+        await mesh.ground.until(() => program.closed)
+        expect(mesh.client.lines).toEqual(['0 UH - BlackHoleCluster'])
         expect((await mesh.nodes.dial('client', '127.0.0.1', 15001)).reply).not.toBe(0)
       })
     })
