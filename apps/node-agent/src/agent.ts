@@ -232,7 +232,9 @@ export class Agent {
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
           review: async (query) =>
-            query.at === 'waypoint' ? this.#proxies.review(query) : this.#ztunnel.review(query),
+            query.at === 'waypoint' || this.#proxies.hasSidecar(query.uid)
+              ? this.#proxies.review(query)
+              : this.#ztunnel.review(query),
           replay: async (query) => joinReplays([this.#ztunnel.replay(query), ...(await this.#proxies.replay(query))]),
           log: async (query) => ({ lines: await this.#tail(query) }),
         },

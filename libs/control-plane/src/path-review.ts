@@ -44,8 +44,9 @@ export class PathReviewService {
     const pod = this.#pod(source.namespace ?? 'default', source.name)
     const { host, port } = this.#dialled(target, source.namespace ?? 'default')
     const uid = podUid(pod.metadata.namespace ?? '', pod.metadata.name, this.#components.mesh.clusterId)
-    const first: ReviewQuery = { at: 'source', uid, host, port }
-    const checkpoints = await this.#follow(pod.spec?.nodeName, first, requestOf(review.spec!, host, port))
+    const request = requestOf(review.spec!, host, port)
+    const first: ReviewQuery = { at: 'source', uid, host, port, request }
+    const checkpoints = await this.#follow(pod.spec?.nodeName, first, request)
     return { ...review, status: statusOf(checkpoints, review.spec!) }
   }
 
@@ -117,7 +118,7 @@ function podTarget(pod: Pod, port: number | undefined): { host: string; port: nu
 function queryOf({ kind, ...hop }: ReviewHop, request: ReviewedRequest): ReviewQuery {
   const { uid, protocol, authority, identity, sourceIp } = hop
   if (kind === 'waypoint') return { at: 'waypoint', uid, authority, identity, sourceIp, request }
-  return { at: 'destination', uid, protocol, authority, identity, sourceIp }
+  return { at: 'destination', uid, protocol, authority, identity, sourceIp, request }
 }
 
 /** As curl would send it. */

@@ -7,8 +7,8 @@ import {
   type ReplayAnswer,
   type ReplayQuery,
   type ReviewAnswer,
+  type ReviewQuery,
   sidecarGroup,
-  type WaypointReviewQuery,
 } from '@ambient-lab/xds'
 import {
   type ContainerObserver,
@@ -109,7 +109,7 @@ export class ProxyContainer implements ContainerRunner {
   }
 
   /** @throws CodedError NOT_FOUND when the thread is not there, or goes away */
-  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+  review(query: ReviewQuery): Promise<ReviewAnswer> {
     if (!this.#worker) return Promise.reject(notRunning(this.#spec.proxy))
     this.#lastQuestion += 1
     const pending = Promise.withResolvers<ReviewAnswer>()
@@ -126,6 +126,10 @@ export class ProxyContainer implements ContainerRunner {
     this.#replays.set(this.#lastQuestion, pending)
     this.#send({ type: 'replay', question: this.#lastQuestion, query })
     return pending.promise
+  }
+
+  get isSidecar(): boolean {
+    return this.#spec.pod !== undefined
   }
 
   get uid(): string {

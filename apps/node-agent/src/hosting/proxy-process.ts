@@ -2,7 +2,7 @@ import { LinkFaults, NodeNetwork, Waypoint, WsMtlsTransport } from '@ambient-lab
 import { type SignedCertificate, SvidSource } from '@ambient-lab/pki'
 import { CodedError, Scope, systemClock, unseededRandom } from '@ambient-lab/std'
 import { Logging, MetricsRegistry } from '@ambient-lab/telemetry'
-import { LINK_FAULT_TYPE, type WaypointReviewQuery } from '@ambient-lab/xds'
+import { LINK_FAULT_TYPE, type ReviewQuery } from '@ambient-lab/xds'
 import { AdminServers } from '../admin.ts'
 import { advertisedHost } from '../advertised-host.ts'
 import { LinkFaultFeed } from '../link-fault-feed.ts'
@@ -121,7 +121,7 @@ export class ProxyProcess {
     }
   }
 
-  async #review(question: number, query: WaypointReviewQuery): Promise<void> {
+  async #review(question: number, query: ReviewQuery): Promise<void> {
     this.#send({ type: 'review', question, answer: await this.#waypoint.review(query) })
   }
 

@@ -1,6 +1,6 @@
 import type { SidecarPod } from '@ambient-lab/dataplane'
 import type { SpiffeId } from '@ambient-lab/pki'
-import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import type { ReplayAnswer, ReplayQuery, ReviewAnswer, ReviewQuery, TypeUrl } from '@ambient-lab/xds'
 import type { HostPort } from './container.ts'
 
 /** What one thread is to be. */
@@ -47,7 +47,7 @@ export type ProxyCommand =
   /** Whoever signs can be reached again. */
   | { readonly type: 'signer-back' }
   | { readonly type: 'log'; readonly question: number; readonly linesMax: number }
-  | { readonly type: 'review'; readonly question: number; readonly query: WaypointReviewQuery }
+  | { readonly type: 'review'; readonly question: number; readonly query: ReviewQuery }
   | { readonly type: 'replay'; readonly question: number; readonly query: ReplayQuery }
   /** Drain, and end. */
   | { readonly type: 'stop' }

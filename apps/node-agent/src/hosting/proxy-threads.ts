@@ -15,8 +15,8 @@ import {
   type ReplayAnswer,
   type ReplayQuery,
   type ReviewAnswer,
+  type ReviewQuery,
   type TypeUrl,
-  type WaypointReviewQuery,
 } from '@ambient-lab/xds'
 import type { ContainerObserver, ContainerRunner } from './container.ts'
 import { ProxyContainer, type Signer } from './proxy-container.ts'
@@ -132,14 +132,14 @@ export class ProxyThreads {
     return container
   }
 
-  /** Whether the proxy of a pod, or at the side of one, runs here. */
-  has(uid: string): boolean {
-    for (const proxy of this.#running) if (proxy.uid === uid) return true
+  /** Whether the sidecar of a pod runs here. */
+  hasSidecar(uid: string): boolean {
+    for (const proxy of this.#running) if (proxy.uid === uid && proxy.isSidecar) return true
     return false
   }
 
   /** @throws CodedError NOT_FOUND when no such replica runs here */
-  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+  review(query: ReviewQuery): Promise<ReviewAnswer> {
     for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.review(query)
     return Promise.reject(new CodedError('NOT_FOUND', `${query.uid} does not run on node ${this.#init.node}`))
   }

@@ -26,6 +26,7 @@ import { LOCAL_REPLIES, type LocalReply } from '../waypoint/local-replies.ts'
 import type { CompiledChain, ProxyConfig } from '../waypoint/proxy-config.ts'
 import type { RequestDecisions } from '../waypoint/request-decisions.ts'
 import type { Clusters } from '../waypoint/upstream/clusters.ts'
+import { isPlaintext } from '../waypoint/upstream/endpoint-dialer.ts'
 import { CheckpointWriter } from './checkpoint.ts'
 import { policyReview } from './policy-review.ts'
 import { requestFix } from './request-fix.ts'
@@ -53,19 +54,34 @@ export async function reviewWaypoint(init: WaypointReviewInit, query: WaypointRe
   if (typeof arrival === 'string') {
     return { checkpoints: [certificate, write.refused('chain', query.authority, arrival, { httpStatus: 503 })] }
   }
+  return reviewArrival(init, write, arrival, query, [certificate])
+}
+
+/** Something that has come to a filter chain. */
+export interface ReviewArrival {
+  readonly chain: CompiledChain
+  readonly facts: ConnectionFacts
+}
+
+/** What is asked about it. */
+export type ReviewedArrival = Pick<WaypointReviewQuery, 'authority' | 'sourceIp' | 'request'>
+
+/** From the filter chain on, the same in each L7 proxy: CUSTOM, JWT, DENY, ALLOW, route, endpoint. */
+export async function reviewArrival(
+  init: WaypointReviewInit,
+  write: CheckpointWriter,
+  arrival: ReviewArrival,
+  query: ReviewedArrival,
+  before: readonly Checkpoint[],
+): Promise<ReviewAnswer> {
   const { chain, facts } = arrival
   const kind = chain.http ? 'HTTP' : 'TCP'
   const found = write.ok('chain', query.authority, `${chain.source.name}, ${kind}`)
-  if (!chain.http) return reviewConnection(init, write, arrival, query, [certificate, found])
+  if (!chain.http) return reviewConnection(init, write, arrival, query, [...before, found])
   const request = new ReviewRequest(query.request)
-  const checkpoints = [certificate, found, ...(await guardCheckpoints(init, write, chain, facts, request))]
+  const checkpoints = [...before, found, ...(await guardCheckpoints(init, write, chain, facts, request))]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   return reviewRoute(init, write, chain.http, request, query, checkpoints)
-}
-
-interface ReviewArrival {
-  readonly chain: CompiledChain
-  readonly facts: ConnectionFacts
 }
 
 function arrivalOf({ state, config, uid }: WaypointReviewInit, query: WaypointReviewQuery): ReviewArrival | string {
@@ -87,7 +103,7 @@ function reviewConnection(
   init: WaypointReviewInit,
   write: CheckpointWriter,
   { chain, facts }: ReviewArrival,
-  query: WaypointReviewQuery,
+  query: ReviewedArrival,
   before: readonly Checkpoint[],
 ): ReviewAnswer {
   const decided = chain.tcpPolicies ? policyCheckpoints(init, write, chain, facts, chain.tcpPolicies) : []
@@ -183,7 +199,7 @@ function reviewRoute(
   write: CheckpointWriter,
   runtime: HttpRuntime,
   request: ReviewRequest,
-  query: WaypointReviewQuery,
+  query: ReviewedArrival,
   checkpoints: readonly Checkpoint[],
 ): ReviewAnswer {
   const route = runtime.routes.find(request)
@@ -215,7 +231,7 @@ function withEndpoint(
   { state, clusters, uid, identity }: WaypointReviewInit,
   write: CheckpointWriter,
   name: string | undefined,
-  query: WaypointReviewQuery,
+  query: ReviewedArrival,
   checkpoints: readonly Checkpoint[],
 ): ReviewAnswer {
   const refuse = (reply: LocalReply) => ({
@@ -224,6 +240,10 @@ function withEndpoint(
   if (name === undefined) return refuse(LOCAL_REPLIES.INVALID_BACKEND)
   const cluster = clusters.get(name)
   if (!cluster) return refuse(LOCAL_REPLIES.CLUSTER_NOT_FOUND)
+  const { kind } = cluster.config.endpoints
+  if (kind === 'local' || kind === 'original-destination') {
+    return { checkpoints: [...checkpoints, write.ok('endpoint', name, 'to where it was dialled')] }
+  }
   const healthy = cluster.hosts.filter(({ health }) => !health.isEjected)
   const [host] = healthy
   if (!host) return refuse(LOCAL_REPLIES.NO_HEALTHY_UPSTREAM)
@@ -233,7 +253,8 @@ function withEndpoint(
   const answer = { checkpoints: [...checkpoints, chosen] }
   if (!workload?.node) return answer
   const own = state.workload(uid)
-  const tunnelled = workload.tunnelProtocol === 'HBONE'
+  const inTheClear = own?.sidecar !== undefined && isPlaintext(workload, host.port, cluster.config.plaintext)
+  const tunnelled = workload.tunnelProtocol === 'HBONE' && !inTheClear
   const next: ReviewHop = {
     kind: 'destination',
     uid: workload.uid,

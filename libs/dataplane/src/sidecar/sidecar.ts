@@ -136,7 +136,7 @@ export class Sidecar implements AsyncDisposable {
     const source = from && state.current.workloadByAddress(workload.network, from.source.address)
     const forged = this.#sources.refusalOf(source, from?.source.address ?? '', remote)
     if (forged !== undefined) return incoming.reject(OUTCOMES.SOURCE_MISMATCH.connectStatus, forged)
-    const find = () => this.#inboundChain(upstream.port)
+    const find = () => this.inboundChain(upstream.port)
     const chain = find()
     if (!chain) return incoming.reject(503, `no filter chain for ${incoming.request.authority}`)
     const named = from?.host === undefined ? undefined : state.current.serviceByHostname(from.host, workload.namespace)
@@ -161,13 +161,14 @@ export class Sidecar implements AsyncDisposable {
     }
     const from = state.current.workloadByAddress(workload.network, source.address)
     const peer = this.#inboundPeer(source, destination, from, undefined)
-    const find = () => this.#inboundChain(destination.port)
+    const find = () => this.inboundChain(destination.port)
     const chain = find()
     if (!chain || chain.source.mutualTls === 'STRICT') return this.#refuse(peer, downstream)
     listener.serve(downstream, chain, { peer, find }, undefined)
   }
 
-  #inboundChain(port: number): CompiledChain | undefined {
+  /** What takes connections to a port of the workload. */
+  inboundChain(port: number): CompiledChain | undefined {
     return this.#components.config.find([inboundMatch(port), inboundMatch(0)])
   }
 

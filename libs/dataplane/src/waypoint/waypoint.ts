@@ -1,13 +1,13 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
-import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
+import { assert, type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   type ReplayAnswer,
   type ReplayQuery,
   type ReviewAnswer,
+  type ReviewQuery,
   sidecarGroup,
   type TypeUrl,
-  type WaypointReviewQuery,
 } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
@@ -15,6 +15,7 @@ import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { replayRequests } from '../review/request-replay.ts'
+import { reviewSidecar } from '../review/sidecar-review.ts'
 import { reviewWaypoint } from '../review/waypoint-review.ts'
 import { Sidecar, type SidecarPod } from '../sidecar/sidecar.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
@@ -217,17 +218,17 @@ export class Waypoint implements AsyncDisposable {
   }
 
   /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
-  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+  review(query: ReviewQuery): Promise<ReviewAnswer> {
     const { clock, svids } = this.#components
-    const { uid, identity } = this.#init
+    const { uid, identity, sidecar: pod, clusterDomain = 'cluster.local' } = this.#init
     const { config, clusters } = this
-    return reviewWaypoint(
-      {
-        ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
-        decisions: this.#decisions,
-      },
-      query,
-    )
+    const init = {
+      ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      decisions: this.#decisions,
+    }
+    if (query.at === 'waypoint') return reviewWaypoint(init, query)
+    assert(pod && this.#sidecar, 'only a sidecar is asked for its workload')
+    return reviewSidecar({ ...init, sidecar: this.#sidecar, pod, clusterDomain }, query)
   }
 
   /** What the control plane's `replay` call answers: late decisions under other policies. */

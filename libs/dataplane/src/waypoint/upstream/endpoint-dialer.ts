@@ -183,7 +183,7 @@ export class EndpointDialer {
 }
 
 /** Whether a sidecar does without mutual TLS: as its cluster says, or the PeerAuthentication of the sidecar at the other end. */
-function isPlaintext({ sidecar }: Workload, port: number, plaintext: Cluster['plaintext']): boolean {
+export function isPlaintext({ sidecar }: Workload, port: number, plaintext: Cluster['plaintext']): boolean {
   if (plaintext === 'all') return true
   if (!sidecar) return false
   return plaintext === 'sidecars' || sidecar.plaintext !== sidecar.exceptPorts.includes(port)
