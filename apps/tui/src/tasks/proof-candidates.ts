@@ -12,6 +12,7 @@ import {
   boundWaypoint,
   type Enforcement,
   type EnforcementState,
+  hasSidecar,
   isCaptured,
   isProxy,
   isSelectedBy,
@@ -55,7 +56,8 @@ export function callersOf(pods: readonly Pod[]): readonly ProofCaller[] {
     if (!capture) continue
     const { name, namespace = '' } = pod.metadata
     const serviceAccount = pod.spec?.serviceAccountName ?? 'default'
-    const captured = isCaptured(pod)
+    // Whose connections say who it is.
+    const captured = isCaptured(pod) || hasSidecar(pod)
     const key = `${namespace}/${serviceAccount}/${captured}`
     if (!found.has(key)) found.set(key, { name, namespace, serviceAccount, captured, capture })
   }
