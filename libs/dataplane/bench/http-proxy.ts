@@ -1,6 +1,7 @@
 /**
  * The L7 chain of a waypoint as a plain HTTP proxy in a process of its own, for comparison with others: what is between
- * the two sockets is what a waypoint does to a request. Arguments: port to listen on, port of the backend, features.
+ * the two sockets is what a waypoint does to a request. Arguments: port to listen on, port of the backend, port of the
+ * one that speaks gRPC; `plain`, `full` (policy, metrics, log) or `jwt` (and a token), with its issuer and key set.
  */
 
 import { JwkSetStore } from '@ambient-lab/pki'
@@ -12,18 +13,19 @@ import { NodeNetwork } from '../src/plain-network.ts'
 import { ProxyStateHolder } from '../src/state/proxy-state-holder.ts'
 import { TunnelPool } from '../src/tunnel/tunnel-pool.ts'
 import { WsMtlsTransport } from '../src/tunnel/ws-mtls-transport.ts'
-import { HttpConnection } from '../src/waypoint/http-connection-manager.ts'
+import { CodecSelector } from '../src/waypoint/codec-selector.ts'
 import { OwnWorkload } from '../src/waypoint/own-workload.ts'
 import { ProxyConfig, serviceMatch } from '../src/waypoint/proxy-config.ts'
+import { RequestDecisions } from '../src/waypoint/request-decisions.ts'
 import { RequestRecorder } from '../src/waypoint/request-recorder.ts'
 import { RequestSeries } from '../src/waypoint/request-series.ts'
 import { TcpSeries } from '../src/waypoint/tcp-series.ts'
 import { Clusters } from '../src/waypoint/upstream/clusters.ts'
 import { EndpointDialer } from '../src/waypoint/upstream/endpoint-dialer.ts'
 
-const [port = 0, backendPort = 0] = process.argv.slice(2, 4).map(Number)
-const features = process.argv[4] ?? 'plain'
-const isFull = features === 'full'
+const [port = 0, backendPort = 0, grpcPort = 0] = process.argv.slice(2, 5).map(Number)
+const [features = 'plain', issuer = '', keys = ''] = process.argv.slice(5)
+const isFull = features !== 'plain'
 
 const clock = systemClock
 const random = unseededRandom()
@@ -56,6 +58,7 @@ const config = new ProxyConfig('proxy', {
   recorder,
   keys: new JwkSetStore({ clock, fetchText: () => Promise.reject(new Error('a bench without keys')) }),
   post: () => Promise.resolve(),
+  decisions: new RequestDecisions({ clock }),
 })
 
 const service = 'default/web'
@@ -72,19 +75,8 @@ const resources = [
       pathNormalization: 'BASE',
     },
   ],
-  [
-    CLUSTER_TYPE,
-    {
-      name: 'web',
-      endpoints: { kind: 'dns', hosts: [{ host: '127.0.0.1', port: backendPort }], dnsTtlMs: 3_600_000 },
-      protocol: 'http1',
-      loadBalancing: { policy: 'LEAST_REQUEST' },
-      connectTimeoutMs: 1000,
-      circuitBreakers: {},
-      maxRequestsPerConnection: 0,
-      idleTimeoutMs: 60_000,
-    },
-  ],
+  [CLUSTER_TYPE, clusterOf('web', backendPort, 'http1')],
+  [CLUSTER_TYPE, clusterOf('grpc', grpcPort, 'http2')],
   [
     FILTER_CHAIN_TYPE,
     {
@@ -99,11 +91,13 @@ const resources = [
             domains: ['*'],
             routes: [
               { name: 'admin', match: { path: { pathSegments: '/admin' } }, action: directResponse(404) },
+              { name: 'grpc', match: { path: { prefix: '/grpc.Service/' } }, action: forwardTo('grpc') },
               { name: 'default', match: {}, action: forwardTo('web') },
             ],
           },
         ],
         ...(isFull && { authorization: [denyAdmin()] }),
+        ...(features === 'jwt' && { jwt: { providers: [providerOf(issuer, keys)] } }),
       },
     },
   ],
@@ -124,11 +118,38 @@ const listener = await network.listen({ host: '127.0.0.1', port }, (stream, remo
     identity,
   })
   const peer = { identity, workload: undefined, address, local, service: undefined, facts, scheme: 'http' } as const
-  new HttpConnection({ stream, peer, clock, runtime: chain, onClosed: () => {} })
+  new CodecSelector({ stream, peer, clock, runtime: chain, onClosed: () => {} })
 })
 process.on('SIGINT', () => process.exit(0)) // a CPU profile is written at an exit, not at a kill
 process.send?.({ port: listener.address.port })
 process.stdout.write(`${listener.address.port}\n`)
+
+function clusterOf(name: string, to: number, protocol: 'http1' | 'http2') {
+  return {
+    name,
+    endpoints: { kind: 'dns', hosts: [{ host: '127.0.0.1', port: to }], dnsTtlMs: 3_600_000 },
+    protocol,
+    loadBalancing: { policy: 'LEAST_REQUEST' },
+    connectTimeoutMs: 1000,
+    circuitBreakers: {},
+    maxRequestsPerConnection: 0,
+    idleTimeoutMs: 60_000,
+  } as const
+}
+
+function providerOf(issuer: string, keys: string) {
+  return {
+    name: 'bench',
+    issuer,
+    audiences: [],
+    keys: { inline: keys },
+    keysTimeoutMs: 1000,
+    from: { headers: [{ name: 'authorization', prefix: 'Bearer ' }], params: [], cookies: [] },
+    forwardOriginalToken: true,
+    outputClaimToHeaders: [],
+    spaceDelimitedClaims: [],
+  }
+}
 
 function directResponse(status: number) {
   return { kind: 'direct-response', status } as const

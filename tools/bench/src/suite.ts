@@ -70,3 +70,13 @@ export function absent(
 ): Row {
   return { ...init, ours: ours.length > 0 ? median(ours) : null, theirs: null, ratio: null, met: null, note: reason }
 }
+
+/** A row without a peer, whose figure is known beforehand. */
+export function exact(work: string, ours: number, wanted: number): Row {
+  return { work, peer: '-', unit: '', ours, theirs: null, ratio: null, goal: `= ${wanted}`, met: ours === wanted }
+}
+
+/** A row without a peer, whose figure has a bound. */
+export function bounded(work: string, unit: string, ours: number, most: number): Row {
+  return { work, peer: '-', unit, ours, theirs: null, ratio: null, goal: `≤ ${most} ${unit}`.trim(), met: ours <= most }
+}

@@ -51,7 +51,7 @@ export class ProxyProcess {
         svids,
         metrics: this.#metrics,
         fetchText,
-        accessLogSink: (line) => this.#log.write(line),
+        accessLogSink: (line) => this.#log.push(line),
         transport: new WsMtlsTransport({
           clock,
           links,

@@ -4,6 +4,7 @@ import { consistsOf, FIELD_VALUE, TARGET, TOKEN } from './characters.ts'
 import { HttpCodecError } from './errors.ts'
 import type { BodyFraming } from './head-facts.ts'
 import type { HeaderMap } from './headers.ts'
+import { isHopByHop } from './hop-by-hop.ts'
 import { CHUNK_COPIED_BYTES_MAX } from './limits.ts'
 
 /** Where an encoder writes: the half of a ByteStream that it needs. */
@@ -70,20 +71,7 @@ function bytesOf(text: string): Buffer {
 
 /** Fields that the encoder writes by itself, so that none of them is there twice or says something else. */
 function isOwnField(name: string): boolean {
-  switch (name.length) {
-    case 7:
-      return name === 'upgrade'
-    case 10:
-      return name === 'connection' || name === 'keep-alive'
-    case 14:
-      return name === 'content-length'
-    case 16:
-      return name === 'proxy-connection'
-    case 17:
-      return name === 'transfer-encoding'
-    default:
-      return false
-  }
+  return isHopByHop(name) || name === 'content-length'
 }
 
 /** Writes bodies; one message at a time. Payload is lent to the writer, not copied, except for small chunks. */

@@ -1,6 +1,9 @@
 import { consistsOf, FIELD_VALUE, TOKEN } from './characters.ts'
 import { HttpCodecError } from './errors.ts'
 
+const UPPER_A = 65
+const UPPER_Z = 90
+
 /**
  * The fields of a message: in order, with repeated ones, names in lower case (as Envoy keeps them), values as byte
  * strings (one character, U+0000 to U+00FF, for each byte on the wire). Whatever is in it can be sent: what comes
@@ -96,6 +99,21 @@ export class HeaderMap {
     return true
   }
 
+  /** Deletes every field whose name the test holds for. */
+  deleteWhere(test: (name: string) => boolean): void {
+    const list = this.#list
+    let to = 0
+    for (let at = 0; at < list.length; at += 2) {
+      if (test(list[at]!)) continue
+      if (to < at) {
+        list[to] = list[at]!
+        list[to + 1] = list[at + 1]!
+      }
+      to += 2
+    }
+    list.length = to
+  }
+
   *entries(): IterableIterator<[name: string, value: string]> {
     for (let at = 0; at < this.#list.length; at += 2) yield [this.#list[at]!, this.#list[at + 1]!]
   }
@@ -115,8 +133,7 @@ export class HeaderMap {
     for (let at = 0; at < list.length; at += 2) {
       if (list[at] === name) return at
     }
-    const lower = name.toLowerCase()
-    return lower === name ? -1 : this.#find(lower)
+    return hasUpperCase(name) ? this.#find(name.toLowerCase()) : -1
   }
 
   #remove(name: string, from: number): void {
@@ -130,6 +147,14 @@ export class HeaderMap {
     }
     list.length = to
   }
+}
+
+function hasUpperCase(name: string): boolean {
+  for (let index = 0; index < name.length; index += 1) {
+    const code = name.charCodeAt(index)
+    if (code >= UPPER_A && code <= UPPER_Z) return true
+  }
+  return false
 }
 
 /** Text, such as a configuration has it, as the byte string that a value is: in UTF-8. */

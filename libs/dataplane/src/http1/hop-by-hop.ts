@@ -1,7 +1,20 @@
 import type { HeaderMap } from './headers.ts'
 
 /** Fields between two neighbours, whatever Connection says. TE and Trailer stay: gRPC needs them end to end. */
-const HOP_BY_HOP = ['keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']
+export function isHopByHop(name: string): boolean {
+  switch (name.length) {
+    case 7:
+      return name === 'upgrade'
+    case 10:
+      return name === 'connection' || name === 'keep-alive'
+    case 16:
+      return name === 'proxy-connection'
+    case 17:
+      return name === 'transfer-encoding'
+    default:
+      return false
+  }
+}
 
 /** What nobody may have removed by naming it in Connection: other fields would then say something else to the next. */
 const NEVER_NAMED: ReadonlySet<string> = new Set([
@@ -15,11 +28,10 @@ const NEVER_NAMED: ReadonlySet<string> = new Set([
 export function removeHopByHop(headers: HeaderMap): void {
   const connection = headers.getJoined('connection')
   if (connection !== undefined) {
-    headers.delete('connection')
     for (const option of connection.toLowerCase().split(',')) {
       const name = option.trim()
       if (!NEVER_NAMED.has(name)) headers.delete(name)
     }
   }
-  for (const name of HOP_BY_HOP) headers.delete(name)
+  headers.deleteWhere(isHopByHop)
 }

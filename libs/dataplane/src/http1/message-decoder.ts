@@ -22,7 +22,7 @@ export interface MessageHead {
 /** What a decoder finds, in this order: head, body in pieces, trailers if there are any, end. Or an error, which is the last. */
 export interface MessageSink<Head extends MessageHead> {
   onHead(head: Head): void
-  /** A view of the chunk that was pushed: the sink's to keep or hand on, as that chunk was. */
+  /** A view of the chunk that was pushed, or a copy where that was borrowed: the sink's to keep or hand on. */
   onBody(piece: Uint8Array): void
   /** Fields after a chunked body; only those that may come there. */
   onTrailers(trailers: HeaderMap): void
@@ -74,6 +74,8 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
   #chunk: Uint8Array = NOTHING
   #at = 0
   readonly #queue: Uint8Array[] = []
+  /** What is being read is somebody else's again when `pushBorrowed` returns. */
+  #borrowed = false
   #busy = false
   #paused = false
   #ended = false
@@ -122,6 +124,20 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
     this.#run()
   }
 
+  /**
+   * As `push`, of a chunk that is overwritten when this returns. Heads are read where they are; bodies, and what waits,
+   * are copied.
+   */
+  pushBorrowed(chunk: Uint8Array): void {
+    if (this.#busy || this.#paused) return this.push(copyOf(chunk))
+    this.#borrowed = true
+    this.push(chunk)
+    this.#borrowed = false
+    if (this.#chunk !== chunk) return
+    this.#chunk = this.#at < chunk.length ? copyOf(chunk.subarray(this.#at)) : NOTHING
+    this.#at = 0
+  }
+
   /** The peer sends no more. Within a message that is an error, except where it is how a body ends. */
   end(): void {
     this.#ended = true
@@ -148,7 +164,7 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
    */
   takeRest(): readonly Uint8Array[] {
     const rest = this.#queue.splice(0)
-    if (this.#at < this.#chunk.length) rest.unshift(this.#chunk.subarray(this.#at))
+    if (this.#at < this.#chunk.length) rest.unshift(this.#piece(this.#at, this.#chunk.length))
     this.#over()
     return rest
   }
@@ -206,7 +222,7 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
       case CHUNK_LINE:
         return this.#readChunkLine()
       case UNTIL_CLOSE: {
-        const piece = this.#rest()
+        const piece = this.#piece(this.#at, this.#chunk.length)
         this.#at = this.#chunk.length
         return this.sink.onBody(piece)
       }
@@ -300,7 +316,7 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
     const chunk = this.#chunk
     const at = this.#at
     const end = Math.min(chunk.length, at + this.#left)
-    const piece = at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end)
+    const piece = this.#piece(at, end)
     this.#at = end
     this.#left -= end - at
     const isWhole = this.#left === 0
@@ -359,8 +375,11 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
     }
   }
 
-  #rest(): Uint8Array {
-    return this.#at === 0 ? this.#chunk : this.#chunk.subarray(this.#at)
+  /** Of the chunk, for the sink to keep. */
+  #piece(from: number, to: number): Uint8Array {
+    const chunk = this.#chunk
+    const piece = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to)
+    return this.#borrowed ? copyOf(piece) : piece
   }
 
   #over(): void {
@@ -372,4 +391,11 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
     this.#gathered = NOTHING
     this.#gatheredBytes = 0
   }
+}
+
+/** From Node's pool where it is small. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafe(bytes.length)
+  copy.set(bytes)
+  return copy
 }

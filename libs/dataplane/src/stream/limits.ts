@@ -1,7 +1,13 @@
 import { KiB } from '@ambient-lab/std'
 
+/** Lengths of reads whose view is kept, once for the process. */
+export const VIEW_LENGTHS_KEPT = 2 * KiB
+
 /** Bytes a stream in memory holds for a reader before `write` says stop: Node's own mark for sockets. */
 export const MEMORY_STREAM_HIGH_MARK_BYTES = 64 * KiB
+
+/** Bytes a socket holds before `write` says stop: two reads, so that one alone never stops whoever brings it. */
+export const SOCKET_HIGH_MARK_BYTES = 128 * KiB
 
 /** TCP keepalive starts after this much silence: ztunnel's KEEPALIVE_TIME (ambient.md §2.3). */
 export const TCP_KEEPALIVE_IDLE_MS = 180_000

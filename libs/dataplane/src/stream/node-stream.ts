@@ -2,7 +2,15 @@ import { connect, type Socket } from 'node:net'
 import { assert, type Clock, CodedError, errorMessage, systemClock } from '@ambient-lab/std'
 import type { ByteSink, ByteStream } from './byte-stream.ts'
 import { CONNECT_FAILED, CONNECT_TIMEOUT, STREAM_RESET, socketError } from './errors.ts'
-import { BLOCK_BYTES, GATHERED_BYTES_MIN, READ_BYTES, TCP_KEEPALIVE_IDLE_MS, TLS_READ_BYTES } from './limits.ts'
+import {
+  BLOCK_BYTES,
+  GATHERED_BYTES_MIN,
+  READ_BYTES,
+  SOCKET_HIGH_MARK_BYTES,
+  TCP_KEEPALIVE_IDLE_MS,
+  TLS_READ_BYTES,
+  VIEW_LENGTHS_KEPT,
+} from './limits.ts'
 import { readInto } from './read-buffer.ts'
 import { acquireBlock, releaseBlock } from './spare-blocks.ts'
 import { atTurnEnd } from './turn-end.ts'
@@ -19,6 +27,15 @@ export interface NodeStreamInit {
 /** Into which every TCP socket reads: one read at a time, and its bytes are taken before the next. */
 const sharedReadBuffer = new Uint8Array(READ_BYTES)
 
+/** Small messages come in the same lengths again and again: the views of their first bytes are made once. */
+const sharedViews: (Uint8Array | undefined)[] = new Array(VIEW_LENGTHS_KEPT)
+
+function viewOfShared(bytes: number): Uint8Array {
+  if (bytes >= VIEW_LENGTHS_KEPT) return sharedReadBuffer.subarray(0, bytes)
+  sharedViews[bytes] ??= sharedReadBuffer.subarray(0, bytes)
+  return sharedViews[bytes]
+}
+
 /** A TCP or TLS socket as a ByteStream. The socket must be open, allow half-open, and have no reader yet. */
 export class NodeStream implements ByteStream {
   readonly #socket: Socket
@@ -28,6 +45,10 @@ export class NodeStream implements ByteStream {
   /** Whether the turn's end will send what was gathered. */
   #gathering = false
   #corked = false
+  /** The one chunk of this turn so far: it needs no gathering if it stays alone. */
+  #only: Uint8Array | undefined
+  /** `write` said stop. A socket that took everything at once has no end of that to tell. */
+  #owesDrain = false
   /** Borrowed bytes that leave together. */
   #block: Uint8Array | undefined
   #blockBytes = 0
@@ -51,7 +72,7 @@ export class NodeStream implements ByteStream {
       return
     }
     this.#socket.on('end', () => sink.onEnd())
-    if (this.#gather) this.#socket.on('drain', () => sink.onDrain())
+    if (this.#gather) this.#socket.on('drain', this.#onDrain)
     if (!this.#readBorrowed(sink)) this.#readOwned(sink)
     // Whoever read a handshake from this socket has left it paused.
     this.#socket.resume()
@@ -65,14 +86,17 @@ export class NodeStream implements ByteStream {
       socket.write(chunk, this.#onWritten)
       return socket.writableLength === 0
     }
-    this.#releaseSoon()
-    if (!this.#corked) {
-      this.#corked = true
-      socket.cork()
+    if (!this.#gathering) {
+      this.#releaseSoon()
+      this.#only = chunk
+    } else {
+      this.#cork()
+      this.#sendBlock()
+      socket.write(chunk)
     }
-    this.#sendBlock()
-    socket.write(chunk)
-    return !socket.writableNeedDrain
+    const hasRoom = this.bufferedBytes < SOCKET_HIGH_MARK_BYTES
+    if (!hasRoom) this.#owesDrain = true
+    return hasRoom
   }
 
   writeBorrowed(chunk: Uint8Array): boolean {
@@ -83,6 +107,7 @@ export class NodeStream implements ByteStream {
     }
     assert(!this.#ended, 'write after end')
     this.#releaseSoon()
+    if (this.#only) this.#cork()
     if (this.#blockBytes + chunk.length > BLOCK_BYTES) this.#sendBlock()
     this.#block ??= acquireBlock()
     this.#block.set(chunk, this.#blockBytes)
@@ -93,6 +118,7 @@ export class NodeStream implements ByteStream {
   end(): void {
     if (this.#ended) return
     this.#ended = true
+    this.#sendOnly()
     this.#sendBlock()
     this.#socket.end()
   }
@@ -114,16 +140,15 @@ export class NodeStream implements ByteStream {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength + this.#blockBytes
+    return this.#socket.writableLength + this.#blockBytes + (this.#only?.length ?? 0)
   }
 
   /** Reads without an allocation, for a sink that takes what it needs at once. False where that cannot be, or not yet. */
   #readBorrowed(sink: ByteSink): boolean {
     if (!sink.onBorrowed) return false
     const buffer = 'encrypted' in this.#socket ? new Uint8Array(TLS_READ_BYTES) : sharedReadBuffer
-    return readInto(this.#socket, buffer, (bytes) =>
-      sink.onBorrowed!(bytes === buffer.length ? buffer : buffer.subarray(0, bytes)),
-    )
+    const view = buffer === sharedReadBuffer ? viewOfShared : (bytes: number) => buffer.subarray(0, bytes)
+    return readInto(this.#socket, buffer, (bytes) => sink.onBorrowed!(view(bytes)))
   }
 
   #readOwned(sink: ByteSink): void {
@@ -145,10 +170,29 @@ export class NodeStream implements ByteStream {
 
   readonly #release = (): void => {
     this.#gathering = false
+    this.#sendOnly()
     this.#sendBlock()
-    if (!this.#corked) return
-    this.#corked = false
-    this.#socket.uncork()
+    if (this.#corked) {
+      this.#corked = false
+      this.#socket.uncork()
+    }
+    if (this.#owesDrain && !this.#closed && !this.#socket.writableNeedDrain) this.#onDrain()
+  }
+
+  /** More than one chunk is to leave in one system call. */
+  #cork(): void {
+    if (!this.#corked) {
+      this.#corked = true
+      this.#socket.cork()
+    }
+    this.#sendOnly()
+  }
+
+  #sendOnly(): void {
+    const chunk = this.#only
+    if (!chunk) return
+    this.#only = undefined
+    if (!this.#socket.destroyed) this.#socket.write(chunk)
   }
 
   #sendBlock(): void {
@@ -161,6 +205,11 @@ export class NodeStream implements ByteStream {
     this.#lent ??= []
     this.#lent.push(block)
     this.#socket.write(bytes === block.length ? block : block.subarray(0, bytes), this.#onBlockSent)
+  }
+
+  readonly #onDrain = (): void => {
+    this.#owesDrain = false
+    this.#sink?.onDrain()
   }
 
   readonly #onBlockSent = (error?: Error | null): void => {

@@ -1,5 +1,5 @@
 import type { CancelTimer, CodedError } from '@ambient-lab/std'
-import type { ByteSink } from '../stream/byte-stream.ts'
+import { type ByteSink, deliverBorrowed } from '../stream/byte-stream.ts'
 import { HttpConnection, type HttpConnectionInit } from './http-connection-manager.ts'
 import { Http2Connection } from './http2-connection.ts'
 
@@ -45,6 +45,11 @@ export class CodecSelector implements ByteSink {
     this.#connection = isPreface ? new Http2Connection(this.#init) : new HttpConnection(this.#init)
     if (this.#drainGraceMs !== undefined) this.#connection.drain(this.#drainGraceMs)
     this.#connection.onData(bytes)
+  }
+
+  onBorrowed(chunk: Uint8Array): void {
+    if (this.#connection) deliverBorrowed(this.#connection, chunk)
+    else this.onData(new Uint8Array(chunk))
   }
 
   onEnd(): void {

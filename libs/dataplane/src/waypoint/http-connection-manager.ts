@@ -13,7 +13,13 @@ import { CoalescingWriter } from './coalescing-writer.ts'
 import { DateHeader } from './date-header.ts'
 import type { HttpRuntime } from './http-runtime.ts'
 import type { DownstreamExchange, HttpRequest, HttpResponse, HttpStream } from './http-stream.ts'
-import { DOWNSTREAM_IDLE_TIMEOUT_MS, LINGER_MS, REQUEST_HEADERS_TIMEOUT_MS, STREAM_IDLE_TIMEOUT_MS } from './limits.ts'
+import {
+  DOWNSTREAM_IDLE_TIMEOUT_MS,
+  DROPPED_BODY_BYTES_MAX,
+  LINGER_MS,
+  REQUEST_HEADERS_TIMEOUT_MS,
+  STREAM_IDLE_TIMEOUT_MS,
+} from './limits.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import { takeIn } from './request-intake.ts'
 import { type DownstreamPeer, RequestRecord, serverNameAt } from './request-record.ts'
@@ -100,9 +106,19 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   onData(chunk: Uint8Array): void {
     if (this.#switched) return void this.#current?.decodeData(chunk)
+    this.#decode(chunk, false)
+  }
+
+  onBorrowed(chunk: Uint8Array): void {
+    if (this.#switched) return void this.#current?.decodeData(new Uint8Array(chunk))
+    this.#decode(chunk, true)
+  }
+
+  #decode(chunk: Uint8Array, isBorrowed: boolean): void {
     if (this.#closing) return
     const wasIdle = this.#decoder.idle
-    this.#decoder.push(chunk)
+    if (isBorrowed) this.#decoder.pushBorrowed(chunk)
+    else this.#decoder.push(chunk)
     if (wasIdle) this.#awaitHead()
     if (this.#decoder.paused && this.#decoder.heldBytes > HELD_BYTES_MAX) this.#stream.pause()
   }
@@ -184,9 +200,9 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   onMessageEnd(): void {
     const stream = this.#current
+    this.#requestDone = true
     // It was answered before it was over; one that asked for an upgrade has paused the decoder.
     if (!stream) return this.#resumeReading()
-    this.#requestDone = true
     if (this.#head!.upgrade === undefined) {
       this.#waits = true
       this.#decoder.pause()
@@ -283,7 +299,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const stream = this.#current!
     this.#activeMs = this.#init.clock.monotonic()
     this.#over(stream)
-    if (!this.#requestDone || !this.#keepAlive || this.#encoder.closes) return this.#close()
+    if (!this.#keepAlive || this.#encoder.closes) return this.#close()
+    if (!this.#requestDone && !isRestShort(stream)) return this.#close()
     this.#waits = false
     this.#heldByStream = false
     // An upgrade that was declined has paused the decoder by itself.
@@ -377,7 +394,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const isHead = !this.#decoder.idle
     const dueMs = this.#activeMs + (isHead ? REQUEST_HEADERS_TIMEOUT_MS : DOWNSTREAM_IDLE_TIMEOUT_MS)
     if (nowMs < dueMs) return this.#lookBy(dueMs)
-    if (isHead) this.#refuse(LOCAL_REPLIES.HEADERS_TIMEOUT)
+    // The rest of a request that was answered has no answer of its own.
+    if (isHead && this.#requestDone) this.#refuse(LOCAL_REPLIES.HEADERS_TIMEOUT)
     else this.#close()
   }
 
@@ -397,6 +415,12 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 }
 
 const dates = new DateHeader()
+
+/** Of a request that was answered before it was over: whether reading the rest costs less than another connection. */
+function isRestShort({ request, record }: HttpStream): boolean {
+  const { framing, contentLength } = request
+  return framing === 'length' && contentLength - record.bytesReceived <= DROPPED_BODY_BYTES_MAX
+}
 
 /** Envoy answers with its status text; a head that is too large has words of its own. */
 function replyTo(error: HttpCodecError): LocalReply {

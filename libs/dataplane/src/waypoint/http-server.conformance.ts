@@ -26,6 +26,8 @@ export class TestHttpServer {
   readonly requests: ReceivedRequest[] = []
   readonly connections: ServerConnection[] = []
   handler: Handler = ({ head }) => ({ body: `${head.method} ${head.path}` })
+  /** Before the body of a request. */
+  onHead: (connection: ServerConnection) => void = () => {}
   listener!: PlainListener
 
   async listen(network: PlainNetwork): Promise<void> {
@@ -81,6 +83,7 @@ export class ServerConnection implements ByteSink, RequestSink {
   onHead(head: RequestHead): void {
     this.#request = { head, body: Buffer.alloc(0), trailers: undefined, connection: this }
     this.#server.requests.push(this.#request)
+    this.#server.onHead(this)
   }
 
   onBody(piece: Uint8Array): void {

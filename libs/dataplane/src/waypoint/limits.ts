@@ -9,6 +9,9 @@ export const STREAM_IDLE_TIMEOUT_MS = 300_000
 /** From the first byte of a head to its last: Envoy leaves it open, which a slow client would use up connections with. */
 export const REQUEST_HEADERS_TIMEOUT_MS = 60_000
 
+/** Of a request whose answer came before its end: so much more is read and dropped, so that the connection can go on. */
+export const DROPPED_BODY_BYTES_MAX = 64 * KiB
+
 /** How long a closing connection goes on reading, so that the client sees the answer and no reset: Envoy's delayed close. */
 export const LINGER_MS = 1_000
 

@@ -90,7 +90,7 @@ export class MeshWithWaypoint {
         svids: this.#svids,
         metrics: this.metrics,
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
-        accessLogSink: (line) => this.lines.push(line.trimEnd()),
+        accessLogSink: (line) => this.lines.push(line),
         transport: this.ground.transport({
           clientSvid: (_source, signal) => svid(signal),
           serverSvid: () => svid(),

@@ -68,9 +68,10 @@ function prepare(
   } else if (!headers.has('x-forwarded-proto')) {
     headers.append('x-forwarded-proto', scheme)
   }
-  const requestId = headers.get('x-request-id') ?? uuid(runtime.random)
-  record.requestId = requestId
-  headers.set('x-request-id', requestId)
+  const requestId = headers.get('x-request-id')
+  record.requestId = requestId ?? uuid(runtime.random)
+  if (requestId === undefined) headers.append('x-request-id', record.requestId)
+  else headers.set('x-request-id', requestId)
   // Only the proxy that ends mutual TLS for a workload may write it.
   if (peer.clientCertificate === undefined) headers.delete('x-forwarded-client-cert')
   else headers.set('x-forwarded-client-cert', peer.clientCertificate)

@@ -38,7 +38,7 @@ const DEFAULT_JSON: Readonly<Record<string, string>> = {
   route_name: '%ROUTE_NAME%',
 }
 
-/** Makes the line of a request: heads were judged when they came, so that no field of one ends the line. */
+/** Makes the line of a request, without its end: heads were judged when they came, so that no field of one ends it. */
 export type LineOf = (record: RequestRecord) => string
 
 /**
@@ -49,13 +49,13 @@ export function compileRequestLog(config: AccessLogConfig): LineOf | undefined {
   if (!config.enabled) return undefined
   if (config.encoding === 'TEXT') {
     const format = new Format((config.format ?? DEFAULT_LOG_FORMAT).replace(/\n$/, ''))
-    return (record) => `${format.render(record, '-')}\n`
+    return (record) => format.render(record, '-')
   }
   const fields = jsonFields(config.format).map(([key, text]) => [key, new Format(text)] as const)
   return (record) => {
     const line: Record<string, string | number | null> = {}
     for (const [key, format] of fields) line[key] = format.value(record)
-    return `${JSON.stringify(line)}\n`
+    return JSON.stringify(line)
   }
 }
 

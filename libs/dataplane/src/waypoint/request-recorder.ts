@@ -9,7 +9,7 @@ export interface RequestRecorderComponents {
   readonly clock: Clock
   readonly series: RequestSeries
   readonly tcpSeries: TcpSeries
-  /** Takes whole lines. */
+  /** Takes lines without their ends. */
   readonly logSink: (line: string) => void
 }
 

@@ -45,7 +45,7 @@ export interface WaypointComponents {
   readonly metrics: MetricsRegistry
   /** Reads the keys of issuers. */
   readonly fetchText: FetchText
-  /** Takes the access log, whole lines. */
+  /** Takes the lines of the access log, without their ends. */
   readonly accessLogSink: (line: string) => void
 }
 

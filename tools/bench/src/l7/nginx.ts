@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { pinned } from '../l4/cores.ts'
 import { freePort, listening } from '../l4/pair.ts'
-import { type HttpPeer, type HttpProxy, type HttpProxyInit, processProxy } from './http-peer.ts'
+import { GRPC_PATH, type HttpPeer, type HttpProxy, type HttpProxyInit, processProxy } from './http-peer.ts'
 
 export const NGINX_VERSION = nginxVersion()
 
@@ -12,40 +12,51 @@ export const nginx: HttpPeer = {
   version: NGINX_VERSION,
   absence: 'nginx is not installed',
   start: (init) =>
-    startNginx(
-      init,
-      'proxy',
-      `upstream backend { server 127.0.0.1:${init.backendPort}; keepalive 256; keepalive_requests 1000000000; }`,
-      `proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_request_buffering off;
-       proxy_buffering off; client_max_body_size 0;`,
-    ),
+    startNginx(init, {
+      role: 'proxy',
+      top: `upstream backend { server 127.0.0.1:${init.backendPort}; keepalive 256; keepalive_requests 1000000000; }
+  upstream grpc { server 127.0.0.1:${init.grpcPort}; keepalive 256; keepalive_requests 1000000000; }`,
+      locations: `location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection "";
+    proxy_request_buffering off; proxy_buffering off; client_max_body_size 0; }
+    location ${GRPC_PATH} { grpc_pass grpc://grpc; }`,
+    }),
 }
 
-/** What answers: the fastest server at hand, so that it never bounds a proxy. */
-export function startBackend(init: Omit<HttpProxyInit, 'backendPort'>): Promise<HttpProxy> {
-  return startNginx({ ...init, backendPort: 0 }, 'backend', '', 'client_max_body_size 0; return 200 "hello";')
+/**
+ * What answers: the fastest server at hand, so that it never bounds a proxy. Its second port answers gRPC:
+ * with bytes that are no message, since a configuration has no zeros; no proxy here reads them.
+ */
+export function startBackend(init: Pick<HttpProxyInit, 'folder' | 'core'>): Promise<HttpProxy> {
+  return startNginx(init, {
+    role: 'backend',
+    top: '',
+    locations: `location / { client_max_body_size 0; return 200 "hello"; }
+    location ${GRPC_PATH} { default_type application/grpc; add_trailer grpc-status 0; return 200 "hello"; }`,
+  })
 }
 
 async function startNginx(
-  { folder, core }: HttpProxyInit,
-  role: string,
-  top: string,
-  location: string,
+  { folder, core }: Pick<HttpProxyInit, 'folder' | 'core'>,
+  { role, top, locations }: { readonly role: string; readonly top: string; readonly locations: string },
 ): Promise<HttpProxy> {
   const port = await freePort()
+  const http2Port = await freePort()
   const path = `${folder}/nginx-${role}.conf`
   writeFileSync(
     path,
     `worker_processes 1; daemon off; pid ${folder}/nginx-${role}.pid; error_log ${folder}/nginx-${role}.log crit;
 events { worker_connections 8192; }
 http { access_log off; keepalive_requests 1000000000; ${top}
-  server { listen 127.0.0.1:${port} backlog=4096; location / { ${location} } } }
+  server {
+    listen 127.0.0.1:${port} backlog=4096; listen 127.0.0.1:${http2Port} http2 backlog=4096;
+    ${locations}
+  } }
 `,
   )
   const [command, args] = pinned(core, 'nginx', ['-c', path])
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'ignore'] })
   await listening(port, child)
-  return processProxy(port, child, () => childrenOf(child.pid!))
+  return processProxy({ port, http2Port }, child, () => childrenOf(child.pid!))
 }
 
 /** The master does nothing; its worker does. */

@@ -3,28 +3,28 @@ import { fileURLToPath } from 'node:url'
 import { pinned } from '../l4/cores.ts'
 import { freePort, listening } from '../l4/pair.ts'
 import { type HttpPeer, processProxy } from './http-peer.ts'
+import { TOKEN_ISSUER, TOKEN_KEYS } from './token.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../../libs/dataplane/bench/http-proxy.ts', import.meta.url))
 
-/** Our chain between two plain sockets: with nothing but a route, or with policy, metrics and an access log. */
-export function waypoint(features: 'plain' | 'full'): HttpPeer {
+const NAMES = { plain: 'waypoint, routes only', full: 'waypoint', jwt: 'waypoint, with a token' } as const
+
+/** Our chain between two plain sockets: with nothing but routes; with policy, metrics and an access log; with a token too. */
+export function waypoint(features: keyof typeof NAMES): HttpPeer {
   return {
-    name: features === 'plain' ? 'waypoint, routes only' : 'waypoint',
+    name: NAMES[features],
     version: 'this tree',
     absence: '',
-    async start({ backendPort, core }) {
+    async start({ backendPort, grpcPort, core }) {
       const port = await freePort()
-      const flags = ['--conditions=@ambient-lab/source', '--disable-warning=ExperimentalWarning']
       const [command, args] = pinned(core, process.execPath, [
-        ...flags,
-        PROGRAM,
-        String(port),
-        String(backendPort),
-        features,
+        ...['--conditions=@ambient-lab/source', '--disable-warning=ExperimentalWarning', PROGRAM],
+        ...[port, backendPort, grpcPort].map(String),
+        ...[features, TOKEN_ISSUER, TOKEN_KEYS],
       ])
       const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] })
       await listening(port, child)
-      return processProxy(port, child)
+      return processProxy({ port }, child)
     },
   }
 }

@@ -3,6 +3,7 @@ import churn from './churn.ts'
 import l4 from './l4.ts'
 import l7 from './l7.ts'
 import revocation from './revocation.ts'
+import soak from './soak.ts'
 import startup from './startup.ts'
 
-export default [churn, l4, l7, revocation, startup] as const
+export default [churn, l4, l7, revocation, soak, startup] as const

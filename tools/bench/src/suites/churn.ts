@@ -3,7 +3,7 @@ import { BenchCertificates } from '../l4/certificates.ts'
 import { pinSelf, planCores } from '../l4/cores.ts'
 import { startEchoProcess } from '../l4/echo-process.ts'
 import { exchange, open, openIdle, wait } from '../l4/load.ts'
-import { defineSuite, type Row, type SuiteContext } from '../suite.ts'
+import { bounded, defineSuite, exact, type Row, type SuiteContext } from '../suite.ts'
 
 const CONCURRENT = 10_000
 const CONNECTIONS_DEFAULT = 100_000
@@ -125,12 +125,4 @@ async function settled(pair: AmbientPair): ReturnType<AmbientPair['measure']> {
     const measured = await pair.measure()
     if (tries === 10 || measured.source.moving + measured.destination.moving === 0) return measured
   }
-}
-
-function exact(work: string, ours: number, wanted: number): Row {
-  return { work, peer: '-', unit: '', ours, theirs: null, ratio: null, goal: `= ${wanted}`, met: ours === wanted }
-}
-
-function bounded(work: string, unit: string, ours: number, most: number): Row {
-  return { work, peer: '-', unit, ours, theirs: null, ratio: null, goal: `≤ ${most} ${unit}`.trim(), met: ours <= most }
 }

@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import type { Socket } from 'node:net'
 import type { Pod } from '@ambient-lab/api'
-import { ApiClient } from '@ambient-lab/lab'
-import { defineSuite, median, type Row } from '../suite.ts'
+import type { ApiClient } from '@ambient-lab/lab'
+import { BenchLab, PODS } from '../lab/bench-lab.ts'
+import { socks5Connect } from '../lab/socks5.ts'
+import { bounded, defineSuite, median } from '../suite.ts'
 
 const NODES = ['n1', 'n2', 'n3', 'n4']
 const CONNECTIONS_PER_NODE = 25
@@ -14,14 +11,6 @@ const GOAL_MS = 100
 const OPEN_TRIES = 200
 const RETRY_MS = 50
 
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: revocation }
-spec:
-  nodes: [${NODES.map((name) => `{ name: ${name} }`).join(', ')}]
-  apply: [world.yaml]
-`
 const WORLD = `
 apiVersion: v1
 kind: Namespace
@@ -41,7 +30,6 @@ spec: { nodeName: ${node}, containers: [{ name: echo, image: istio/tcp-echo-serv
 `,
 ).join('')}`
 
-const PODS = { group: '', version: 'v1', resource: 'pods' }
 const POLICIES = { group: 'security.istio.io', version: 'v1', resource: 'authorizationpolicies' }
 const policy = (account: string) => ({
   apiVersion: 'security.istio.io/v1',
@@ -57,32 +45,30 @@ export default defineSuite({
   roundsDefault: 20,
   isCheck: true,
   async run({ rounds, say }) {
-    const home = mkdtempSync(join(tmpdir(), 'ambient-bench-'))
-    const env = { ...process.env, AMBIENT_HOME: home }
-    writeFileSync(join(home, 'lab.yaml'), LAB)
-    writeFileSync(join(home, 'world.yaml'), WORLD)
-    try {
-      await ambient(env, 'up', join(home, 'lab.yaml'), '--wait', '-q')
-      await ambient(env, 'wait', 'pods', '--all', '-n', 'load', '--for=condition=Ready', '-q')
-      const folder = join(home, 'labs', readdirSync(join(home, 'labs'))[0]!)
-      using client = ApiClient.fromKubeconfig(join(folder, 'kubeconfig'))
-      const results: Round[] = []
-      for (let round = 1; round <= rounds; round += 1) {
-        const result = await measure(client)
-        results.push(result)
-        say(`round ${round}: first ${result.first.toFixed(1)} ms, last ${result.last.toFixed(1)} ms after the answer`)
-      }
-      return {
-        versions: {},
-        rows: [
-          rowOf('revoked: until the last connection ended, median', median(results.map(({ last }) => last))),
-          rowOf('revoked: until the last connection ended, worst', Math.max(...results.map(({ last }) => last))),
-          rowOf('revoked: from the request on, worst', Math.max(...results.map(({ whole }) => whole))),
-        ],
-      }
-    } finally {
-      await ambient(env, 'down', '-q')
-      rmSync(home, { recursive: true, force: true })
+    await using lab = await BenchLab.start({ name: 'revocation', nodes: NODES, world: WORLD }, 'load')
+    const results: Round[] = []
+    for (let round = 1; round <= rounds; round += 1) {
+      const result = await measure(lab.client)
+      results.push(result)
+      say(`round ${round}: first ${result.first.toFixed(1)} ms, last ${result.last.toFixed(1)} ms after the answer`)
+    }
+    return {
+      versions: {},
+      rows: [
+        bounded(
+          'revoked: until the last connection ended, median',
+          'ms',
+          median(results.map(({ last }) => last)),
+          GOAL_MS,
+        ),
+        bounded(
+          'revoked: until the last connection ended, worst',
+          'ms',
+          Math.max(...results.map(({ last }) => last)),
+          GOAL_MS,
+        ),
+        bounded('revoked: from the request on, worst', 'ms', Math.max(...results.map(({ whole }) => whole)), GOAL_MS),
+      ],
     }
   },
 })
@@ -123,37 +109,9 @@ async function openAll(client: ApiClient): Promise<Socket[]> {
 /** Until the permission has come to the node. */
 async function open(capture: { readonly host: string; readonly port: number }, address: string): Promise<Socket> {
   for (let tries = 0; tries < OPEN_TRIES; tries += 1) {
-    const socket = connect(capture)
-    socket.on('error', () => {}) // 'close' follows
-    const port = [9000 >> 8, 9000 & 0xff]
-    socket.write(Buffer.from([5, 1, 0, 5, 1, 0, 1, ...address.split('.').map(Number), ...port]))
-    if (await isAccepted(socket)) return socket
-    socket.destroy()
+    const socket = await socks5Connect(capture, address, 9000)
+    if (socket) return socket
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
   }
   throw new Error(`no connection to ${address} within ${OPEN_TRIES * RETRY_MS} ms`)
-}
-
-/** Answers to the greeting (2 bytes) and to the request (10). */
-function isAccepted(socket: Socket): Promise<boolean> {
-  let received = Buffer.alloc(0)
-  return new Promise((resolve) => {
-    socket.once('close', () => resolve(false))
-    socket.on('data', (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk])
-      if (received.length >= 4 && received[3] !== 0) resolve(false)
-      if (received.length >= 12) resolve(true)
-    })
-  })
-}
-
-function rowOf(work: string, ms: number): Row {
-  const goal = `≤ ${GOAL_MS} ms`
-  return { work, peer: '-', unit: 'ms', ours: ms, theirs: null, ratio: null, goal, met: ms <= GOAL_MS }
-}
-
-async function ambient(env: NodeJS.ProcessEnv, ...args: string[]): Promise<void> {
-  const child = spawn('npx', ['ambient', ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`ambient ${args.join(' ')}: exit ${code}`)
 }

@@ -112,6 +112,11 @@ export class Http1Connection implements UpstreamConnection, ByteSink, ResponseSi
     else this.#decoder.push(chunk)
   }
 
+  onBorrowed(chunk: Uint8Array): void {
+    if (this.#switched) this.#observer?.onBody(new Uint8Array(chunk))
+    else this.#decoder.pushBorrowed(chunk)
+  }
+
   onEnd(): void {
     this.#keepAlive = false
     if (this.#switched) {
