@@ -65,14 +65,15 @@ export function callersOf(pods: readonly Pod[]): readonly ProofCaller[] {
   return [...found.values()].sort((a, b) => Number(a.captured) - Number(b.captured)).slice(0, CALLERS_MAX)
 }
 
-/** What the policy guards: services behind its waypoints, or pods behind ztunnel. */
+/** What the policy guards: services behind its waypoints or with sidecars, or pods behind ztunnel. */
 export function proofTargets(
   policy: SecurityPolicy,
   { enforcedAt }: Enforcement,
   state: EnforcementState,
 ): readonly ProofTarget[] {
   const targets = targetsOf(policy)
-  if (targets.length === 0) return podTargets(policy, state)
+  if (targets.length === 0)
+    return [...sidecarTargets(policy, state), ...podTargets(policy, state)].slice(0, TARGETS_MAX)
   const { namespace } = policy.metadata
   const named = targets.filter(({ kind }) => kind === 'Service').map(({ name }) => `${namespace}/${name}`)
   const isWhole = targets.some(({ kind }) => kind === 'Gateway' || kind === 'GatewayClass')
@@ -94,11 +95,23 @@ function serviceTarget({ metadata, spec }: Service): ProofTarget[] {
   return [{ review, place: { host: `${name}.${namespace}`, port }, protocol: 'HTTP' }]
 }
 
+/** Sidecars read requests, of whoever calls their services. */
+function sidecarTargets(policy: SecurityPolicy, { pods, services }: EnforcementState): ProofTarget[] {
+  const guarded = selectedPods(policy, pods).filter((pod) => isReady(pod) && hasSidecar(pod))
+  return services.filter((service) => guarded.some((pod) => isSelectedBy(pod, service))).flatMap(serviceTarget)
+}
+
 /** At ports that the policy names, where it names some. */
 function podTargets(policy: SecurityPolicy, { pods, services }: EnforcementState): ProofTarget[] {
   const named = policy.kind === 'AuthorizationPolicy' ? portsOf(policy as AuthorizationPolicy) : []
   return selectedPods(policy, pods)
-    .filter((pod) => isReady(pod) && pod.status?.podIP && Object.keys(pod.status.ambientLab?.ports ?? {}).length > 0)
+    .filter(
+      (pod) =>
+        !hasSidecar(pod) &&
+        isReady(pod) &&
+        pod.status?.podIP &&
+        Object.keys(pod.status.ambientLab?.ports ?? {}).length > 0,
+    )
     .sort((a, b) => Number(isServed(b, services)) - Number(isServed(a, services)))
     .slice(0, TARGETS_MAX)
     .map(({ metadata: { name, namespace = 'default' }, status }) => {
