@@ -47,7 +47,7 @@ describe('at the sidecars of callers', () => {
     const chains = outbound([])
     expect(chains).toMatchObject([
       {
-        name: 'sidecars//default|reviews.default.svc.cluster.local|80',
+        name: 'sidecars//default|default/reviews.default.svc.cluster.local|80',
         proxy: 'sidecars//default',
         match: { kind: 'service', service: 'default/reviews.default.svc.cluster.local', port: 80 },
         http: {

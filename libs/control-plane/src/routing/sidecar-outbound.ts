@@ -41,7 +41,8 @@ function outboundChain(target: RouteTarget, port: ServicePort, side: ChainSide, 
   const { servicePort } = port
   const traffic = portTraffic(port)
   return {
-    name: `${proxy}|${target.hostname}|${servicePort}`,
+    // Several namespaces may have a ServiceEntry of their own for one host.
+    name: `${proxy}|${targetKey(target)}|${servicePort}`,
     proxy,
     match: { kind: 'service', service: targetKey(target), port: servicePort },
     ...(traffic !== 'tcp' && {
