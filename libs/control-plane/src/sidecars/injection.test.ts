@@ -43,6 +43,18 @@ describe('a pod gets a sidecar', () => {
       podOf({ [INJECT]: 'true' }, { annotations: { [INJECT]: 'false' } }),
       true,
     ],
+    [
+      'what it asks for is a gateway',
+      {},
+      podOf({ [INJECT]: 'true' }, { annotations: { 'inject.istio.io/templates': 'gateway' } }),
+      false,
+    ],
+    [
+      'it asks for something besides',
+      {},
+      podOf({ [INJECT]: 'true' }, { annotations: { 'inject.istio.io/templates': 'sidecar,spire' } }),
+      true,
+    ],
     ['it shares the network of its node', ENABLED, podOf({}, { spec: { hostNetwork: true } }), false],
     ['it is of the system', ENABLED, podOf({}, { namespace: 'kube-system' }), false],
     ['its namespace is ambient as well', { ...ENABLED, 'istio.io/dataplane-mode': 'ambient' }, podOf(), true],

@@ -8,6 +8,8 @@ export const SIDECAR_CONTAINER = 'istio-proxy'
 const STATUS_ANNOTATION = 'sidecar.istio.io/status'
 const INJECT = 'sidecar.istio.io/inject'
 const REVISION = 'istio.io/rev'
+/** What is injected instead of a sidecar: `gateway` makes a gateway of the pod. */
+const TEMPLATES = 'inject.istio.io/templates'
 const TELEMETRY_PORT = 15_090
 /** Istio's webhooks never see these. */
 const IGNORED_NAMESPACES = new Set(['kube-system', 'kube-public', 'kube-node-lease', 'local-path-storage'])
@@ -25,6 +27,7 @@ export function wantsSidecar(pod: Resource<InjectedSpec>, namespace: Namespace |
   const { labels = {}, annotations = {}, namespace: home = '' } = pod.metadata
   if (pod.spec?.hostNetwork || IGNORED_NAMESPACES.has(home)) return false
   const { 'istio-injection': injection, [REVISION]: revision } = namespace?.metadata.labels ?? {}
+  if (!(annotations[TEMPLATES] ?? 'sidecar').split(',').some((name) => name.trim() === 'sidecar')) return false
   const own = labels[INJECT] ?? annotations[INJECT]
   if (own !== undefined && !YES.has(own.toLowerCase())) return false
   if (injection !== undefined) return injection === 'enabled'

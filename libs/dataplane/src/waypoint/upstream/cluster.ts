@@ -160,9 +160,14 @@ export class Cluster implements Disposable {
     this.#pools.clear()
   }
 
-  /** Who may share a connection: a client's address, and where what it says of a client is one connection, that. */
+  /**
+   * Who may share a connection: a client's address, and where what it says of a client is one connection, that; all who
+   * like when it says nothing.
+   */
   #clientKey({ address, local }: DownstreamPeer): string {
-    return this.config.proxyProtocol ? `${formatAddress(address)} ${formatAddress(local)}` : address.address
+    const { proxyProtocol, endpoints } = this.config
+    if (proxyProtocol) return `${formatAddress(address)} ${formatAddress(local)}`
+    return endpoints.kind === 'local' ? '' : address.address
   }
 
   #refresh(): void {
