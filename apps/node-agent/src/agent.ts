@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -166,6 +167,7 @@ export class Agent {
   async start(): Promise<AgentPorts> {
     this.#scope.own(this.#svids)
     this.#scope.own(this.#simulated)
+    rmSync(this.#volumesDir, { recursive: true, force: true }) // of a life that was killed
     this.#simulated.prestart()
     const [credentials, ports] = await Promise.all([
       obtainCredentials(this.#config, this.#components, this.#log),
@@ -399,10 +401,14 @@ export class Agent {
         onEvent: (event) => this.#client?.report({ events: [event] }),
         onIdentity: (identity, used) => this.#identityUsed(identity, used),
       },
-      { node, host: workloadHost, trust: () => this.#trust() },
+      { node, host: workloadHost, volumesDir: this.#volumesDir, trust: () => this.#trust() },
     )
     this.#scope.defer(this.#svids.onChange(({ id }) => host.certificateChanged(id)))
     return host
+  }
+
+  get #volumesDir(): string {
+    return join(this.#config.stateDir, 'volumes')
   }
 
   #countedMesh(): Mesh {

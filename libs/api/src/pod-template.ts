@@ -1,6 +1,6 @@
 import type { JsonSchema } from './kind.ts'
 import type { ObjectMeta } from './resource.ts'
-import { array, INT_OR_STRING, object, oneOf, PORT, STRING_MAP, STRINGS, string } from './schema.ts'
+import { array, boolean, INT_OR_STRING, object, oneOf, PORT, STRING_MAP, STRINGS, string } from './schema.ts'
 
 export interface ContainerPort {
   readonly name?: string
@@ -22,13 +22,38 @@ export interface Container {
   readonly args?: readonly string[]
   readonly env?: readonly EnvVar[]
   readonly ports?: readonly ContainerPort[]
+  readonly volumeMounts?: readonly VolumeMount[]
   readonly [field: string]: unknown
+}
+
+export interface VolumeMount {
+  /** Of the volume. */
+  readonly name: string
+  readonly mountPath: string
+  readonly subPath?: string
+}
+
+/** The fields of a volume that the lab reads. */
+export interface Volume {
+  readonly name: string
+  readonly configMap?: ConfigMapSource
+  readonly projected?: { readonly sources?: readonly { readonly configMap?: ConfigMapSource }[] }
+  readonly [source: string]: unknown
+}
+
+export interface ConfigMapSource {
+  readonly name: string
+  /** Absent: every key, as a file of its name. */
+  readonly items?: readonly { readonly key: string; readonly path: string }[]
+  /** A pod may start without the ConfigMap, or without a key of `items`. @default false */
+  readonly optional?: boolean
 }
 
 /** The fields of a pod's spec that the lab reads; others are kept as they came. */
 export interface PodSpec {
   readonly containers: readonly Container[]
   readonly initContainers?: readonly Container[]
+  readonly volumes?: readonly Volume[]
   readonly nodeName?: string
   readonly nodeSelector?: Readonly<Record<string, string>>
   readonly serviceAccountName?: string
@@ -42,6 +67,24 @@ export interface PodTemplate {
   readonly metadata?: Partial<ObjectMeta>
   readonly spec: PodSpec
 }
+
+const CONFIG_MAP_SOURCE: JsonSchema = object(
+  {
+    name: string(),
+    items: array(object({ key: string(), path: string() }, { required: ['key', 'path'], open: true })),
+    optional: boolean(),
+  },
+  { open: true },
+)
+
+const VOLUME: JsonSchema = object(
+  {
+    name: string({ minLength: 1, maxLength: 63 }),
+    configMap: CONFIG_MAP_SOURCE,
+    projected: object({ sources: array(object({ configMap: CONFIG_MAP_SOURCE }, { open: true })) }, { open: true }),
+  },
+  { required: ['name'], open: true },
+)
 
 const CONTAINER: JsonSchema = object(
   {
@@ -60,6 +103,12 @@ const CONTAINER: JsonSchema = object(
         { required: ['containerPort'], open: true },
       ),
     ),
+    volumeMounts: array(
+      object(
+        { name: string({ minLength: 1 }), mountPath: string({ minLength: 1 }), subPath: string() },
+        { required: ['name', 'mountPath'], open: true },
+      ),
+    ),
     readinessProbe: object({ httpGet: object({ port: INT_OR_STRING }, { open: true }) }, { open: true }),
   },
   { required: ['name'], open: true },
@@ -69,6 +118,7 @@ export const POD_SPEC: JsonSchema = object(
   {
     containers: array(CONTAINER, { minItems: 1 }),
     initContainers: array(CONTAINER),
+    volumes: array(VOLUME),
     nodeName: string(),
     nodeSelector: STRING_MAP,
     serviceAccountName: string(),

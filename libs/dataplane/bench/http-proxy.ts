@@ -14,6 +14,7 @@ import { ProxyStateHolder } from '../src/state/proxy-state-holder.ts'
 import { TunnelPool } from '../src/tunnel/tunnel-pool.ts'
 import { WsMtlsTransport } from '../src/tunnel/ws-mtls-transport.ts'
 import { CodecSelector } from '../src/waypoint/codec-selector.ts'
+import { GrpcMessageSeries } from '../src/waypoint/grpc-message-series.ts'
 import { OwnWorkload } from '../src/waypoint/own-workload.ts'
 import { ProxyConfig, serviceMatch } from '../src/waypoint/proxy-config.ts'
 import { RequestDecisions } from '../src/waypoint/request-decisions.ts'
@@ -48,6 +49,7 @@ const series = { metrics: new MetricsRegistry(), reporter: () => 'waypoint' as c
 const recorder = new RequestRecorder({
   clock,
   series: new RequestSeries(series),
+  messageSeries: new GrpcMessageSeries({ clock }, series),
   tcpSeries: new TcpSeries(series),
   logSink: (line) => lines.push(line),
 })

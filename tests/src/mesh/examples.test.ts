@@ -116,6 +116,19 @@ const EXAMPLES: readonly Example[] = [
         expect(of('HTTP/1.1 429')).toBe(12 - of('HTTP/1.1 200'))
         expect(of('x-local-rate-limit: true')).toBe(of('HTTP/1.1 429'))
       }),
+      counted((of) => {
+        within(of('checkout 200 '), 3, 6)
+        expect(of('checkout 429 true')).toBe(40 - of('checkout 200 '))
+        expect(of('one replica said no')).toBe(2)
+      }),
+      { patient: true, holds: (output) => expect(output).toBe('     40 checkout 200\n') },
+      {
+        patient: true,
+        holds: (output) => {
+          expect(output).toContain("config.yaml: shop.PATH_/checkout: invalid rate limit unit 'fortnight'\n")
+          expect(output).toContain('shop.PATH_/checkout: unit=HOUR requests_per_unit=100000, shadow_mode: false')
+        },
+      },
     ],
   },
   {

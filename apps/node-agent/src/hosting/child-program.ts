@@ -168,9 +168,12 @@ export class ChildProgram implements ContainerRunner {
   }
 }
 
-/** The variables of a program: PORT and PORT_<container port> say where to listen, the proxy ones lead into the mesh. */
+/**
+ * The variables of a program: PORT and PORT_<container port> say where to listen, VOLUME_<its name> where a mounted
+ * volume is, the proxy ones lead into the mesh.
+ */
 export function environmentFor(
-  { pod, spec, capture }: ContainerContext,
+  { pod, spec, capture, volumePaths = {} }: ContainerContext,
   ports: Readonly<Record<string, HostPort>>,
   inherited: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
@@ -183,6 +186,9 @@ export function environmentFor(
   Object.assign(env, { HOSTNAME: pod.name, ALL_PROXY: proxy, all_proxy: proxy, NO_PROXY: 'localhost,127.0.0.1' })
   Object.assign(env, { no_proxy: env.NO_PROXY, AMBIENT_CAPTURE: `${capture.host}:${capture.port}` })
   for (const [containerPort, { port }] of Object.entries(ports)) env[`PORT_${containerPort}`] = String(port)
+  for (const [volume, path] of Object.entries(volumePaths)) {
+    env[`VOLUME_${volume.toUpperCase().replaceAll('-', '_')}`] = path
+  }
   const [first] = spec.ports
   if (first !== undefined) env.PORT = String(ports[first]!.port)
   // The spec's own values come last and may use the others: `URL=http://localhost:$(PORT)`.

@@ -3,11 +3,15 @@ import { CodedError, errorMessage } from '@ambient-lab/std'
 import type { AssignedContainer, Assignment, ContainerReport, WorkloadReport } from '@ambient-lab/xds'
 import { ChildProgram } from './child-program.ts'
 import type { ContainerContext, ContainerObserver, ContainerRunner, HostPort } from './container.ts'
+import { mountedFiles } from './container-files.ts'
 import type { HostingComponents, HostingInit } from './hosting.ts'
 import { findWorkload } from './images.ts'
 import type { ProxyContainer } from './proxy-container.ts'
 import { ExternalEndpoint, MissingImage, parseEndpoint } from './still-containers.ts'
+import { VolumeFolder } from './volume-folder.ts'
 import type { ContainerSpec, PodIdentity } from './workload.ts'
+
+type Volumes = NonNullable<Assignment['volumes']>
 
 /** As Istio's injection names it. */
 const SIDECAR_CONTAINER = 'istio-proxy'
@@ -28,6 +32,11 @@ export class HostedWorkload {
   #sidecar: ProxyContainer | undefined
   #isInMesh = false
   #failure: string | undefined
+  /** Why the containers have to wait. */
+  #missing: string | undefined
+  #volumes: Volumes = {}
+  #volumesAtStart: Volumes = {}
+  #volumeFolder: VolumeFolder | undefined
   #stopped = false
 
   constructor(
@@ -52,6 +61,8 @@ export class HostedWorkload {
   /** Takes over what may change without a restart, see needsRestart. */
   update(assignment: Assignment): void {
     this.#assignment = assignment
+    if (this.#missing !== undefined) this.#startContainers(this.#capture!)
+    else this.#remount(assignment)
     this.#onChange()
   }
 
@@ -101,6 +112,7 @@ export class HostedWorkload {
       ...this.#all.map(({ runner }) => runner.stop()),
       this.#isInMesh ? this.#components.mesh.removeWorkload(uid) : undefined,
     ])
+    this.#volumeFolder?.[Symbol.dispose]()
   }
 
   /** @param container @default all of the pod's own, each line with its container's name where there are several */
@@ -126,7 +138,7 @@ export class HostedWorkload {
       phase: this.#failure || failed ? 'Failed' : everStarted ? 'Running' : 'Pending',
       ready: !this.#stopped && this.#runners.length > 0 && states.every(({ ready }) => ready),
       reason: this.#failure ? 'Error' : (speaking?.reason ?? (states.length === 0 ? 'ContainerCreating' : '')),
-      message: this.#failure ?? speaking?.message ?? '',
+      message: this.#failure ?? this.#missing ?? speaking?.message ?? '',
       restarts: this.restarts,
       startedAtMs: this.#createdAtMs,
       captured: this.#capture !== undefined && this.assignment.captured,
@@ -169,7 +181,7 @@ export class HostedWorkload {
   }
 
   #startContainers(capture: HostPort): void {
-    const { endpoint, containers, proxy } = this.assignment
+    const { endpoint, containers, proxy, volumes = {} } = this.assignment
     if (endpoint !== undefined) {
       this.#startEndpoint(endpoint)
       return
@@ -180,14 +192,64 @@ export class HostedWorkload {
       this.#onChange()
       return
     }
+    if (this.#isMissing() || !this.#makeFolders(containers, volumes)) return this.#onChange()
+    this.#volumes = volumes
+    this.#volumesAtStart = volumes
     // The worker is sent a copy: only what a container needs.
     const { uid, name, namespace, serviceAccount, address, labels } = this.assignment
     const pod: PodIdentity = { uid, name, namespace, serviceAccount, address, labels, node: this.#init.node }
     this.#runners = containers.map((container) => ({
       name: container.name,
-      runner: this.#run({ pod, spec: containerSpec(container), capture }),
+      runner: this.#run(container, pod, capture),
     }))
     this.#containersChanged()
+  }
+
+  /** As the kubelet: nothing starts before every volume can be mounted; one that goes away later stays as it was. */
+  #isMissing(): boolean {
+    const missing = Object.values(this.assignment.volumes ?? {}).find((volume) => volume.missing !== undefined)?.missing
+    if (missing !== undefined && missing !== this.#missing) this.#event('Warning', 'FailedMount', missing)
+    this.#missing = missing
+    return missing !== undefined
+  }
+
+  #remount({ containers, volumes = {} }: Assignment): void {
+    const present = Object.entries(volumes).filter(([, { missing }]) => missing === undefined)
+    const current = { ...this.#volumes, ...Object.fromEntries(present) }
+    if (JSON.stringify(current) === JSON.stringify(this.#volumes)) return
+    this.#volumes = current
+    try {
+      this.#volumeFolder?.write(current)
+    } catch (error) {
+      this.#event('Warning', 'FailedMount', errorMessage(error))
+    }
+    for (const { name, runner } of this.#runners) {
+      const container = containers.find((one) => one.name === name)
+      if (container) runner.mount?.(mountedFiles(container, this.#volumes, this.#volumesAtStart))
+    }
+  }
+
+  /** Programs need real files. @returns whether they are there */
+  #makeFolders(containers: readonly AssignedContainer[], volumes: Volumes): boolean {
+    const needsFiles = ({ image, mounts = [] }: AssignedContainer) =>
+      !findWorkload(image) && mounts.some(({ volume }) => volumes[volume])
+    if (!containers.some(needsFiles)) return true
+    try {
+      this.#volumeFolder = new VolumeFolder(this.#init.volumesDir, volumes)
+      return true
+    } catch (error) {
+      this.#failure = `volumes cannot be written: ${errorMessage(error)}`
+      this.#event('Warning', 'FailedMount', this.#failure)
+      return false
+    }
+  }
+
+  /** Where a program finds the volumes that it mounts. */
+  #volumePaths({ mounts = [] }: AssignedContainer): Readonly<Record<string, string>> {
+    const folder = this.#volumeFolder
+    if (!folder) return {}
+    const mounted = mounts.filter(({ volume }) => this.#volumes[volume])
+    return Object.fromEntries(mounted.map(({ volume }) => [volume, folder.pathOf(volume)]))
   }
 
   #startEndpoint(text: string): void {
@@ -204,11 +266,17 @@ export class HostedWorkload {
   }
 
   /** Our own app where the image is known, else the command as a process, else nothing can run. */
-  #run(context: ContainerContext): ContainerRunner {
-    const { image, command } = context.spec
-    if (findWorkload(image)) return this.#components.simulated.run(context, this.#observer)
-    if (command.length > 0)
-      return new ChildProgram(context, this.#observer, this.#components, { host: this.#init.host })
+  #run(container: AssignedContainer, pod: PodIdentity, capture: HostPort): ContainerRunner {
+    const { image, command } = container
+    const context: ContainerContext = { pod, spec: containerSpec(container), capture }
+    if (findWorkload(image)) {
+      const files = mountedFiles(container, this.#volumes)
+      return this.#components.simulated.run({ ...context, files }, this.#observer)
+    }
+    if (command.length > 0) {
+      const volumePaths = this.#volumePaths(container)
+      return new ChildProgram({ ...context, volumePaths }, this.#observer, this.#components, { host: this.#init.host })
+    }
     return new MissingImage(image, this.#observer)
   }
 
@@ -249,7 +317,7 @@ function containerSpec(container: AssignedContainer): ContainerSpec {
 
 /** Whether two assignments of one uid can share one life, or the pod has to start anew. */
 export function needsRestart(before: Assignment, after: Assignment): boolean {
-  const essence = ({ labels: _labels, captured: _captured, ...rest }: Assignment) => JSON.stringify(rest)
+  const essence = ({ labels: _, captured: __, volumes: ___, ...rest }: Assignment) => JSON.stringify(rest)
   return essence(before) !== essence(after)
 }
 

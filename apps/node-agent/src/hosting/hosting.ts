@@ -24,6 +24,8 @@ export interface HostingInit {
   readonly node: string
   /** Where containers listen. */
   readonly host: string
+  /** Folder for the volumes of programs; made when it is needed. */
+  readonly volumesDir: string
   /** Known once the control plane said it. */
   readonly trust: () => { readonly trustDomain: string }
 }

@@ -2,7 +2,7 @@ import { CodedError } from '@ambient-lab/std'
 import type { AppReply, AppRequest } from '../hosting/workload.ts'
 
 /** @see https://grpc.io/docs/guides/status-codes/ */
-export const GrpcStatus = { ok: '0', invalidArgument: '3', unimplemented: '12' } as const
+export const GrpcStatus = { ok: '0', unknown: '2', invalidArgument: '3', unimplemented: '12', internal: '13' } as const
 
 const PREFIX_BYTES = 5
 
@@ -10,13 +10,13 @@ export function isGrpc({ headers }: AppRequest): boolean {
   return headers['content-type']?.startsWith('application/grpc') ?? false
 }
 
-/** The answer to a unary call; without a message the status says why. */
-export function grpcReply(message: Uint8Array | undefined, status: string = GrpcStatus.ok): AppReply {
+/** The answer to a unary call; without a message the status says why, and `reason` in words. */
+export function grpcReply(message: Uint8Array | undefined, status: string = GrpcStatus.ok, reason = ''): AppReply {
   return {
     status: 200,
     headers: { 'content-type': 'application/grpc' },
     body: chunks(message ? [framed(message)] : []),
-    trailers: { 'grpc-status': status },
+    trailers: { 'grpc-status': status, ...(reason && { 'grpc-message': encodeURIComponent(reason) }) },
   }
 }
 

@@ -2,8 +2,9 @@ import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/a
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
 import { hasSidecar, SIDECAR_CONTAINER } from '../sidecars/injection.ts'
-import { NAMESPACES, PODS } from '../stored-kinds.ts'
+import { CONFIG_MAPS, NAMESPACES, PODS } from '../stored-kinds.ts'
 import { ofNamespace } from './dependencies.ts'
+import { containerMounts, podVolumes, usersOfMountedConfigMap } from './pod-volumes.ts'
 import { podUid } from './pod-workload.ts'
 import { defineTranslation } from './translation.ts'
 import { wantsCapture } from './view.ts'
@@ -22,6 +23,7 @@ export default defineTranslation({
     const endpoint = metadata.annotations?.[ENDPOINT_ANNOTATION]
     const proxy = gatewayKeyOf(metadata)
     const isSidecar = hasSidecar(pod)
+    const volumes = podVolumes(spec, (name) => view.get(CONFIG_MAPS, `${namespace}/${name}`))
     const resource = {
       uid,
       name: metadata.name,
@@ -34,16 +36,18 @@ export default defineTranslation({
         .filter((container) => !isSidecar || container.name !== SIDECAR_CONTAINER)
         .map(assignedContainer),
       ...(isSidecar && { sidecar: true }),
+      ...(volumes && { volumes }),
       ...(endpoint && { endpoint }),
       ...(proxy !== undefined && { proxy }),
       generation: metadata.generation ?? 1,
     }
     return [{ name: uid, resource, nodes: [node] }]
   },
-  dependencies: { [NAMESPACES]: ofNamespace },
+  dependencies: { [NAMESPACES]: ofNamespace, [CONFIG_MAPS]: usersOfMountedConfigMap },
 })
 
 function assignedContainer(container: Container): AssignedContainer {
+  const mounts = containerMounts(container)
   return {
     name: container.name,
     image: container.image ?? '',
@@ -57,6 +61,7 @@ function assignedContainer(container: Container): AssignedContainer {
         containerPort,
         protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
       })),
+    ...(mounts.length > 0 && { mounts }),
   }
 }
 

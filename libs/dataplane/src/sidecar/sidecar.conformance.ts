@@ -50,6 +50,11 @@ export function describeSidecars(title: string, makeGround: () => Ground): void 
       expect(heads()[0]!.headers.get('x-forwarded-client-cert')).toContain(`URI=${CURL_URI}`)
     })
 
+    it('bring requests of several clients to the workload on one connection, which tells nothing of them', async () => {
+      for (const caller of ['client', 'curl', 'bare']) expect((await mesh.get(caller)).status).toBe(200)
+      expect(mesh.server.connections).toHaveLength(1)
+    })
+
     it('reach workloads of a ztunnel through its tunnel', async () => {
       const { program, reply } = await mesh.nodes.dial('client', 'echo', 80, 'hello')
       expect(reply).toBe(0)

@@ -2,9 +2,11 @@ import { type JwtPayload, RequestFacts, type TokenRequest } from '@ambient-lab/p
 import { assert } from '@ambient-lab/std'
 import { type BodyFraming, HeaderMap, HttpCodecError } from '../http1/index.ts'
 import type { HeadStatus, HttpFilter } from './filter.ts'
+import { GrpcMessageCounter } from './grpc/message-counter.ts'
 import type { CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import { grpcStatusOf, type HttpFlag, LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
+import { isGrpc } from './router/route-table.ts'
 
 /** A request as it goes down the chain; filters change it in place. */
 export interface HttpRequest {
@@ -144,6 +146,7 @@ export class HttpStream {
   /** A piece of the request's body. */
   decodeData(piece: Uint8Array): void {
     this.record.bytesReceived += piece.length
+    this.record.requestMessages?.add(piece)
     if (this.responseComplete) return
     if (!this.#collector) return this.#decodeData(piece)
     this.#heldRequest.push(piece)
@@ -193,6 +196,7 @@ export class HttpStream {
     }
     for (let index = this.#filters.length - 1; index >= 0; index -= 1) this.#filters[index]!.encodeData?.(this, piece)
     this.record.bytesSent += piece.length
+    this.record.responseMessages?.add(piece)
     if (!this.#exchange.writeBody(piece)) this.responseSource?.pause()
   }
 
@@ -238,8 +242,7 @@ export class HttpStream {
     const text = options.body ?? reply.body
     const body = Buffer.from(text, 'utf8')
     const headers = new HeaderMap()
-    const isGrpc = record.isGrpc
-    if (isGrpc) {
+    if (record.isGrpc) {
       headers.append('content-type', 'application/grpc')
       headers.append('grpc-status', String(options.grpcStatus ?? grpcStatusOf(status)))
       if (text !== '') headers.append('grpc-message', encodeURIComponent(text).replaceAll('%20', ' '))
@@ -247,9 +250,9 @@ export class HttpStream {
       headers.append('content-type', options.contentType ?? 'text/plain')
     }
     for (const [name, value] of options.headers ?? []) headers.append(name, value)
-    const hasBody = !isGrpc && body.length > 0
+    const hasBody = !record.isGrpc && body.length > 0
     const response: HttpResponse = {
-      status: isGrpc ? 200 : status,
+      status: record.isGrpc ? 200 : status,
       headers,
       framing: hasBody ? 'length' : 'none',
       contentLength: hasBody ? body.length : 0,
@@ -354,6 +357,9 @@ export class HttpStream {
     const { record } = this
     record.status = response.status
     record.responseHeaders = response.headers
+    if (record.isGrpc && response.status === 200 && isGrpc(response.headers.get('content-type'))) {
+      record.responseMessages = new GrpcMessageCounter()
+    }
     if (endStream) this.responseComplete = true
     if (!this.#exchange.writeHead(response, endStream)) this.responseSource?.pause()
   }

@@ -106,6 +106,21 @@ async function ask(headers: OutgoingHttpHeaders, body?: string): Promise<Reply> 
   return reply
 }
 
+function grpcMessage(length: number): Buffer {
+  const bytes = Buffer.alloc(5 + length)
+  bytes.writeUInt32BE(length, 1)
+  return bytes
+}
+
+/** What is counted of both directions, of the one pair of ends that there is. */
+function messages(): { request: number; response: number } {
+  const of = (direction: string) => {
+    const line = new RegExp(`^istio_${direction}_messages_total\\{[^}]*destination_service="web[^}]*\\} (\\d+)$`, 'm')
+    return Number(line.exec(mesh.metrics.expose())?.[1] ?? 0)
+  }
+  return { request: of('request'), response: of('response') }
+}
+
 const GRPC = { ':method': 'POST', ':path': '/pkg.Service/Method', 'content-type': 'application/grpc', te: 'trailers' }
 
 describe('HTTP/2 with prior knowledge', () => {
@@ -117,6 +132,42 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(seen[0]!['x-request-id']).toBeDefined()
     expect(mesh.lines).toEqual(['200 - via_upstream'])
     expect(mesh.metrics.expose()).toMatch(/request_protocol="grpc",response_code="200",grpc_response_status="0"/)
+  })
+
+  it('counts the messages of both directions, however frames cut them', async () => {
+    const answers = Buffer.concat([grpcMessage(70_000), grpcMessage(0)])
+    handler = (stream) => {
+      stream.resume().on('end', () => {
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc+proto' }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.end(answers)
+      })
+    }
+    const asked = Buffer.concat([grpcMessage(3), grpcMessage(0), grpcMessage(40_000)])
+    const stream = (await session()).request({ ':authority': 'web', ...GRPC })
+    for (const cut of [0, 2, 7, 8, 14, 30_000]) {
+      const next = asked.subarray(cut, { 0: 2, 2: 7, 7: 8, 8: 14, 14: 30_000 }[cut])
+      await new Promise((resolve) => stream.write(next, resolve)) // a frame of its own
+    }
+    stream.end()
+    let bytes = 0
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+    })
+    await once(stream, 'close')
+    expect(bytes).toBe(answers.length)
+    expect(messages()).toEqual({ request: 3, response: 2 })
+  })
+
+  it('counts no messages in an answer that is none of gRPC', async () => {
+    handler = (stream) => {
+      stream.respond({ ':status': 503, 'content-type': 'text/html' })
+      stream.end('<html></html>')
+    }
+    await ask(GRPC, 'hello')
+    expect(messages()).toEqual({ request: 1, response: 0 })
+    await ask({ ':method': 'POST', ':path': '/', 'content-type': 'text/plain' }, 'hello')
+    expect(messages()).toEqual({ request: 1, response: 0 })
   })
 
   it('has many at once on one connection', async () => {

@@ -59,3 +59,6 @@ export const REQUEST_DECISIONS_KEPT = 512
 
 /** Between two requests that passed and are kept: ten seconds of a busy waypoint fill the ring. */
 export const REQUEST_DECISION_INTERVAL_MS = 20
+
+/** How often messages of gRPC calls that go on are told of: Istio's `tcp_reporting_duration`. */
+export const GRPC_MESSAGES_REPORT_MS = 5_000

@@ -1,5 +1,6 @@
 import type { Clock } from '@ambient-lab/std'
 import { uuid } from '../random-id.ts'
+import { GrpcMessageCounter } from './grpc/message-counter.ts'
 import type { HttpRuntime } from './http-runtime.ts'
 import { type DownstreamExchange, type HttpRequest, HttpStream } from './http-stream.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
@@ -32,6 +33,10 @@ export function takeIn(intake: RequestIntake): {
   record.protocol = protocol
   record.requestHeaders = request.headers
   record.isGrpc = isGrpc(request.headers.get('content-type'))
+  if (record.isGrpc) {
+    record.requestMessages = new GrpcMessageCounter()
+    runtime.recorder.began(record)
+  }
   const refusal = refusalOf(request, protocol, runtime)
   if (!refusal) prepare(request, peer, record, runtime)
   const route = refusal ? undefined : runtime.routes.find(request)

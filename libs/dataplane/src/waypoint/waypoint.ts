@@ -23,6 +23,7 @@ import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
+import { GrpcMessageSeries } from './grpc-message-series.ts'
 import { Listener } from './listener.ts'
 import { OwnHttpClient } from './own-http-client.ts'
 import { OwnWorkload } from './own-workload.ts'
@@ -117,8 +118,9 @@ export class Waypoint implements AsyncDisposable {
       return this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'
     }
     const series = new RequestSeries({ metrics, reporter })
+    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter })
     const tcpSeries = new TcpSeries({ metrics, reporter })
-    const recorder = new RequestRecorder({ clock, series, tcpSeries, logSink: accessLogSink })
+    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, logSink: accessLogSink })
     this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(

@@ -9,6 +9,8 @@ export interface Assignment {
   readonly captured: boolean
   readonly labels: Readonly<Record<string, string>>
   readonly containers: readonly AssignedContainer[]
+  /** What the pod's volumes hold, by name of the volume; one that is no ConfigMap has no entry. */
+  readonly volumes?: Readonly<Record<string, AssignedVolume>>
   /** `host:port` of something that already runs (`ambient.lab/endpoint`), instead of containers. */
   readonly endpoint?: string
   /** Of a replica of an L7 proxy: the resource name of its L7Proxy, `namespace/gateway`. */
@@ -30,4 +32,29 @@ export interface AssignedContainer {
     readonly containerPort: number
     readonly protocol: 'TCP' | 'UDP'
   }[]
+  /** Which of the pod's volumes it sees, and where. */
+  readonly mounts?: readonly AssignedMount[]
+}
+
+export interface AssignedMount {
+  readonly volume: string
+  /** Absolute. */
+  readonly mountPath: string
+  /** One file or folder of the volume, which then stands at `mountPath` itself. */
+  readonly subPath?: string
+}
+
+/** A volume of ConfigMaps as it is now. */
+export interface AssignedVolume {
+  readonly files: readonly AssignedFile[]
+  /** Why no container can start with it yet, in the kubelet's words. */
+  readonly missing?: string
+}
+
+export interface AssignedFile {
+  /** Below the mount, with slashes. */
+  readonly path: string
+  readonly content: string
+  /** Of `binaryData`: base64. */
+  readonly encoding: 'utf8' | 'base64'
 }

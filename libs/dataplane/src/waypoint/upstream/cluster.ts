@@ -89,10 +89,10 @@ export class Cluster implements Disposable {
   }
 
   /**
-   * The way to a host on behalf of a client.
+   * The way to a host on behalf of a client, or of the proxy itself, whose connections are nobody else's.
    * @param isHttp2 whether the client spoke HTTP/2, which a cluster of protocol `downstream` follows
    */
-  poolOf(host: UpstreamHost, peer: DownstreamPeer, isHttp2: boolean): UpstreamPool {
+  poolOf(host: UpstreamHost, peer: DownstreamPeer | undefined, isHttp2: boolean): UpstreamPool {
     const { protocol } = this.config
     const speaksHttp2 = protocol === 'http2' || (protocol === 'downstream' && isHttp2)
     const key = `${host.key} ${this.#clientKey(peer)}${speaksHttp2 ? ' h2' : ''}`
@@ -119,13 +119,13 @@ export class Cluster implements Disposable {
   }
 
   /**
-   * A connection to a host for a client as the cluster wants it, from the outside in: what leads there, PROXY protocol, TLS.
+   * A connection to a host for a client, or the proxy itself, as the cluster wants it, from the outside in: what leads there, PROXY protocol, TLS.
    * @param protocols for ALPN
    * @throws CodedError as EndpointDialer.dial and secureUpstream
    */
   async dial(
     host: UpstreamHost,
-    peer: DownstreamPeer,
+    peer: DownstreamPeer | undefined,
     options: EndpointDialOptions,
     protocols: readonly string[],
   ): Promise<ByteStream> {
@@ -135,8 +135,9 @@ export class Cluster implements Disposable {
       endpoints.kind === 'local'
         ? await dialer.dialLocal(host.port, options)
         : await dialer.dial(host, peer, plaintext ? { ...options, plaintext } : options)
-    if (proxyProtocol === 'V1') stream.write(encodeProxyLine(peer.address, peer.local))
-    if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(peer.address, peer.local))
+    const { address, local } = peer ?? { address: dialer.ownAddress(), local: { address: host.host, port: host.port } }
+    if (proxyProtocol === 'V1') stream.write(encodeProxyLine(address, local))
+    if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(address, local))
     return needsTls(tls) ? secureUpstream(stream, tls, { host: host.host, protocols, signal: options.signal }) : stream
   }
 
@@ -164,7 +165,9 @@ export class Cluster implements Disposable {
    * Who may share a connection: a client's address, and where what it says of a client is one connection, that; all who
    * like when it says nothing.
    */
-  #clientKey({ address, local }: DownstreamPeer): string {
+  #clientKey(peer: DownstreamPeer | undefined): string {
+    if (!peer) return 'own'
+    const { address, local } = peer
     const { proxyProtocol, endpoints } = this.config
     if (proxyProtocol) return `${formatAddress(address)} ${formatAddress(local)}`
     return endpoints.kind === 'local' ? '' : address.address

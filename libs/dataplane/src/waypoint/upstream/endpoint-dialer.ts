@@ -67,13 +67,13 @@ export class EndpointDialer {
   }
 
   /**
-   * @param peer whose request it is: its address travels along, so that the destination knows the client
+   * @param peer whose request it is: its address travels along, so that the destination knows the client; undefined: ours
    * @throws CodedError as TunnelPool.connect and Dialer.dial; NODE_UNREACHABLE, NO_ROUTE
    */
-  dial(host: UpstreamHost, peer: DownstreamPeer, options: EndpointDialOptions): Promise<ByteStream> {
+  dial(host: UpstreamHost, peer: DownstreamPeer | undefined, options: EndpointDialOptions): Promise<ByteStream> {
     const { workload } = host
     if (!workload) return this.#dialOutside({ host: host.host, port: host.port }, options)
-    const client = { address: peer.address, service: peer.service?.hostname }
+    const client = { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname }
     // An endpoint that somebody wrote by hand may be at a pod's address: then it is the pod that answers there.
     const pod = workload.node
       ? undefined
@@ -95,8 +95,7 @@ export class EndpointDialer {
   async dialAddress(destination: SocketAddress, options: EndpointDialOptions): Promise<ByteStream> {
     const { random, state } = this.#components
     const own = this.#own()
-    const port = EPHEMERAL_PORT_FIRST + random.integer(EPHEMERAL_PORTS)
-    const client = { address: { address: own.addresses[0] ?? '', port }, service: undefined }
+    const client = { address: this.ownAddress(), service: undefined }
     const workload = state.current.workloadByAddress(own.network, destination.address)
     if (workload) return this.#dialWorkload(workload, destination, client, options)
     const service = state.current.serviceByVip(own.network, destination.address, own.namespace)
@@ -107,6 +106,12 @@ export class EndpointDialer {
       throw dataplaneError('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${formatAddress(destination)}`)
     }
     return this.#dialWorkload(chosen.workload, { address, port: chosen.port }, client, options)
+  }
+
+  /** Of a connection of ours. @throws CodedError SOURCE_UNKNOWN */
+  ownAddress(): SocketAddress {
+    const port = EPHEMERAL_PORT_FIRST + this.#components.random.integer(EPHEMERAL_PORTS)
+    return { address: this.#own().addresses[0] ?? '', port }
   }
 
   #own(): Workload {

@@ -30,6 +30,7 @@ export class UpstreamCall implements TryObserver {
     readonly cluster: Cluster
     readonly clock: Clock
     readonly random: Random
+    /** Of whose request it is about; the call itself is the proxy's. */
     readonly peer: DownstreamPeer
     readonly head: OutgoingRequest
     readonly body?: Uint8Array
@@ -42,7 +43,8 @@ export class UpstreamCall implements TryObserver {
     this.#sent = init.body
     this.#onResult = init.onResult
     const host = cluster.pick({ random, hash: undefined }, peer)
-    this.#request = host && new UpstreamRequest({ cluster, clock, host, peer, head, isHttp2, observer: this })
+    this.#request =
+      host && new UpstreamRequest({ cluster, clock, host, peer: undefined, head, isHttp2, observer: this })
   }
 
   start(): void {
