@@ -6,6 +6,7 @@ import {
   ConnectionSpans,
   DnsMetrics,
   DnsServer,
+  joinEdges,
   LinkFaults,
   LocalSvids,
   LocalWorkloads,
@@ -46,6 +47,8 @@ import {
   LOAD_RUN_TYPE,
   type LoadRun,
   type Reject,
+  type Traffic,
+  type TrafficQuery,
   type TypeUrl,
   type Welcome,
 } from '@ambient-lab/xds'
@@ -232,7 +235,7 @@ export class Agent {
         onWelcome: (welcome) => this.#welcomed(welcome),
         apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
         calls: {
-          traffic: async (query) => this.#ztunnel.traffic(query),
+          traffic: (query) => this.#traffic(query),
           review: async (query) =>
             query.at === 'waypoint' || this.#proxies.hasSidecar(query.uid)
               ? this.#proxies.review(query)
@@ -244,6 +247,12 @@ export class Agent {
         onRefused: (reason) => this.#refused(reason),
       },
     })
+  }
+
+  async #traffic(query: TrafficQuery): Promise<Traffic> {
+    const sidecars = await this.#proxies.edges()
+    const traffic = this.#ztunnel.traffic(query)
+    return { ...traffic, edges: joinEdges([traffic.edges, ...sidecars]) }
   }
 
   #hello(ports: AgentPorts): Omit<Hello, 'type'> {

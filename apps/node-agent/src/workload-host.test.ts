@@ -312,6 +312,8 @@ describe('a pod with a sidecar', () => {
     expect(mesh.workloads.get('hello')!.dialTarget(15_008)).toBeUndefined()
     expect(await host.log('hello', 10)).toEqual(['listening on 5000'])
     expect(await host.log('hello', 10, 'istio-proxy')).toEqual([])
+    // Nobody has called anybody, but the thread answers.
+    expect(await proxies.edges()).toEqual([[]])
   })
 
   test('keeps its containers and its way out when the sidecar dies', async () => {
@@ -321,6 +323,7 @@ describe('a pod with a sidecar', () => {
     await workers[0]!.terminate()
     await until(() => expect(states()?.[1]).toEqual(['istio-proxy', false, 1]))
     expect(states()?.[0]).toEqual(['app', true, 0])
+    expect(await proxies.edges()).toEqual([[]])
     await ready('hello')
     expect(reports.get('hello')).toMatchObject({ capture, restarts: 1 })
     expect(events.map(({ reason }) => reason)).toContain('BackOff')

@@ -224,7 +224,10 @@ export interface ConnectionView {
   readonly bytesReceived: number
 }
 
-/** Who talks to whom as one ztunnel counted it since its start. */
+/**
+ * Who talks to whom as one node counted it since its agent's start: its ztunnel connections, its sidecars requests, and
+ * connections whose bytes they do not read.
+ */
 export interface EdgeCounters {
   readonly node: string
   readonly reporter: 'source' | 'destination'

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@ambient-lab/testing'
+import type { EdgeCounters } from '@ambient-lab/xds'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
 import { connections, type Item, items } from './objects.ts'
@@ -145,6 +146,16 @@ test('the callee’s sidecar refuses requests by method, whoever calls', async (
     (await items(lab, 'pods', '-l', 'app=ratings')).map(({ metadata }) => proxyLog(metadata.name)),
   )
   expect(`${log}${other}`).toContain('rbac_access_denied_matched_policy[ns[default]-policy[ratings-read-only]-rule[0]]')
+  const edges = (await items<EdgeCounters>(lab, 'edges'))
+    .map(({ spec }) => spec)
+    .filter(({ reporter, destinationWorkload }) => reporter === 'destination' && destinationWorkload === 'ratings-v1')
+  for (const caller of [{ sourceNamespace: 'default' }, { sourceNamespace: 'amb' }]) {
+    const own = edges.filter(
+      (edge) => edge.sourceWorkload === 'curl' && edge.sourceNamespace === caller.sourceNamespace,
+    )
+    expect(own.reduce((sum, { denied }) => sum + denied, 0)).toBe(1)
+    expect(own[0]).toMatchObject({ ...caller, connectionSecurityPolicy: 'mutual_tls' })
+  }
 })
 
 test('an ambient client is known by its identity, plaintext is refused', async () => {

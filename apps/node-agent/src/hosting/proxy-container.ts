@@ -1,6 +1,7 @@
 import type { Worker } from 'node:worker_threads'
 import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
 import {
+  type EdgeCounters,
   FILTER_CHAIN_TYPE,
   type FilterChain,
   L7_PROXY_TYPE,
@@ -47,6 +48,7 @@ export class ProxyContainer implements ContainerRunner {
   readonly #policy: RestartPolicy
   readonly #questions = new Map<number, (lines: readonly string[]) => void>()
   readonly #reviews = new Map<number, PromiseWithResolvers<ReviewAnswer>>()
+  readonly #edges = new Map<number, (edges: readonly EdgeCounters[]) => void>()
   readonly #replays = new Map<number, PromiseWithResolvers<ReplayAnswer>>()
   #worker: Worker | undefined
   #state: ContainerState = CREATING
@@ -128,6 +130,15 @@ export class ProxyContainer implements ContainerRunner {
     return pending.promise
   }
 
+  /** Of a sidecar: who talked to whom through it, since its thread began. */
+  edges(): Promise<readonly EdgeCounters[]> {
+    if (!this.#worker) return Promise.resolve([])
+    this.#lastQuestion += 1
+    const question = this.#lastQuestion
+    this.#send({ type: 'edges', question })
+    return new Promise((resolve) => this.#edges.set(question, resolve))
+  }
+
   get isSidecar(): boolean {
     return this.#spec.pod !== undefined
   }
@@ -180,6 +191,10 @@ export class ProxyContainer implements ContainerRunner {
         this.#replays.get(news.question)?.resolve(news.answer)
         this.#replays.delete(news.question)
         return
+      case 'edges':
+        this.#edges.get(news.question)?.(news.edges)
+        this.#edges.delete(news.question)
+        return
       case 'stopped':
         void this.#worker?.terminate()
     }
@@ -207,6 +222,8 @@ export class ProxyContainer implements ContainerRunner {
     this.#worker = undefined
     for (const answer of this.#questions.values()) answer([])
     this.#questions.clear()
+    for (const answer of this.#edges.values()) answer([])
+    this.#edges.clear()
     for (const pending of this.#reviews.values()) pending.reject(notRunning(this.#spec.proxy))
     this.#reviews.clear()
     for (const pending of this.#replays.values()) pending.reject(notRunning(this.#spec.proxy))

@@ -116,6 +116,8 @@ export class ProxyProcess {
         return void this.#review(command.question, command.query)
       case 'replay':
         return this.#send({ type: 'replay', question: command.question, answer: this.#waypoint.replay(command.query) })
+      case 'edges':
+        return this.#send({ type: 'edges', question: command.question, edges: this.#waypoint.edges() })
       case 'stop':
         return void this.#stop()
     }

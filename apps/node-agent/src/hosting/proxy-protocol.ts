@@ -1,6 +1,6 @@
 import type { SidecarPod } from '@ambient-lab/dataplane'
 import type { SpiffeId } from '@ambient-lab/pki'
-import type { ReplayAnswer, ReplayQuery, ReviewAnswer, ReviewQuery, TypeUrl } from '@ambient-lab/xds'
+import type { EdgeCounters, ReplayAnswer, ReplayQuery, ReviewAnswer, ReviewQuery, TypeUrl } from '@ambient-lab/xds'
 import type { HostPort } from './container.ts'
 
 /** What one thread is to be. */
@@ -49,6 +49,7 @@ export type ProxyCommand =
   | { readonly type: 'log'; readonly question: number; readonly linesMax: number }
   | { readonly type: 'review'; readonly question: number; readonly query: ReviewQuery }
   | { readonly type: 'replay'; readonly question: number; readonly query: ReplayQuery }
+  | { readonly type: 'edges'; readonly question: number }
   /** Drain, and end. */
   | { readonly type: 'stop' }
 
@@ -63,4 +64,5 @@ export type ProxyNews =
   | { readonly type: 'log'; readonly question: number; readonly lines: readonly string[] }
   | { readonly type: 'review'; readonly question: number; readonly answer: ReviewAnswer }
   | { readonly type: 'replay'; readonly question: number; readonly answer: ReplayAnswer }
+  | { readonly type: 'edges'; readonly question: number; readonly edges: readonly EdgeCounters[] }
   | { readonly type: 'stopped' }

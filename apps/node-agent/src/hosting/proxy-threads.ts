@@ -7,6 +7,7 @@ import {
   type Assignment,
   CLUSTER_TYPE,
   type Delta,
+  type EdgeCounters,
   FILTER_CHAIN_TYPE,
   L7_PROXY_TYPE,
   LINK_FAULT_TYPE,
@@ -142,6 +143,11 @@ export class ProxyThreads {
   review(query: ReviewQuery): Promise<ReviewAnswer> {
     for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.review(query)
     return Promise.reject(new CodedError('NOT_FOUND', `${query.uid} does not run on node ${this.#init.node}`))
+  }
+
+  /** Who talked to whom through each sidecar here. */
+  edges(): Promise<readonly (readonly EdgeCounters[])[]> {
+    return Promise.all([...this.#running].filter(({ isSidecar }) => isSidecar).map((sidecar) => sidecar.edges()))
   }
 
   /** What each replica here decided lately, under other policies; one that just ends has nothing to say. */

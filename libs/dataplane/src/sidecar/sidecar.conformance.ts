@@ -44,6 +44,22 @@ export function describeSidecars(title: string, makeGround: () => Ground): void 
       )
     })
 
+    it('count who talks to whom: requests, and connections whose bytes nobody reads', async () => {
+      for (let count = 0; count < 2; count += 1) await mesh.get('client')
+      const ends = { sourceWorkload: 'client', destinationWorkload: 'shop', connectionSecurityPolicy: 'mutual_tls' }
+      const principals = { sourcePrincipal: CLIENT_URI, destinationPrincipal: SHOP_URI }
+      const shop = { ...ends, ...principals, opened: 2, closed: 2, failed: 0, bytesReceived: 10 }
+      expect(mesh.client.proxy.edges()).toMatchObject([{ ...shop, reporter: 'source', node: 'a' }])
+      expect(mesh.shop.proxy.edges()).toMatchObject([{ ...shop, reporter: 'destination', node: 'b' }])
+      const { program } = await mesh.nodes.dial('client', 'echo', 80, 'hello')
+      await mesh.ground.until(() => program.text === 'HELLO')
+      const echo = () => mesh.client.proxy.edges().find(({ destinationWorkload }) => destinationWorkload === 'echo')
+      expect(echo()).toMatchObject({ reporter: 'source', opened: 1, closed: 0 })
+      program.stream.end()
+      await mesh.ground.until(() => echo()?.closed === 1)
+      expect(echo()).toMatchObject({ opened: 1, bytesSent: 5, bytesReceived: program.received.length, failed: 0 })
+    })
+
     it('take what a ztunnel brings, with the identity of its workload', async () => {
       const answer = await mesh.get('curl', '/')
       expect(answer).toMatchObject({ status: 200, headers: { server: 'istio-envoy' } })
@@ -85,6 +101,13 @@ export function describeSidecars(title: string, makeGround: () => Ground): void 
         expect(await mesh.get(caller)).toMatchObject({ status: 200 })
       }
       expect(heads().map(({ method }) => method)).toEqual(['GET', 'GET', 'GET'])
+      const counted = { destinationWorkload: 'shop', opened: 1, failed: 1, denied: 1 }
+      expect(mesh.shop.proxy.edges()).toMatchObject([
+        { ...counted, sourceWorkload: 'client', connectionSecurityPolicy: 'mutual_tls' },
+        { ...counted, sourceWorkload: 'curl', connectionSecurityPolicy: 'mutual_tls' },
+        { ...counted, sourceWorkload: 'bare', connectionSecurityPolicy: 'unknown' },
+      ])
+      expect(mesh.shop.metrics.expose()).toMatch(/istio_requests_total\{.*destination_workload="shop".*"403"/)
     })
 
     it('let plaintext in unless they want mutual TLS', async () => {
@@ -95,6 +118,7 @@ export function describeSidecars(title: string, makeGround: () => Ground): void 
       await mesh.ground.until(() => program.closed)
       expect(program.text).toBe('')
       expect(mesh.shop.lines.at(-1)).toBe('0 NR filter_chain_not_found -')
+      expect(mesh.shop.proxy.edges()).toMatchObject([{ sourceWorkload: 'bare', opened: 1, failed: 1, denied: 1 }])
       expect(await mesh.get('client')).toMatchObject({ status: 200 })
       expect(await mesh.get('curl')).toMatchObject({ status: 200 })
     })

@@ -30,6 +30,7 @@ import { SourceCheck } from '../ztunnel/source-check.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import { chooseOutbound, serviceAt } from './outbound-choice.ts'
 import { OutboundRoutes } from './outbound-routes.ts'
+import { NOT_SECURED } from './request-edges.ts'
 
 export interface SidecarComponents {
   readonly clock: Clock
@@ -180,6 +181,7 @@ export class Sidecar implements AsyncDisposable {
   ): DownstreamPeer {
     return {
       ...{ identity, workload, address, local, service: undefined, scheme: 'http', side: 'inbound' },
+      called: this.#components.own.current,
       facts: new ConnectionFacts({
         sourceIp: address.address,
         destinationIp: local.address,
@@ -194,7 +196,7 @@ export class Sidecar implements AsyncDisposable {
     const { clock, recorder } = this.#components
     const record = new RequestRecord({ peer, startedAtMs: clock.now(), startedMs: clock.monotonic() })
     record.protocol = '-'
-    record.details = 'filter_chain_not_found'
+    record.details = NOT_SECURED
     record.flag('NR')
     recorder.opened(record)
     recorder.finish(record)

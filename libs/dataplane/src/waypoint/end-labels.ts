@@ -32,9 +32,8 @@ export const END_LABELS = [
 
 export type EndLabels = Readonly<Record<(typeof END_LABELS)[number], string>>
 
-export function endLabels(reporter: Reporter, { peer, upstreamHost }: RequestRecord): EndLabels {
+export function endLabels(reporter: Reporter, { peer, destination }: RequestRecord): EndLabels {
   const { identity, workload: source, service } = peer
-  const destination = upstreamHost?.workload
   return {
     reporter,
     source_workload: orUnknown(source && (source.workloadName || source.name)),

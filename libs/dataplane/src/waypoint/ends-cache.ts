@@ -24,8 +24,7 @@ export class EndsCache<T> {
   }
 
   of(record: RequestRecord): T {
-    const { peer } = record
-    const destination = record.upstreamHost?.workload
+    const { peer, destination } = record
     const last = this.#last
     if (last && isSame(last, peer, destination)) return last.value
     const { side, identity, workload: source, service } = peer

@@ -25,6 +25,8 @@ export interface DownstreamPeer {
   readonly scheme: 'http' | 'https'
   /** At a sidecar: whether its workload is called, or calls. */
   readonly side?: 'inbound' | 'outbound'
+  /** At a sidecar whose workload is called: that. */
+  readonly called?: Workload | undefined
   /** What `x-forwarded-client-cert` says of the client to whom this proxy's workload listens. */
   readonly clientCertificate?: string
 }
@@ -85,6 +87,11 @@ export class RequestRecord {
     this.peer = init.peer
     this.startedAtMs = init.startedAtMs
     this.startedMs = init.startedMs
+  }
+
+  /** Who answers, as far as that is known. */
+  get destination(): Workload | undefined {
+    return this.peer.called ?? this.upstreamHost?.workload
   }
 
   flag(flag: HttpFlag): void {

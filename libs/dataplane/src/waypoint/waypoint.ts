@@ -2,6 +2,7 @@ import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@am
 import { assert, type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { MetricsRegistry } from '@ambient-lab/telemetry'
 import {
+  type EdgeCounters,
   type ReplayAnswer,
   type ReplayQuery,
   type ReviewAnswer,
@@ -17,6 +18,7 @@ import type { PlainNetwork } from '../plain-network.ts'
 import { replayRequests } from '../review/request-replay.ts'
 import { reviewSidecar } from '../review/sidecar-review.ts'
 import { reviewWaypoint } from '../review/waypoint-review.ts'
+import { RequestEdges } from '../sidecar/request-edges.ts'
 import { Sidecar, type SidecarPod } from '../sidecar/sidecar.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
@@ -85,6 +87,7 @@ export class Waypoint implements AsyncDisposable {
   readonly config: ProxyConfig
   readonly clusters: Clusters
   readonly #decisions: RequestDecisions
+  readonly #edges: RequestEdges | undefined
   readonly #components: WaypointComponents
   readonly #init: WaypointInit
   readonly #scope: Scope
@@ -120,7 +123,10 @@ export class Waypoint implements AsyncDisposable {
     const series = new RequestSeries({ metrics, reporter })
     const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter })
     const tcpSeries = new TcpSeries({ metrics, reporter })
-    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, logSink: accessLogSink })
+    const plaintextOf = (cluster: string) => this.clusters.get(cluster)?.config.plaintext
+    const edges = pod && new RequestEdges({ node, plaintextOf })
+    this.#edges = edges
+    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, edges, logSink: accessLogSink })
     this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(
@@ -217,6 +223,11 @@ export class Waypoint implements AsyncDisposable {
     if (!ProxyConfig.holds(typeUrl)) return []
     // With its last replica a node loses what replicas run on; what this one has taken it still has to serve.
     return this.config.apply(typeUrl, upserts, this.#own.isRetired ? [] : removed)
+  }
+
+  /** Of a sidecar: who talked to whom through it, since its start. */
+  edges(): readonly EdgeCounters[] {
+    return this.#edges?.edges() ?? []
   }
 
   /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
