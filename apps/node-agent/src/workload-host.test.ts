@@ -7,9 +7,9 @@ import { SeededRandom, systemClock, VirtualClock } from '@ambient-lab/std'
 import { TestCertificates } from '@ambient-lab/testing'
 import type { AssignedContainer, Assignment, EventReport, WorkloadReport } from '@ambient-lab/xds'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { checkOverSockets } from './hosting/probe.ts'
 import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
-import { checkTcp } from './hosting/tcp-probe.ts'
 import { LoopbackMesh } from './test-kit/loopback-mesh.ts'
 import { PROGRAMS } from './test-kit/programs.ts'
 import { startWorkerThread } from './worker-thread.ts'
@@ -58,9 +58,11 @@ beforeEach(() => {
       mesh,
       simulated,
       proxies,
-      check: checkTcp(systemClock),
+      check: checkOverSockets(systemClock),
       environment: process.env,
-      certificateOf: () => ({ state: 'Available', notAfterMs: 1, reason: '' }),
+      certificateOf: () => ({
+        ...{ state: 'Available', notAfterMs: 1, reason: '', serialNumber: '11', root: 'a', trusts: ['a'] },
+      }),
       onEvent: (event) => events.push(event),
       onReport: (report) => reports.set(report.uid, report),
       onIdentity: ({ serviceAccount }, used) => identities.push(`${used ? '+' : '-'}${serviceAccount}`),
@@ -141,7 +143,7 @@ test('a removed workload is gone from the mesh and its port closed; nothing more
   reports.clear()
   host.apply([], ['hello'])
   await until(() => expect(mesh.workloads.has('hello')).toBe(false))
-  await until(async () => expect(await checkTcp(systemClock)(target)).toContain('refused'))
+  await until(async () => expect(await checkOverSockets(systemClock)(target)).toContain('refused'))
   expect(reports.size).toBe(0)
   expect(events.at(-1)).toMatchObject({ reason: 'Killing' })
   expect(identities).toEqual(['+sa', '-sa'])
@@ -281,14 +283,14 @@ test('a replica of an L7 proxy runs in a thread of its own, which comes back whe
   const page = (port: string, path: string) => fetch(`http://127.0.0.1:${ports[port]!.port}${path}`)
   expect((await page('15021', '/healthz/ready')).status).toBe(200)
   expect(await (await page('15000', '/config_dump')).json()).toMatchObject({ filterChains: [], clusters: [] })
-  expect(await checkTcp(systemClock)(ports['15008']!)).toBeUndefined()
+  expect(await checkOverSockets(systemClock)(ports['15008']!)).toBeUndefined()
   await workers[0]!.terminate()
   await until(() => expect(reports.get('w1')).toMatchObject({ ready: false, reason: 'CrashLoopBackOff', restarts: 1 }))
   expect(reports.get('w2')).toMatchObject({ ready: true, restarts: 0 })
   await ready('w1')
   const again = reports.get('w1')!.ports['15008']!
   host.apply([], ['w1', 'w2'])
-  await until(async () => expect(await checkTcp(systemClock)(again)).toContain('refused'))
+  await until(async () => expect(await checkOverSockets(systemClock)(again)).toContain('refused'))
 })
 
 describe('a pod with a sidecar', () => {

@@ -14,6 +14,28 @@ export interface EnvVar {
   readonly valueFrom?: unknown
 }
 
+interface ProbePort {
+  /** A number, or the name of one of the container's ports. */
+  readonly port: number | string
+}
+
+/** The fields of a probe that the lab reads. One of the first four says how it asks. */
+export interface Probe {
+  readonly httpGet?: ProbePort & {
+    readonly path?: string
+    readonly scheme?: 'HTTP' | 'HTTPS'
+    readonly httpHeaders?: readonly { readonly name: string; readonly value: string }[]
+  }
+  readonly tcpSocket?: ProbePort
+  readonly grpc?: ProbePort
+  readonly exec?: unknown
+  readonly initialDelaySeconds?: number
+  readonly periodSeconds?: number
+  readonly timeoutSeconds?: number
+  readonly successThreshold?: number
+  readonly failureThreshold?: number
+}
+
 /** The fields of a container that the lab reads; others are kept as they came. */
 export interface Container {
   readonly name: string
@@ -23,6 +45,9 @@ export interface Container {
   readonly env?: readonly EnvVar[]
   readonly ports?: readonly ContainerPort[]
   readonly volumeMounts?: readonly VolumeMount[]
+  readonly readinessProbe?: Probe
+  readonly livenessProbe?: Probe
+  readonly startupProbe?: Probe
   readonly [field: string]: unknown
 }
 
@@ -77,6 +102,26 @@ const CONFIG_MAP_SOURCE: JsonSchema = object(
   { open: true },
 )
 
+const SECONDS: JsonSchema = { type: 'integer', minimum: 0 }
+const COUNT: JsonSchema = { type: 'integer', minimum: 1 }
+
+const PROBE: JsonSchema = object(
+  {
+    httpGet: object(
+      {
+        ...{ port: INT_OR_STRING, path: string(), scheme: oneOf('HTTP', 'HTTPS') },
+        httpHeaders: array(object({ name: string(), value: string() }, { required: ['name', 'value'] })),
+      },
+      { required: ['port'], open: true },
+    ),
+    tcpSocket: object({ port: INT_OR_STRING }, { required: ['port'], open: true }),
+    grpc: object({ port: { type: 'integer' } }, { required: ['port'], open: true }),
+    ...{ initialDelaySeconds: SECONDS, periodSeconds: COUNT, timeoutSeconds: COUNT },
+    ...{ successThreshold: COUNT, failureThreshold: COUNT },
+  },
+  { open: true },
+)
+
 const VOLUME: JsonSchema = object(
   {
     name: string({ minLength: 1, maxLength: 63 }),
@@ -109,7 +154,9 @@ const CONTAINER: JsonSchema = object(
         { required: ['name', 'mountPath'], open: true },
       ),
     ),
-    readinessProbe: object({ httpGet: object({ port: INT_OR_STRING }, { open: true }) }, { open: true }),
+    readinessProbe: PROBE,
+    livenessProbe: PROBE,
+    startupProbe: PROBE,
   },
   { required: ['name'], open: true },
 )

@@ -15,7 +15,9 @@ const REPORT = {
     capture: PLACE,
     ports: { '9080': PLACE },
     containers: [{ name: 'app', phase: 'running', ready: true, reason: '', message: '', restarts: 0 }],
-    certificate: { state: 'Available', notAfterMs: 1, reason: '' },
+    certificate: {
+      ...{ state: 'Available', notAfterMs: 1, reason: '', serialNumber: '11', root: 'a', trusts: ['a', 'b'] },
+    },
   },
 } satisfies WorkloadReport
 

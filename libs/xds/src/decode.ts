@@ -46,7 +46,14 @@ const workloadReport = object({
   pid: optional(number),
   containers: optional(list(containerReport)),
   certificate: optional(
-    object({ state: oneOf('Initializing', 'Available', 'Unavailable'), notAfterMs: number, reason: string }),
+    object({
+      state: oneOf('Initializing', 'Available', 'Unavailable'),
+      notAfterMs: number,
+      reason: string,
+      serialNumber: string,
+      root: string,
+      trusts: list(string),
+    }),
   ),
 })
 
@@ -112,7 +119,7 @@ const CONTROL_PLANE_MESSAGES: Readonly<Record<ControlPlaneMessage['type'], Shape
     object({ id: number, error: fault }),
     object({ id: number, chainPem: list(string), rootsPem: list(string) }),
   ),
-  call: object({ id: number, method: oneOf('traffic', 'log', 'review', 'replay'), params: anything }),
+  call: object({ id: number, method: oneOf('traffic', 'log', 'review', 'replay', 'requests'), params: anything }),
 }
 
 /** @throws CodedError MALFORMED_MESSAGE, naming the field */

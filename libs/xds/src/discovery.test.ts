@@ -63,6 +63,7 @@ class Bench {
           log: async () => Promise.reject(discoveryError('NODE_UNKNOWN', 'no such workload')),
           review: async () => ({ checkpoints: [] }),
           replay: async () => ({ decisions: 0, flips: [], refused: [] }),
+          requests: async () => ({ requests: [] }),
         },
         onRefused: (reason) => this.refusals.push(reason),
         onState: (state) => {

@@ -166,6 +166,30 @@ const EXAMPLES: readonly Example[] = [
     ],
   },
   {
+    name: 'opa',
+    probe: 'http://httpbin:8000/status/200',
+    checks: [
+      {
+        patient: true,
+        holds: (output) => {
+          expect(output).toMatch(/^HTTP\/1\.1 200 OK\r\n(.*\n)*x-decided-by: opa\r\n/)
+          expect(output).toMatch(/\nopa: nobody may DELETE \/anything\n403\n$/)
+        },
+      },
+      {
+        holds: (output) =>
+          expect(output).toBe('200\n200\nopa: bob may order up to 100\n403\nopa: eve may not order\n403\n'),
+      },
+      { patient: true, holds: (output) => expect(output).toBe('1\n0\n0\n') },
+      {
+        holds: (output) => {
+          expect(output).toContain('"source_principal":"spiffe://cluster.local/ns/opa/sa/curl"')
+          expect(output).toContain('"body":"opa: bob may order up to 100')
+        },
+      },
+    ],
+  },
+  {
     name: 'observability',
     probe: 'http://httpbin:8000/get',
     checks: [

@@ -50,7 +50,7 @@ export class AppContainer {
     const { clock } = components
     const agent = new Socks5Agent({ capture, clock })
     const oneShot = new Socks5Agent({ capture, clock, keepAlive: false })
-    const app = definition.create({
+    const app = await definition.create({
       pod,
       container,
       env: { HOSTNAME: pod.name, ...container.env },

@@ -13,8 +13,8 @@ import {
   type HostPort,
 } from './container.ts'
 import { LineLog } from './line-log.ts'
+import { type Check, Probe, TCP_PROBE_TIMES } from './probe.ts'
 import { RestartPolicy } from './restart-policy.ts'
-import { type TcpCheck, TcpProbe } from './tcp-probe.ts'
 
 /**
  * How a program dies with its agent, even when the agent was killed with -9 and can do nothing about it: descriptor 3 is
@@ -34,7 +34,7 @@ const INHERITED = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'SH
 interface Components {
   readonly clock: Clock
   readonly random: Random
-  readonly check: TcpCheck
+  readonly check: Check
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
@@ -48,7 +48,7 @@ export class ChildProgram implements ContainerRunner {
   readonly #policy: RestartPolicy
   #state: ContainerState = CREATING
   #child: ChildProcess | undefined
-  #probe: TcpProbe | undefined
+  #probe: Probe | undefined
   #stopping: PromiseWithResolvers<void> | undefined
 
   constructor(
@@ -118,7 +118,12 @@ export class ChildProgram implements ContainerRunner {
     this.#become({ phase: 'running', ready, reason: '', message: '', startedAtMs, ports, pid })
     this.#observer.onEvent('Normal', 'Started', `Started container ${this.#context.spec.name}`)
     // Only the first port is asked: a program that honours PORT need not know of others.
-    if (first !== undefined) this.#probe = new TcpProbe(ports[first]!, this.#components, this.#probed)
+    if (first !== undefined) this.#probe = this.#ask(ports[first]!)
+  }
+
+  #ask(target: HostPort): Probe {
+    const { clock, check } = this.#components
+    return new Probe({ clock, check: () => check(target) }, { times: TCP_PROBE_TIMES, well: false }, this.#probed)
   }
 
   readonly #probed = (ready: boolean, failure: string): void => {

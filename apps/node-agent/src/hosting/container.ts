@@ -1,3 +1,4 @@
+import type { CertificateReport } from '@ambient-lab/dataplane'
 import type { MountedFile } from './container-files.ts'
 import type { ContainerSpec, PodIdentity } from './workload.ts'
 
@@ -20,6 +21,8 @@ export interface ContainerState {
   readonly ports: Readonly<Record<string, HostPort>>
   /** Of a child process. */
   readonly pid?: number
+  /** Of a container that holds its own, as an L7 proxy does. */
+  readonly certificate?: CertificateReport
 }
 
 export const CREATING: ContainerState = {

@@ -6,6 +6,7 @@ import type { ContainerContext, ContainerObserver, ContainerRunner, HostPort } f
 import { mountedFiles } from './container-files.ts'
 import type { HostingComponents, HostingInit } from './hosting.ts'
 import { findWorkload } from './images.ts'
+import { ProbedContainer, probesOf } from './probed-container.ts'
 import type { ProxyContainer } from './proxy-container.ts'
 import { ExternalEndpoint, MissingImage, parseEndpoint } from './still-containers.ts'
 import { VolumeFolder } from './volume-folder.ts'
@@ -76,7 +77,7 @@ export class HostedWorkload {
 
   async start(): Promise<void> {
     const { uid, name, namespace, address, sidecar = false } = this.assignment
-    const isCaptured = () => this.#assignment.captured
+    const assigned = () => this.#assignment
     try {
       const added = await this.#components.mesh.addWorkload({
         uid,
@@ -85,7 +86,13 @@ export class HostedWorkload {
         address,
         // Enrolling a namespace restarts no pod: the ztunnel asks when it matters.
         get captured() {
-          return isCaptured()
+          return assigned().captured
+        },
+        get bypassesInboundCapture() {
+          return assigned().bypassesInboundCapture ?? false
+        },
+        get bypassesDnsCapture() {
+          return assigned().bypassesDnsCapture ?? false
         },
         hasSidecar: sidecar,
         identity: this.identity,
@@ -132,7 +139,8 @@ export class HostedWorkload {
     const everStarted = states.some(({ startedAtMs }) => startedAtMs > 0)
     const speaking = failed ?? waiting ?? states.find(({ message }) => message !== '')
     const pid = states.find((state) => state.pid !== undefined)?.pid
-    const certificate = this.#components.certificateOf(this.identity)
+    const own = states.find((state) => state.certificate)?.certificate
+    const certificate = own ?? (this.assignment.captured ? this.#components.certificateOf(this.identity) : undefined)
     return {
       uid: this.assignment.uid,
       phase: this.#failure || failed ? 'Failed' : everStarted ? 'Running' : 'Pending',
@@ -146,7 +154,7 @@ export class HostedWorkload {
       ...(this.#dns ? { dns: this.#dns } : {}),
       ports: Object.assign({}, ...states.map(({ ports }) => ports)),
       ...(pid === undefined ? {} : { pid }),
-      ...(this.assignment.captured && certificate ? { certificate } : {}),
+      ...(certificate ? { certificate } : {}),
       ...(this.#sidecar && { containers: this.#all.map(containerReport) }),
     }
   }
@@ -200,7 +208,7 @@ export class HostedWorkload {
     const pod: PodIdentity = { uid, name, namespace, serviceAccount, address, labels, node: this.#init.node }
     this.#runners = containers.map((container) => ({
       name: container.name,
-      runner: this.#run(container, pod, capture),
+      runner: this.#runProbed(container, { pod, spec: containerSpec(container), capture }),
     }))
     this.#containersChanged()
   }
@@ -265,19 +273,25 @@ export class HostedWorkload {
     this.#containersChanged()
   }
 
+  #runProbed(container: AssignedContainer, context: ContainerContext): ContainerRunner {
+    const probes = probesOf(container)
+    if (!probes) return this.#run(container, context, this.#observer)
+    const create = (observer: ContainerObserver) => this.#run(container, context, observer)
+    return new ProbedContainer(create, { name: container.name, probes }, this.#observer, this.#components)
+  }
+
   /** Our own app where the image is known, else the command as a process, else nothing can run. */
-  #run(container: AssignedContainer, pod: PodIdentity, capture: HostPort): ContainerRunner {
+  #run(container: AssignedContainer, context: ContainerContext, observer: ContainerObserver): ContainerRunner {
     const { image, command } = container
-    const context: ContainerContext = { pod, spec: containerSpec(container), capture }
     if (findWorkload(image)) {
       const files = mountedFiles(container, this.#volumes)
-      return this.#components.simulated.run({ ...context, files }, this.#observer)
+      return this.#components.simulated.run({ ...context, files }, observer)
     }
     if (command.length > 0) {
       const volumePaths = this.#volumePaths(container)
-      return new ChildProgram({ ...context, volumePaths }, this.#observer, this.#components, { host: this.#init.host })
+      return new ChildProgram({ ...context, volumePaths }, observer, this.#components, { host: this.#init.host })
     }
-    return new MissingImage(image, this.#observer)
+    return new MissingImage(image, observer)
   }
 
   readonly #observer: ContainerObserver = {
@@ -317,7 +331,17 @@ function containerSpec(container: AssignedContainer): ContainerSpec {
 
 /** Whether two assignments of one uid can share one life, or the pod has to start anew. */
 export function needsRestart(before: Assignment, after: Assignment): boolean {
-  const essence = ({ labels: _, captured: __, volumes: ___, ...rest }: Assignment) => JSON.stringify(rest)
+  const essence = (assignment: Assignment) => {
+    const {
+      labels: _,
+      captured: __,
+      bypassesInboundCapture: ___,
+      bypassesDnsCapture: ____,
+      volumes: _____,
+      ...rest
+    } = assignment
+    return JSON.stringify(rest)
+  }
   return essence(before) !== essence(after)
 }
 

@@ -1,6 +1,15 @@
-import type { SidecarPod } from '@ambient-lab/dataplane'
+import type { CertificateReport, SidecarPod } from '@ambient-lab/dataplane'
 import type { SpiffeId } from '@ambient-lab/pki'
-import type { EdgeCounters, ReplayAnswer, ReplayQuery, ReviewAnswer, ReviewQuery, TypeUrl } from '@ambient-lab/xds'
+import type {
+  EdgeCounters,
+  ReplayAnswer,
+  ReplayQuery,
+  RequestsAnswer,
+  RequestsQuery,
+  ReviewAnswer,
+  ReviewQuery,
+  TypeUrl,
+} from '@ambient-lab/xds'
 import type { HostPort } from './container.ts'
 
 /** What one thread is to be. */
@@ -31,6 +40,20 @@ export interface ProxyPush {
   readonly removed: readonly string[]
 }
 
+/** What a proxy can be asked. */
+export interface ProxyQuestions {
+  log: { query: { readonly linesMax: number }; answer: readonly string[] }
+  review: { query: ReviewQuery; answer: ReviewAnswer }
+  replay: { query: ReplayQuery; answer: ReplayAnswer }
+  requests: { query: RequestsQuery; answer: RequestsAnswer }
+  /** Of a sidecar: who talked to whom through it, since its thread began. */
+  edges: { query: undefined; answer: readonly EdgeCounters[] }
+}
+
+export type ProxyQuestion = {
+  [K in keyof ProxyQuestions]: { readonly about: K; readonly query: ProxyQuestions[K]['query'] }
+}[keyof ProxyQuestions]
+
 /** Main thread → proxy. */
 export type ProxyCommand =
   | { readonly type: 'start'; readonly spec: ProxySpec; readonly state: readonly ProxyPush[] }
@@ -46,10 +69,7 @@ export type ProxyCommand =
   | { readonly type: 'not-signed'; readonly id: number; readonly code: string; readonly message: string }
   /** Whoever signs can be reached again. */
   | { readonly type: 'signer-back' }
-  | { readonly type: 'log'; readonly question: number; readonly linesMax: number }
-  | { readonly type: 'review'; readonly question: number; readonly query: ReviewQuery }
-  | { readonly type: 'replay'; readonly question: number; readonly query: ReplayQuery }
-  | { readonly type: 'edges'; readonly question: number }
+  | { readonly type: 'ask'; readonly id: number; readonly question: ProxyQuestion }
   /** Drain, and end. */
   | { readonly type: 'stop' }
 
@@ -57,12 +77,12 @@ export type ProxyCommand =
 export type ProxyNews =
   /** It serves; again whenever its ports are others. */
   | { readonly type: 'started'; readonly ports: Readonly<Record<string, HostPort>> }
+  /** Of its own certificate; again whenever it changes. */
+  | { readonly type: 'certificate'; readonly report: CertificateReport }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'refused'; readonly name: string; readonly reason: string }
   /** The key stays in the thread that made it; only the request leaves. */
   | { readonly type: 'sign'; readonly id: number; readonly csrPem: string; readonly ttlSeconds: number }
-  | { readonly type: 'log'; readonly question: number; readonly lines: readonly string[] }
-  | { readonly type: 'review'; readonly question: number; readonly answer: ReviewAnswer }
-  | { readonly type: 'replay'; readonly question: number; readonly answer: ReplayAnswer }
-  | { readonly type: 'edges'; readonly question: number; readonly edges: readonly EdgeCounters[] }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
+  | { readonly type: 'no-answer'; readonly id: number; readonly code: string; readonly message: string }
   | { readonly type: 'stopped' }

@@ -15,16 +15,20 @@ import {
   type Reject,
   type ReplayAnswer,
   type ReplayQuery,
+  type RequestsAnswer,
+  type RequestsQuery,
   type ReviewAnswer,
   type ReviewQuery,
+  TRUST_TYPE,
   type TypeUrl,
 } from '@ambient-lab/xds'
 import type { ContainerObserver, ContainerRunner } from './container.ts'
 import { ProxyContainer, type Signer } from './proxy-container.ts'
-import type { ProxyPush, ProxySpec } from './proxy-protocol.ts'
+import type { ProxyPush, ProxyQuestions, ProxySpec } from './proxy-protocol.ts'
 
 /** What proxies are told, in an order in which later types may name earlier ones. */
 const PROXY_TYPES: readonly TypeUrl[] = [
+  TRUST_TYPE,
   NODE_TYPE,
   ADDRESS_TYPE,
   LINK_FAULT_TYPE,
@@ -139,20 +143,36 @@ export class ProxyThreads {
     return false
   }
 
-  /** @throws CodedError NOT_FOUND when no such replica runs here */
+  /** @throws CodedError NOT_FOUND when no such replica runs here, or it has forgotten the request */
   review(query: ReviewQuery): Promise<ReviewAnswer> {
-    for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.review(query)
+    for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.ask('review', query)
     return Promise.reject(new CodedError('NOT_FOUND', `${query.uid} does not run on node ${this.#init.node}`))
+  }
+
+  /** What each replica here decided lately, under other policies. */
+  replay(query: ReplayQuery): Promise<readonly ReplayAnswer[]> {
+    return this.#askAll('replay', query)
+  }
+
+  /** What the replicas here were asked lately. */
+  async requests(query: RequestsQuery): Promise<RequestsAnswer> {
+    const answers = await this.#askAll('requests', query)
+    return { requests: answers.flatMap(({ requests }) => requests) }
   }
 
   /** Who talked to whom through each sidecar here. */
   edges(): Promise<readonly (readonly EdgeCounters[])[]> {
-    return Promise.all([...this.#running].filter(({ isSidecar }) => isSidecar).map((sidecar) => sidecar.edges()))
+    const sidecars = [...this.#running].filter(({ isSidecar }) => isSidecar)
+    return this.#askAll('edges', undefined, sidecars)
   }
 
-  /** What each replica here decided lately, under other policies; one that just ends has nothing to say. */
-  async replay(query: ReplayQuery): Promise<readonly ReplayAnswer[]> {
-    const asked = await Promise.allSettled([...this.#running].map((proxy) => proxy.replay(query)))
+  /** One that just ends has nothing to say. */
+  async #askAll<K extends keyof ProxyQuestions>(
+    about: K,
+    query: ProxyQuestions[K]['query'],
+    proxies: readonly ProxyContainer[] = [...this.#running],
+  ): Promise<ProxyQuestions[K]['answer'][]> {
+    const asked = await Promise.allSettled(proxies.map((proxy) => proxy.ask(about, query)))
     return asked.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   }
 

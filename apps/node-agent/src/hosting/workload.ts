@@ -19,7 +19,7 @@ export interface WorkloadDefinition {
   /** What it listens on where the container spec declares no port. @default none */
   readonly ports?: (container: ContainerSpec) => readonly number[]
   /** One instance for each container; it may keep state, as the program's memory would. */
-  create(context: WorkloadContext): WorkloadApp
+  create(context: WorkloadContext): WorkloadApp | Promise<WorkloadApp>
 }
 
 /** Identity, typed: what the catalogue expects of its files. */

@@ -11,6 +11,7 @@ import flaky from './flaky.ts'
 import helloworld from './helloworld.ts'
 import httpbin from './httpbin.ts'
 import oidcProvider from './oidc-provider.ts'
+import opa from './opa.ts'
 import rateLimit from './rate-limit.ts'
 import redis from './redis.ts'
 import slow from './slow.ts'
@@ -29,6 +30,7 @@ export default [
   helloworld,
   httpbin,
   oidcProvider,
+  opa,
   rateLimit,
   redis,
   slow,

@@ -7,7 +7,7 @@ import {
   type WorkloadApp,
   type WorkloadContext,
 } from '../hosting/workload.ts'
-import { GrpcStatus, grpcMessage, grpcReply, isGrpc } from './_grpc.ts'
+import { type GrpcFault, GrpcStatus, isGrpc, serveUnary, type UnaryMethod } from './_grpc.ts'
 import { RateLimitConfig } from './_rate-limit-config.ts'
 import { decodeRequest, encodeResponse, formatJsonResponse, parseJsonRequest } from './_rate-limit-messages.ts'
 import { RateLimitService } from './_rate-limit-service.ts'
@@ -36,6 +36,10 @@ export default defineWorkload({
 
 class RateLimitApp implements WorkloadApp {
   readonly http2 = true
+  readonly #methods: Readonly<Record<string, UnaryMethod>> = {
+    [HEALTH_CHECK]: () => SERVING,
+    [SHOULD_RATE_LIMIT]: (message) => this.#shouldRateLimit(message),
+  }
   readonly #context: WorkloadContext
   readonly #service: RateLimitService
   #loading: Promise<void>
@@ -64,7 +68,7 @@ class RateLimitApp implements WorkloadApp {
 
   async http(request: AppRequest): Promise<AppReply> {
     await this.#loading
-    if (isGrpc(request)) return this.#answerGrpc(request)
+    if (isGrpc(request)) return serveUnary(request, this.#methods)
     if (request.port === DEBUG_PORT) return this.#answerDebug(request)
     if (request.path === '/healthcheck') return this.#isHealthy() ? text(200, 'OK') : text(500, '')
     return request.path === '/json' ? this.#answerJson(request) : text(404, '404 page not found\n')
@@ -100,17 +104,9 @@ class RateLimitApp implements WorkloadApp {
     return !needsConfig || (this.#service.config?.domainCount ?? 0) > 0
   }
 
-  async #answerGrpc(request: AppRequest): Promise<AppReply> {
-    if (request.path === HEALTH_CHECK) return grpcReply(SERVING)
-    if (request.path !== SHOULD_RATE_LIMIT) return grpcReply(undefined, GrpcStatus.unimplemented)
-    try {
-      const response = this.#service.shouldRateLimit(decodeRequest(await grpcMessage(request)))
-      if (typeof response !== 'string') return grpcReply(encodeResponse(response))
-      return grpcReply(undefined, GrpcStatus.unknown, response)
-    } catch (error) {
-      if (!CodedError.is(error, 'PROTOBUF_MALFORMED')) throw error
-      return grpcReply(undefined, GrpcStatus.internal, error.message)
-    }
+  #shouldRateLimit(message: Uint8Array): Uint8Array | GrpcFault {
+    const response = this.#service.shouldRateLimit(decodeRequest(message))
+    return typeof response === 'string' ? { status: GrpcStatus.unknown, text: response } : encodeResponse(response)
   }
 
   async #answerJson(request: AppRequest): Promise<AppReply> {

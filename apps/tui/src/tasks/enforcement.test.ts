@@ -1,66 +1,58 @@
-import type { Pod, Resource } from '@ambient-lab/api'
+import type { AuthorizationPolicy, Gateway, Pod, Service } from '@ambient-lab/api'
 import { expect, it } from 'vitest'
-import { type Enforcement, enforcementOf, type SecurityPolicy } from './enforcement.ts'
+import { type EnforcementState, enforcementOf } from './enforcement.ts'
 
-function pod(name: string, annotations: Readonly<Record<string, string>>): Pod {
-  return { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'shop', labels: { app: 'a' }, annotations } }
+const at = { name: 'x', namespace: 'default' }
+const condition = (type: string, status: 'True' | 'False', message: string) => ({
+  ...{ type, status, message, reason: 'Accepted', lastTransitionTime: '', observedGeneration: 1 },
+})
+const web = {
+  ...{ apiVersion: 'v1', kind: 'Service', metadata: { ...at, name: 'web' }, spec: {} },
+  status: { conditions: [condition('istio.io/WaypointBound', 'True', 'attached to waypoint default/waypoint')] },
+} as unknown as Service
+const waypoint = {
+  ...{ apiVersion: 'gateway.networking.k8s.io/v1', kind: 'Gateway', metadata: { ...at, name: 'waypoint' } },
+  status: { addresses: [{ value: 'a' }], conditions: [condition('Programmed', 'True', '')] },
+} as unknown as Gateway
+const pod = {
+  ...{ apiVersion: 'v1', kind: 'Pod', spec: {} },
+  metadata: { ...at, annotations: { 'ambient.istio.io/redirection': 'enabled' } },
+} as unknown as Pod
+const STATE: EnforcementState = {
+  ...{ policies: [], pods: [pod], services: [web], serviceEntries: [], gateways: [waypoint], routes: [] },
 }
+const AT_WAYPOINT = { targetRefs: [{ group: '', kind: 'Service', name: 'web' }] }
+const DRY = { 'istio.io/dry-run': 'true' }
 
-const SIDECAR = pod('with', { 'sidecar.istio.io/status': '{}' })
-const AMBIENT = pod('ambient', { 'ambient.istio.io/redirection': 'enabled' })
-const BARE = pod('bare', {})
-
-function policy(kind: SecurityPolicy['kind'], accepted?: string): SecurityPolicy {
-  const condition = { type: 'ZtunnelAccepted', status: 'True', message: accepted }
+function policy(spec: object, annotations: Record<string, string> = {}): AuthorizationPolicy {
+  const accepted = 'targetRefs' in spec ? 'WaypointAccepted' : 'ZtunnelAccepted'
   return {
-    apiVersion: 'security.istio.io/v1',
-    kind,
-    metadata: { name: 'p', namespace: 'shop' },
-    spec: { selector: { matchLabels: { app: 'a' } } },
-    ...(accepted !== undefined && { status: { conditions: [condition] } }),
-  } as Resource as SecurityPolicy
+    ...{ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata: { ...at, annotations }, spec },
+    status: { conditions: [condition(accepted, 'True', 'attached')] },
+  } as AuthorizationPolicy
 }
 
-const NO_EFFECT = 'it will have no effect'
-it.each<[string, SecurityPolicy, readonly Pod[], Partial<Enforcement>]>([
+it.each([
+  ['an ALLOW at a waypoint', policy(AT_WAYPOINT), { state: 'ok', enforcedAt: ['default/waypoint'] }],
   [
-    'an L7 policy, sidecars alone',
-    policy('AuthorizationPolicy', NO_EFFECT),
-    [SIDECAR],
-    { state: 'ok', enforcedAt: ['sidecar'] },
+    'an AUDIT at a waypoint',
+    policy({ ...AT_WAYPOINT, action: 'AUDIT' }),
+    {
+      ...{ state: 'NOT ENFORCED', enforcedAt: [] },
+      note: 'default/waypoint marks what it matches for the access log: without a plugin nobody acts on that',
+    },
   ],
   [
-    'an L7 policy, both modes',
-    policy('AuthorizationPolicy', NO_EFFECT),
-    [SIDECAR, AMBIENT],
-    { state: 'PARTLY', enforcedAt: ['sidecar'], code: 'AM0104' },
+    'a DENY at a waypoint in dry run',
+    policy({ ...AT_WAYPOINT, action: 'DENY' }, DRY),
+    {
+      ...{ state: 'NOT ENFORCED', enforcedAt: [] },
+      note: 'default/waypoint asks it in dry run: what it would do is noted, and not done',
+    },
   ],
-  [
-    'an L4 policy, both modes',
-    policy('AuthorizationPolicy', 'attached to ztunnel'),
-    [SIDECAR, AMBIENT],
-    { state: 'ok', enforcedAt: ['sidecar', 'ztunnel'] },
-  ],
-  [
-    'an L4 policy, a pod outside',
-    policy('AuthorizationPolicy', 'attached to ztunnel'),
-    [SIDECAR, BARE],
-    { state: 'PARTLY', enforcedAt: ['sidecar'], code: 'AM0101' },
-  ],
-  ['an L7 policy, no sidecar', policy('AuthorizationPolicy', NO_EFFECT), [AMBIENT], { state: 'NOT ENFORCED' }],
-  [
-    'a rule for tokens, sidecars alone',
-    policy('RequestAuthentication'),
-    [SIDECAR],
-    { state: 'ok', enforcedAt: ['sidecar'] },
-  ],
-  [
-    'a rule for tokens, both modes',
-    policy('RequestAuthentication'),
-    [SIDECAR, AMBIENT],
-    { state: 'PARTLY', enforcedAt: ['sidecar'] },
-  ],
-])('%s', (_title, object, pods, expected) => {
-  const state = { policies: [object], pods, services: [], serviceEntries: [], gateways: [] }
-  expect(enforcementOf(object, state)).toMatchObject(expected)
+  ['one whose dry run is off', policy(AT_WAYPOINT, { 'istio.io/dry-run': 'false' }), { state: 'ok' }],
+  ['a DENY at ztunnel', policy({ action: 'DENY' }), { state: 'ok', enforcedAt: ['ztunnel'] }],
+  ['a DENY at ztunnel in dry run', policy({ action: 'DENY' }, DRY), { state: 'NOT ENFORCED', enforcedAt: [] }],
+])('%s', (_, asked, enforcement) => {
+  expect(enforcementOf(asked, STATE)).toMatchObject(enforcement)
 })

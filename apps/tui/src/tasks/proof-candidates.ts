@@ -71,16 +71,25 @@ export function proofTargets(
   { enforcedAt }: Enforcement,
   state: EnforcementState,
 ): readonly ProofTarget[] {
-  const targets = targetsOf(policy)
-  if (targets.length === 0)
+  if (targetsOf(policy).length === 0)
     return [...sidecarTargets(policy, state), ...podTargets(policy, state)].slice(0, TARGETS_MAX)
+  return guardedServices(policy, { enforcedAt }, state).slice(0, TARGETS_MAX).flatMap(serviceTarget)
+}
+
+/** Services that a policy with targets is about. */
+export function guardedServices(
+  policy: SecurityPolicy,
+  { enforcedAt }: Pick<Enforcement, 'enforcedAt'>,
+  state: EnforcementState,
+): readonly Service[] {
+  const targets = targetsOf(policy)
   const { namespace } = policy.metadata
   const named = targets.filter(({ kind }) => kind === 'Service').map(({ name }) => `${namespace}/${name}`)
   const isWhole = targets.some(({ kind }) => kind === 'Gateway' || kind === 'GatewayClass')
   const isMeant = (service: Service) =>
     named.includes(objectKey(service.metadata)) ||
     (isWhole && boundWaypoint(service) !== undefined && isAt(boundWaypoint(service)!, enforcedAt))
-  return state.services.filter(isMeant).slice(0, TARGETS_MAX).flatMap(serviceTarget)
+  return state.services.filter(isMeant)
 }
 
 function isAt(waypoint: string, places: readonly string[]): boolean {

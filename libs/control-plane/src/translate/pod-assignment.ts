@@ -3,11 +3,15 @@ import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
 import { hasSidecar, SIDECAR_CONTAINER } from '../sidecars/injection.ts'
 import { CONFIG_MAPS, NAMESPACES, PODS } from '../stored-kinds.ts'
+import { containerProbe } from './container-probe.ts'
 import { ofNamespace } from './dependencies.ts'
 import { containerMounts, podVolumes, usersOfMountedConfigMap } from './pod-volumes.ts'
 import { podUid } from './pod-workload.ts'
 import { defineTranslation } from './translation.ts'
 import { wantsCapture } from './view.ts'
+
+const BYPASS_INBOUND_ANNOTATION = 'ambient.istio.io/bypass-inbound-capture'
+const DNS_CAPTURE_ANNOTATION = 'ambient.istio.io/dns-capture'
 
 /** What a node has to run, for that node alone; until the pod is gone or has finished for good. */
 export default defineTranslation({
@@ -31,6 +35,8 @@ export default defineTranslation({
       serviceAccount: spec.serviceAccountName ?? 'default',
       address: status.podIP,
       captured: wantsCapture(pod, view.namespace(namespace)),
+      ...(metadata.annotations?.[BYPASS_INBOUND_ANNOTATION] === 'true' && { bypassesInboundCapture: true }),
+      ...(metadata.annotations?.[DNS_CAPTURE_ANNOTATION] === 'false' && { bypassesDnsCapture: true }),
       labels: metadata.labels ?? {},
       containers: spec.containers
         .filter((container) => !isSidecar || container.name !== SIDECAR_CONTAINER)
@@ -62,7 +68,15 @@ function assignedContainer(container: Container): AssignedContainer {
         protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
       })),
     ...(mounts.length > 0 && { mounts }),
+    ...probesOf(container),
   }
+}
+
+function probesOf(container: Container): Pick<AssignedContainer, 'readiness' | 'liveness' | 'startup'> {
+  const readiness = containerProbe(container.readinessProbe, container)
+  const liveness = containerProbe(container.livenessProbe, container)
+  const startup = containerProbe(container.startupProbe, container)
+  return { ...(readiness && { readiness }), ...(liveness && { liveness }), ...(startup && { startup }) }
 }
 
 /** Values from ConfigMaps, Secrets and the downward API are not there in a lab. */

@@ -67,7 +67,9 @@ export class DestinationLookup {
   #resolve(captured: CapturedConnection, source: Workload): void {
     const { host, port } = captured.destination
     const { random, state, network } = this.#components
-    const resolution = resolveHost(state.current, { host, source, clusterDomain: this.#clusterDomain, random })
+    const ofClusterOnly = captured.source.bypassesDnsCapture ?? false
+    const asked = { host, source, clusterDomain: this.#clusterDomain, random, ofClusterOnly }
+    const resolution = resolveHost(state.current, asked)
     if (resolution.kind === 'address') {
       return this.#handlers.onFound(captured, source, { address: resolution.address, port })
     }

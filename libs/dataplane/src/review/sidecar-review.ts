@@ -15,6 +15,7 @@ import type { ProxyState } from '../state/proxy-state.ts'
 import { planInbound } from '../ztunnel/inbound-plan.ts'
 import { isSelfCall } from '../ztunnel/outbound-plan.ts'
 import { CheckpointWriter } from './checkpoint.ts'
+import { ReviewRequest } from './review-request.ts'
 import { reviewName, selfCall } from './source-review.ts'
 import { reviewArrival, type WaypointReviewInit } from './waypoint-review.ts'
 
@@ -29,8 +30,8 @@ export async function reviewSidecar(
   init: SidecarReviewInit,
   query: SourceReviewQuery | DestinationReviewQuery,
 ): Promise<ReviewAnswer> {
-  const { state, uid, identity, svid, pod } = init
-  const write = new CheckpointWriter(`sidecar ${pod.namespace}/${pod.name}`)
+  const { state, uid, identity, svid, title } = init
+  const write = new CheckpointWriter(title)
   const own = state.workload(uid)
   if (!own) {
     const unknown = rejection('SOURCE_UNKNOWN', `failed to fetch information about local workload: ${uid}`)
@@ -61,16 +62,9 @@ async function reviewOutbound(
   }
   const service = serviceAt(state, own, destination)
   const chain = chooseOutbound(sidecar.routes, service, port)
-  const [sourceIp = ''] = own.addresses
-  const facts = factsOf(sourceIp, destination, '')
-  const authority = formatAddress(destination)
-  return reviewArrival(
-    init,
-    write,
-    { chain, facts },
-    { authority, sourceIp, request: request ?? plain(host) },
-    checkpoints,
-  )
+  const facts = factsOf(own.addresses[0] ?? '', destination, '')
+  const asked = { authority: formatAddress(destination), request: ReviewRequest.of(request ?? plain(host)) }
+  return reviewArrival(init, write, { ...asked, arrival: { chain, facts } }, checkpoints)
 }
 
 async function reviewInbound(
@@ -94,8 +88,8 @@ async function reviewInbound(
     return { checkpoints: [...before, write.refused('chain', 'plaintext', reason, { responseFlags: 'NR' })] }
   }
   const arrival = { chain, facts: factsOf(sourceIp, target, identity) }
-  const asked = { authority, sourceIp, request: request ?? plain(authority) }
-  const { checkpoints } = await reviewArrival(init, write, arrival, asked, before)
+  const asked = { authority, arrival, request: ReviewRequest.of(request ?? plain(authority)) }
+  const { checkpoints } = await reviewArrival(init, write, asked, before)
   if (checkpoints.at(-1)?.point !== 'endpoint') return { checkpoints }
   const saw = `port ${target.port}`
   const listener = pod.targetOf(target.port)

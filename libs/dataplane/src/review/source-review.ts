@@ -38,7 +38,8 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
         ),
   ]
   const random = new SeededRandom(0)
-  const { checkpoint, destination } = reviewName(write, state, { host, port, source, clusterDomain })
+  const ofClusterOnly = local.bypassesDnsCapture ?? false
+  const { checkpoint, destination } = reviewName(write, state, { host, port, source, clusterDomain, ofClusterOnly })
   checkpoints.push(checkpoint)
   if (!destination) return { checkpoints }
   if (isSelfCall(local.address, destination)) return { checkpoints: [...checkpoints, ...selfCall(write, local, port)] }
@@ -61,7 +62,7 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
 export function reviewName(
   write: CheckpointWriter,
   state: ProxyState,
-  asked: { readonly host: string; readonly port: number; readonly source: Workload; readonly clusterDomain: string },
+  asked: Omit<Parameters<typeof resolveHost>[1], 'random'> & { readonly port: number },
 ): { readonly checkpoint: Checkpoint; readonly destination?: SocketAddress } {
   const { host, port } = asked
   const resolution = resolveHost(state, { ...asked, random: new SeededRandom(0) })

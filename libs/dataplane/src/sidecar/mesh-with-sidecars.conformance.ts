@@ -1,6 +1,6 @@
 import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
 import { SeededRandom } from '@ambient-lab/std'
-import { MetricsRegistry } from '@ambient-lab/telemetry'
+import { MetricsRegistry, silentLogger } from '@ambient-lab/telemetry'
 import {
   ADDRESS_TYPE,
   type Address,
@@ -211,6 +211,7 @@ export class MeshWithSidecars {
     const proxy = new Waypoint({
       components: {
         ...{ clock, random, network, svids, metrics },
+        log: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => lines.push(line.trimEnd()),
         transport: this.ground.transport({ clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() }),

@@ -1,9 +1,11 @@
 import { type JwtPayload, RequestFacts, type TokenRequest } from '@ambient-lab/policy'
 import { assert } from '@ambient-lab/std'
 import { type BodyFraming, HeaderMap, HttpCodecError } from '../http1/index.ts'
-import type { HeadStatus, HttpFilter } from './filter.ts'
+import { comparePlaces, type FilterPlace, type HeadStatus, type HttpFilter } from './filter.ts'
 import { GrpcMessageCounter } from './grpc/message-counter.ts'
+import type { HeaderChange } from './header-change.ts'
 import type { CompiledRoute, HttpRuntime } from './http-runtime.ts'
+import type { KeptRequest } from './kept-request.ts'
 import { grpcStatusOf, type HttpFlag, LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 import { isGrpc } from './router/route-table.ts'
@@ -57,7 +59,7 @@ export interface ResponseSource {
 /** What a reply of the proxy itself may say. */
 export interface LocalReplyOptions {
   readonly headers?: readonly (readonly [name: string, value: string])[]
-  readonly body?: string
+  readonly body?: string | Uint8Array
   readonly status?: number
   readonly details?: string
   readonly contentType?: string
@@ -71,15 +73,19 @@ export class HttpStream {
   readonly peer: DownstreamPeer
   readonly request: HttpRequest
   readonly record: RequestRecord
-  readonly route: CompiledRoute | undefined
   /** Undefined while there is no response that could be held back. */
   responseSource: ResponseSource | undefined
   /** Claims of the token that was verified. */
   jwt: JwtPayload | undefined
+  /** What became of header lines when the token was looked at; undefined: nothing. */
+  tokenChange: HeaderChange | undefined
+  /** The request is remembered, and to be told how it ended. */
+  kept: KeptRequest | undefined
   requestComplete = false
   responseStarted = false
   responseComplete = false
   readonly #exchange: DownstreamExchange
+  #route: CompiledRoute | undefined
   #filters: HttpFilter[] = []
   /** The filter that the head goes to next, once decoding continues. */
   #decodeAt = 0
@@ -111,8 +117,12 @@ export class HttpStream {
     this.peer = init.peer
     this.request = init.request
     this.record = init.record
-    this.route = init.route
+    this.#route = init.route
     this.#exchange = init.exchange
+  }
+
+  get route(): CompiledRoute | undefined {
+    return this.#route
   }
 
   /** What policies may ask about the request; made when the first one asks. */
@@ -132,15 +142,27 @@ export class HttpStream {
 
   /** Whether the head goes on: replied or not, the first filter has the word. */
   begin(endStream: boolean): void {
-    const factories = this.route?.filters ?? this.runtime.routeless
-    const filters: HttpFilter[] = []
-    for (const create of factories) {
-      const filter = create(this)
-      if (filter) filters.push(filter)
-    }
-    this.#filters = filters
+    this.#addFilters(undefined)
     this.#endStream = endStream
     this.#decodeHeaders()
+  }
+
+  /** A filter wrote into the head: what policies were told of it is forgotten. */
+  headChanged(): void {
+    this.#facts = undefined
+  }
+
+  /**
+   * The filter at `place` changed what routes are chosen by: the route is found again, and who comes behind that filter
+   * is of the route that it is now. Envoy's `clear_route_cache`.
+   */
+  rematchRoute(place: FilterPlace): void {
+    const route = this.runtime.routes.find(this.request)
+    if (route === this.#route) return
+    this.#route = route
+    this.record.routeName = route?.source.name ?? ''
+    for (const filter of this.#filters.splice(this.#decodeAt)) filter.onDestroy?.()
+    this.#addFilters(place)
   }
 
   /** A piece of the request's body. */
@@ -239,13 +261,15 @@ export class HttpStream {
     if (reply.flag) record.flag(reply.flag)
     if (this.responseStarted) return this.reset()
     const status = options.status ?? reply.status
+    if (status >= 400) this.runtime.onRefused?.(this, reply)
     const text = options.body ?? reply.body
-    const body = Buffer.from(text, 'utf8')
+    const body = typeof text === 'string' ? Buffer.from(text, 'utf8') : Buffer.from(text)
     const headers = new HeaderMap()
     if (record.isGrpc) {
       headers.append('content-type', 'application/grpc')
       headers.append('grpc-status', String(options.grpcStatus ?? grpcStatusOf(status)))
-      if (text !== '') headers.append('grpc-message', encodeURIComponent(text).replaceAll('%20', ' '))
+      if (body.length > 0)
+        headers.append('grpc-message', encodeURIComponent(body.toString('utf8')).replaceAll('%20', ' '))
     } else if (body.length > 0) {
       headers.append('content-type', options.contentType ?? 'text/plain')
     }
@@ -300,7 +324,17 @@ export class HttpStream {
   destroy(): void {
     if (this.#destroyed) return
     this.#destroyed = true
+    this.kept?.ended(this.record)
     for (const filter of this.#filters) filter.onDestroy?.()
+  }
+
+  /** @param behind all of the chain, or what comes behind a place in it */
+  #addFilters(behind: FilterPlace | undefined): void {
+    for (const { place, create } of this.#route?.filters ?? this.runtime.routeless) {
+      if (behind && comparePlaces(place, behind) <= 0) continue
+      const filter = create(this)
+      if (filter) this.#filters.push(filter)
+    }
   }
 
   #decodeData(piece: Uint8Array): void {

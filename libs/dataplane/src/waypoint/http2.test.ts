@@ -14,6 +14,7 @@ import { eventually } from '@ambient-lab/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NodeNetwork } from '../plain-network.ts'
 import { WsMtlsTransport } from '../tunnel/ws-mtls-transport.ts'
+import { ASK_ALWAYS, AUTHZ } from './filters/ext-authz.conformance.ts'
 import { ProtoMessage, ProtoWriter } from './grpc/protobuf.ts'
 import { clusterOf, forwardRoute, MeshWithWaypoint } from './mesh-with-waypoint.conformance.ts'
 
@@ -299,7 +300,7 @@ describe('HTTP/2 with prior knowledge', () => {
       .finish()
     expect(await ask({ ':path': '/x?y=1' })).toMatchObject({ headers: { ':status': 401 }, body: 'go away' })
     const http = asked.at(-1)!.message(1)!.message(4)!.message(2)!
-    expect([http.string(2), http.string(4), http.string(7)]).toEqual(['GET', '/x?y=1', 'y=1'])
+    expect([http.string(2), http.string(4), http.string(7)]).toEqual(['GET', '/x?y=1', ''])
     answer = new ProtoWriter()
       .message(1, () => {})
       .message(3, (ok) =>
@@ -330,6 +331,28 @@ describe('HTTP/2 with prior knowledge', () => {
       '401 UAEX ext_authz_denied',
       ...Array(3).fill('200 - via_upstream'),
     ])
+  })
+
+  it.each([204, 205, 304])('says %i without the body that an authorizer gives it, and serves on', async (status) => {
+    const service = 'default/web.default.svc.cluster.local'
+    mesh.cluster(clusterOf('authz', { protocol: 'http2', endpoints: { kind: 'service', service, servicePort: 80 } }))
+    handler = (stream) => {
+      const message = new ProtoWriter()
+        .message(1, (rpc) => rpc.uint(1, 7))
+        .message(2, (denied) => denied.message(1, (http) => http.uint(1, status)).string(3, 'no body'))
+        .finish()
+      stream.resume().on('end', () => {
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]))
+      })
+    }
+    const { http: _http, ...provider } = AUTHZ
+    mesh.routes([forwardRoute()], { authorization: [ASK_ALWAYS], extAuthz: [{ ...provider, protocol: 'grpc' }] })
+    for (const _ of [1, 2]) {
+      const reply = await ask({ ':path': '/' })
+      expect([reply.headers[':status'], reply.body]).toEqual([status, ''])
+    }
   })
 
   it('speaks HTTP/1.1 to a backend of HTTP/1.1, and HTTP/2 to one of HTTP/2, whatever the client speaks', async () => {

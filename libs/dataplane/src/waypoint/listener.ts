@@ -154,7 +154,7 @@ export class Listener {
 
   #serveTcp(
     stream: ByteStream,
-    { source, tcpPolicies }: CompiledChain,
+    { source, tcpPolicies, tcpExtAuthz }: CompiledChain,
     { peer }: Arrival,
     serverName: string | undefined,
   ): void {
@@ -165,6 +165,7 @@ export class Listener {
       peer,
       routes: source.tcp?.routes ?? [],
       policies: tcpPolicies,
+      extAuthz: tcpExtAuthz,
       serverName,
       onClosed: () => this.release(held),
     })

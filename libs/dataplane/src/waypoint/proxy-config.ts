@@ -1,5 +1,11 @@
 import { JwkSetStore } from '@ambient-lab/pki'
-import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
+import {
+  type DryRunResult,
+  type HttpAuthorization,
+  HttpPolicies,
+  JwtAuthenticator,
+  LinearRegex,
+} from '@ambient-lab/policy'
 
 import { type Clock, Emitter, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
@@ -20,6 +26,7 @@ import {
 import { withoutOthersRoutes } from '../sidecar/source-labels.ts'
 import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
+import type { DryRunSeries } from './dry-run-series.ts'
 import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import { checkDownstreamTls } from './gateway-listeners.ts'
@@ -48,6 +55,7 @@ export interface ProxyConfigComponents {
   readonly keys: JwkSetStore
   readonly post: OtlpSpanExporterComponents['post']
   readonly decisions: RequestDecisions
+  readonly dryRuns: DryRunSeries
 }
 
 /** What becomes of the connections to one destination; everything that requests need is compiled. */
@@ -58,6 +66,8 @@ export interface CompiledChain {
   readonly guard: Guard
   /** What guards connections whose bytes nobody reads. */
   readonly tcpPolicies: HttpPolicies | undefined
+  /** Whom those have asked, by name. */
+  readonly tcpExtAuthz: Guard['extAuthz']
 }
 
 /** Of a sidecar: what it has in common with its neighbours. */
@@ -127,6 +137,11 @@ export class ProxyConfig implements Disposable {
       if (chain) return chain
     }
     return undefined
+  }
+
+  /** By its resource name. */
+  chain(name: string): CompiledChain | undefined {
+    return this.#chains.get(name)
   }
 
   /** Of one port of a gateway. */
@@ -215,6 +230,7 @@ export class ProxyConfig implements Disposable {
       guard,
       http: source.http && this.#compileHttp(source.name, source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
+      tcpExtAuthz: providersByName(source.tcp?.extAuthz),
     }
   }
 
@@ -228,9 +244,10 @@ export class ProxyConfig implements Disposable {
 
   /** @param chain its resource name */
   #compileHttp(chain: string, source: HttpConnectionManager, guard: Guard): HttpRuntime {
-    const { clock, random, clusters, recorder, decisions } = this.#components
+    const { clock, random, clusters, recorder, decisions, dryRuns } = this.#components
     const onDecision = (stream: HttpStream, allowed: boolean) => decisions.add(chain, stream, allowed)
-    const context = { clock, random, compilePattern, guard, onDecision }
+    const onDryRun = (results: DryRunResult) => dryRuns.count(source.statPrefix, results)
+    const context = { clock, random, compilePattern, guard, onDecision, onDryRun }
     return {
       clock,
       random,
@@ -240,6 +257,7 @@ export class ProxyConfig implements Disposable {
       proxy: this.#proxy,
       routes: compileRoutes(source, context),
       routeless: compileFilters({ ...context, route: undefined }),
+      onRefused: (stream, reply) => decisions.refused(chain, stream, reply),
     }
   }
 }
@@ -313,8 +331,12 @@ function compileGuard(
       jwt && jwt.providers.length > 0
         ? new JwtAuthenticator(jwt, { keysAt: (location, timeoutMs) => keys.keysAt(location, timeoutMs) })
         : undefined,
-    extAuthz: new Map((extAuthz ?? []).map((provider) => [provider.provider, provider])),
+    extAuthz: providersByName(extAuthz),
   }
+}
+
+function providersByName(providers: HttpConnectionManager['extAuthz']): Guard['extAuthz'] {
+  return new Map((providers ?? []).map((provider) => [provider.provider, provider]))
 }
 
 function compilePolicies(sources: readonly HttpAuthorization[] | undefined): HttpPolicies | undefined {

@@ -1,3 +1,4 @@
+import { formatSpiffeId } from '@ambient-lab/pki'
 import type { Clock } from '@ambient-lab/std'
 import { uuid } from '../random-id.ts'
 import { GrpcMessageCounter } from './grpc/message-counter.ts'
@@ -77,8 +78,14 @@ function prepare(
   record.requestId = requestId ?? uuid(runtime.random)
   if (requestId === undefined) headers.append('x-request-id', record.requestId)
   else headers.set('x-request-id', requestId)
-  // Only the proxy that ends mutual TLS for a workload may write it.
-  if (peer.clientCertificate === undefined) headers.delete('x-forwarded-client-cert')
-  else headers.set('x-forwarded-client-cert', peer.clientCertificate)
+  // What a client says of itself counts for nothing: only who ends mutual TLS may write it.
+  headers.delete('x-forwarded-client-cert')
+  const certificate = peer.clientCertificate ?? clientNamed(runtime, peer)
+  if (certificate !== undefined) headers.set('x-forwarded-client-cert', certificate)
   runtime.tracing?.begin(record, headers)
+}
+
+/** What a waypoint says of a client where it is to. */
+function clientNamed({ proxy }: HttpRuntime, { identity }: DownstreamPeer): string | undefined {
+  return proxy.kind === 'waypoint' && proxy.namesClients && identity ? `URI=${formatSpiffeId(identity)}` : undefined
 }

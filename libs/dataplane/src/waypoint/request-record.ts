@@ -79,6 +79,8 @@ export class RequestRecord {
   spanId = ''
   parentSpanId = ''
   isSampled = false
+  /** An AUDIT policy matched: Envoy's `access_log_hint`; undefined where there are none. */
+  isAudited: boolean | undefined
   /** What policies in dry run would have said; undefined where there are none. */
   dryRuns: DryRunResult | undefined
   #flags = NO_FLAGS

@@ -1,10 +1,12 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
-import { assert, type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
-import type { MetricsRegistry } from '@ambient-lab/telemetry'
+import { type Clock, CodedError, type Random, Scope, sleep } from '@ambient-lab/std'
+import type { Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   type EdgeCounters,
   type ReplayAnswer,
   type ReplayQuery,
+  type RequestsAnswer,
+  type RequestsQuery,
   type ReviewAnswer,
   type ReviewQuery,
   sidecarGroup,
@@ -17,13 +19,14 @@ import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { replayRequests } from '../review/request-replay.ts'
 import { reviewSidecar } from '../review/sidecar-review.ts'
-import { reviewWaypoint } from '../review/waypoint-review.ts'
+import { reviewKept, reviewWaypoint } from '../review/waypoint-review.ts'
 import { RequestEdges } from '../sidecar/request-edges.ts'
 import { Sidecar, type SidecarPod } from '../sidecar/sidecar.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
+import { DryRunSeries } from './dry-run-series.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
 import { GrpcMessageSeries } from './grpc-message-series.ts'
 import { Listener } from './listener.ts'
@@ -46,6 +49,8 @@ export interface WaypointComponents {
   readonly network: PlainNetwork
   readonly svids: SvidSource
   readonly metrics: MetricsRegistry
+  /** Of policies: what those in dry run would have done. */
+  readonly log: Logger
   /** Reads the keys of issuers. */
   readonly fetchText: FetchText
   /** Takes the lines of the access log, without their ends. */
@@ -101,7 +106,7 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
+    const { clock, random, transport, network, metrics, log, fetchText, accessLogSink } = components
     const { state } = this
     const { uid, node, identity, sidecar: pod, labels, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
@@ -113,7 +118,7 @@ export class Waypoint implements AsyncDisposable {
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
       { random, state, own, tunnels: this.#tunnels, network, ...(pod && { local: (port) => pod.targetOf(port) }) },
-      { node, identity, clusterDomain, labRanges },
+      { node, identity, clusterDomain, labRanges, usesWaypoints: () => this.config.proxy.kind === 'gateway' },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
     const reporter = ({ side }: DownstreamPeer) => {
@@ -141,6 +146,7 @@ export class Waypoint implements AsyncDisposable {
           fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
         }),
         decisions: this.#decisions,
+        dryRuns: new DryRunSeries({ metrics, log }),
         post: (endpoint, body) => client.post(endpoint, body, clock),
       },
       pod && { group: sidecarGroup(pod.namespace), labels },
@@ -196,7 +202,12 @@ export class Waypoint implements AsyncDisposable {
     }
     this.#scope.defer(this.config.onProxy.on(({ ports }) => void this.#gateway.update(ports)))
     await this.#gateway.update(this.config.proxy.ports)
-    this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#tunnels.drainSource(id)))
+    this.#scope.defer(
+      svids.onChange(({ id, kind }) => {
+        if (kind === 'available' || kind === 'trusts-less') this.#tunnels.drainSource(id)
+        if (kind === 'trusts-less') this.#server.drainLocal(id)
+      }),
+    )
   }
 
   /** Where the HBONE listener really listens; known after `start`. */
@@ -230,18 +241,35 @@ export class Waypoint implements AsyncDisposable {
     return this.#edges?.edges() ?? []
   }
 
-  /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
-  review(query: ReviewQuery): Promise<ReviewAnswer> {
+  /**
+   * What the control plane's `review` call answers: the decisions on a request that nobody has sent, or on one of late.
+   * @throws CodedError NOT_FOUND for a request that is forgotten
+   */
+  async review(query: ReviewQuery): Promise<ReviewAnswer> {
     const { clock, svids } = this.#components
     const { uid, identity, sidecar: pod, clusterDomain = 'cluster.local' } = this.#init
     const { config, clusters } = this
     const init = {
       ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
       decisions: this.#decisions,
+      title: pod ? `sidecar ${pod.namespace}/${pod.name}` : `${config.proxy.kind} ${config.name}`,
     }
     if (query.at === 'waypoint') return reviewWaypoint(init, query)
-    assert(pod && this.#sidecar, 'only a sidecar is asked for its workload')
-    return reviewSidecar({ ...init, sidecar: this.#sidecar, pod, clusterDomain }, query)
+    if (query.at !== 'request') {
+      if (!pod || !this.#sidecar) throw new CodedError('NOT_FOUND', `${config.name} is nobody's sidecar`)
+      return reviewSidecar({ ...init, sidecar: this.#sidecar, pod, clusterDomain }, query)
+    }
+    const kept = this.#decisions.find(query.serial)
+    if (!kept) throw new CodedError('NOT_FOUND', `${config.name} has forgotten the request: later ones took its place`)
+    return reviewKept(init, kept)
+  }
+
+  /** What the control plane's `requests` call answers: requests of late, without what may be a secret of them. */
+  requests({ id }: RequestsQuery): RequestsAnswer {
+    const { uid, node } = this.#init
+    const { name: proxy, proxy: settings } = this.config
+    const at = { uid, node, proxy, kind: settings.kind }
+    return { requests: this.#decisions.requests(id).map((kept) => kept.view(at)) }
   }
 
   /** What the control plane's `replay` call answers: late decisions under other policies. */

@@ -13,6 +13,10 @@ export interface LocalWorkload {
   readonly captured: boolean
   /** Whether a sidecar is at its side: its connections are that one's, both ways, and none are let in here. @default false */
   readonly hasSidecar?: boolean
+  /** Whether what comes in plaintext passes unseen, although it is captured: no policy guards that way. @default false */
+  readonly bypassesInboundCapture?: boolean
+  /** Whether it knows the names of the cluster only, as from the cluster's own DNS. @default false */
+  readonly bypassesDnsCapture?: boolean
   /** Where a container port really listens on this machine; undefined when nothing does. */
   dialTarget(port: number): HostPort | undefined
 }

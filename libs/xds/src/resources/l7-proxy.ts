@@ -14,6 +14,8 @@ export interface L7Proxy {
   readonly tracing?: TracingConfig
   /** Of a sidecar. */
   readonly outbound?: OutboundVisibility
+  /** Whether requests that it passes on name their client in `x-forwarded-client-cert`. @default false */
+  readonly namesClients?: boolean
   readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
 }
 

@@ -10,7 +10,7 @@ import {
 } from '@ambient-lab/dataplane'
 import { SvidSource } from '@ambient-lab/pki'
 import { SeededRandom, VirtualClock } from '@ambient-lab/std'
-import { MetricsRegistry } from '@ambient-lab/telemetry'
+import { MetricsRegistry, silentLogger } from '@ambient-lab/telemetry'
 import { TestCertificates } from '@ambient-lab/testing'
 import {
   ADDRESS_TYPE,
@@ -85,6 +85,7 @@ export class SimulatedSidecar implements AsyncDisposable {
     this.#proxy = new Waypoint({
       components: {
         ...{ clock, random, network: this.#network, svids: this.#svids, metrics: new MetricsRegistry(), transport },
+        log: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read here`)),
         accessLogSink: (line) => this.#lines.push(line.trimEnd()),
       },

@@ -182,6 +182,8 @@ export class Cluster implements Disposable {
     if (endpoints === this.#endpoints && service === this.#service) return
     this.#endpoints = endpoints
     this.#service = service
+    const throughWaypoint = service && this.#throughWaypoint(service)
+    if (throughWaypoint !== undefined) return this.#keepService(throughWaypoint, source.servicePort)
     const nowMs = this.#components.clock.monotonic()
     const seen = new Set<string>()
     for (const endpoint of service ? endpoints.values() : NO_ENDPOINTS.values()) {
@@ -205,18 +207,32 @@ export class Cluster implements Disposable {
     this.#keepOnly(seen)
   }
 
+  /** The virtual address that leads through the service's waypoint, where a gateway shall go that way. */
+  #throughWaypoint({ ingressUseWaypoint, waypoint, addresses }: Service): string | undefined {
+    if (!ingressUseWaypoint || !waypoint || !this.#components.dialer.usesWaypoints) return undefined
+    return addresses.find(({ network }) => network === this.#own.network)?.address
+  }
+
+  #keepService(host: string, port: number): void {
+    const key = `service ${host}:${port}`
+    if (!this.#hosts.has(key))
+      this.#add({ key, host, port, nowMs: this.#components.clock.monotonic(), isService: true })
+    this.#keepOnly(new Set([key]))
+  }
+
   #add(init: {
     readonly key: string
     readonly host: string
     readonly port: number
     readonly nowMs: number
     readonly workload?: UpstreamHost['workload']
+    readonly isService?: boolean
   }): void {
-    const { key, host, port, nowMs, workload } = init
+    const { key, host, port, nowMs, workload, isService = false } = init
     const address = formatAddress({ address: host, port })
     const weight = workload?.capacity ?? 1
     this.#dropPools(key)
-    this.#hosts.set(key, new UpstreamHost({ key, address, host, port, addedMs: nowMs, workload, weight }))
+    this.#hosts.set(key, new UpstreamHost({ key, address, host, port, addedMs: nowMs, workload, isService, weight }))
   }
 
   #keepOnly(keys: ReadonlySet<string>): void {

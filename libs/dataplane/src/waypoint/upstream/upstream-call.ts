@@ -1,5 +1,5 @@
 import type { Clock, Random } from '@ambient-lab/std'
-import { KiB } from '@ambient-lab/std'
+import { MiB } from '@ambient-lab/std'
 import type { HeaderMap, OutgoingRequest, ResponseHead } from '../../http1/index.ts'
 import type { DownstreamPeer } from '../request-record.ts'
 import type { Cluster } from './cluster.ts'
@@ -13,8 +13,8 @@ export interface UpstreamCallResult {
   readonly body: Buffer
 }
 
-/** An answer that a proxy reads whole is short. */
-const BODY_BYTES_MAX = 64 * KiB
+/** An answer that a proxy reads whole is short; what is longer is none. Envoy's `per_connection_buffer_limit_bytes`. */
+const BODY_BYTES_MAX = MiB
 
 /** A request of the proxy's own, with a short body or none, whose answer is read whole. */
 export class UpstreamCall implements TryObserver {
@@ -69,7 +69,10 @@ export class UpstreamCall implements TryObserver {
 
   onResponseBody(piece: Uint8Array): void {
     this.#bytes += piece.length
-    if (this.#bytes <= BODY_BYTES_MAX) this.#body.push(piece)
+    this.#body.push(piece)
+    if (this.#bytes <= BODY_BYTES_MAX) return
+    this.#request!.cancel()
+    this.#end(undefined)
   }
 
   onResponseEnd(trailers: HeaderMap | undefined): void {
