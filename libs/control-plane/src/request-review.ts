@@ -34,7 +34,7 @@ export async function recallRequest(
   throw new StatusError(
     404,
     'NotFound',
-    `no waypoint or gateway remembers a request ${id}: each keeps its last refusals, and a sample of what passed${away}`,
+    `no waypoint, gateway or sidecar remembers a request ${id}: each keeps its last refusals, and a sample of what passed${away}`,
   )
 }
 

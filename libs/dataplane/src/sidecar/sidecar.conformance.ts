@@ -101,6 +101,16 @@ export function describeSidecars(title: string, makeGround: () => Ground): void 
         expect(await mesh.get(caller)).toMatchObject({ status: 200 })
       }
       expect(heads().map(({ method }) => method)).toEqual(['GET', 'GET', 'GET'])
+      const [told] = mesh.client.proxy.requests({}).requests
+      expect(told).toMatchObject({
+        ...{ kind: 'sidecar', proxy: 'default/client', method: 'DELETE', status: 403, state: 'answered' },
+        source: { workload: 'client', namespace: 'default' },
+      })
+      const refused = mesh.shop.proxy.requests({ id: told!.id }).requests
+      expect(refused).toMatchObject([{ proxy: 'default/shop', state: 'refused', source: { identity: CLIENT_URI } }])
+      const { uid } = mesh.shop
+      const { checkpoints } = await mesh.shop.proxy.review({ at: 'request', uid, serial: refused[0]!.serial })
+      expect(checkpoints.at(-1)).toMatchObject({ at: 'sidecar default/shop', point: 'deny', verdict: 'denied' })
       const counted = { destinationWorkload: 'shop', opened: 1, failed: 1, denied: 1 }
       expect(mesh.shop.proxy.edges()).toMatchObject([
         { ...counted, sourceWorkload: 'client', connectionSecurityPolicy: 'mutual_tls' },

@@ -266,9 +266,9 @@ export class Waypoint implements AsyncDisposable {
 
   /** What the control plane's `requests` call answers: requests of late, without what may be a secret of them. */
   requests({ id }: RequestsQuery): RequestsAnswer {
-    const { uid, node } = this.#init
-    const { name: proxy, proxy: settings } = this.config
-    const at = { uid, node, proxy, kind: settings.kind }
+    const { uid, node, sidecar: pod } = this.#init
+    const { name, proxy: settings } = this.config
+    const at = { uid, node, proxy: pod ? `${pod.namespace}/${pod.name}` : name, kind: settings.kind }
     return { requests: this.#decisions.requests(id).map((kept) => kept.view(at)) }
   }
 
