@@ -8,7 +8,7 @@ import {
   certificateReport,
   DnsMetrics,
   DnsServer,
-  joinEdges,
+  joinTraffic,
   LinkFaults,
   LocalSvids,
   type LocalWorkload,
@@ -52,8 +52,6 @@ import {
   type LoadRun,
   type Reject,
   TRUST_TYPE,
-  type Traffic,
-  type TrafficQuery,
   type TypeUrl,
   type Welcome,
 } from '@ambient-lab/xds'
@@ -245,7 +243,7 @@ export class Agent {
           return this.#apply(typeUrl, upserts, removed)
         },
         calls: {
-          traffic: (query) => this.#traffic(query),
+          traffic: async (query) => joinTraffic(this.#ztunnel.traffic(query), await this.#proxies.edges()),
           review: async (query) =>
             query.at === 'waypoint' || query.at === 'request' || this.#proxies.hasSidecar(query.uid)
               ? this.#proxies.review(query)
@@ -258,12 +256,6 @@ export class Agent {
         onRefused: (reason) => this.#refused(reason),
       },
     })
-  }
-
-  async #traffic(query: TrafficQuery): Promise<Traffic> {
-    const sidecars = await this.#proxies.edges()
-    const traffic = this.#ztunnel.traffic(query)
-    return { ...traffic, edges: joinEdges([traffic.edges, ...sidecars]) }
   }
 
   #hello(ports: AgentPorts): Omit<Hello, 'type'> {

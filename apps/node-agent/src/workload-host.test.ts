@@ -325,7 +325,7 @@ describe('a pod with a sidecar', () => {
     await workers[0]!.terminate()
     await until(() => expect(states()?.[1]).toEqual(['istio-proxy', false, 1]))
     expect(states()?.[0]).toEqual(['app', true, 0])
-    expect(await proxies.edges()).toEqual([[]])
+    expect((await proxies.edges()).flat()).toEqual([])
     await ready('hello')
     expect(reports.get('hello')).toMatchObject({ capture, restarts: 1 })
     expect(events.map(({ reason }) => reason)).toContain('BackOff')

@@ -37,7 +37,7 @@ export { type RoutedRequest, RouteTable } from './waypoint/router/route-table.ts
 export { Tracing } from './waypoint/tracing.ts'
 export * from './waypoint/waypoint.ts'
 export { ConnectionSpans } from './ztunnel/connection-spans.ts'
-export { joinEdges } from './ztunnel/edge-table.ts'
+export { joinTraffic } from './ztunnel/edge-table.ts'
 export { formatForwarded } from './ztunnel/forwarded.ts'
 export { type InboundPlan, planInbound } from './ztunnel/inbound-plan.ts'
 export { chooseEndpoint } from './ztunnel/load-balancing.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type EdgeEnds, EdgeTable, joinEdges } from './edge-table.ts'
+import { type EdgeEnds, EdgeTable, joinTraffic } from './edge-table.ts'
 import { serviceOf, workloadOf } from './two-nodes.conformance.ts'
 
 const service = serviceOf('shop', '10.96.0.30')
@@ -20,7 +20,9 @@ test('edges that several counted are added up, others stay apart', () => {
   second.of(ENDS).opened += 2
   second.of({ ...ENDS, protocol: 'HBONE' }).opened += 4
   second.of({ ...ENDS, direction: 'inbound' }).denied += 1
-  const joined = joinEdges([first.edges(), second.edges()])
+  const traffic = { atMs: 1, connections: [], lost: 2, edges: first.edges() }
+  const { edges: joined, ...others } = joinTraffic(traffic, [second.edges()])
+  expect(others).toEqual({ atMs: 1, connections: [], lost: 2 })
   expect(
     joined.map(({ reporter, connectionSecurityPolicy, opened }) => [reporter, connectionSecurityPolicy, opened]),
   ).toEqual([

@@ -1,4 +1,4 @@
-import type { EdgeCounters, Workload } from '@ambient-lab/xds'
+import type { EdgeCounters, Traffic, Workload } from '@ambient-lab/xds'
 import { EDGES_MAX } from '../limits.ts'
 import { type ConnectionOpening, identityText } from './connection-record.ts'
 
@@ -55,16 +55,16 @@ export class EdgeTable {
   }
 }
 
-/** What several counted, each edge once. */
-export function joinEdges(lists: readonly (readonly EdgeCounters[])[]): readonly EdgeCounters[] {
+/** What a node tells: its ztunnel's part and that of each of its sidecars, each edge once. */
+export function joinTraffic(traffic: Traffic, sidecars: readonly (readonly EdgeCounters[])[]): Traffic {
   const joined = new Map<string, Edge>()
-  for (const edge of lists.flat()) {
+  for (const edge of [traffic.edges, ...sidecars].flat()) {
     const key = keyOf(edge)
     const known = joined.get(key)
     if (!known) joined.set(key, { ...edge })
     else for (const count of COUNTS) known[count] += edge[count]
   }
-  return [...joined.values()]
+  return { ...traffic, edges: [...joined.values()] }
 }
 
 export function reporterOf({ direction }: EdgeEnds): 'source' | 'destination' {
