@@ -8,7 +8,8 @@ import type { ResponseHead } from '../http1/response-decoder.ts'
 import { ConnectionFault, HTTP2_ERROR } from './errors.ts'
 import { PREFACE, SETTING, STREAM_ID_MAX } from './frame.ts'
 import { encodeHeaders } from './hpack-encoder.ts'
-import { Http2Session, type Http2SessionComponents, type Http2SessionInit } from './http2-session.ts'
+import { Http2Session } from './http2-session.ts'
+import type { Http2SessionComponents, Http2SessionInit } from './http2-session-init.ts'
 import { Http2Stream, type Http2StreamSink } from './http2-stream.ts'
 
 /** Who made a request, and hears the answer. */
@@ -56,7 +57,7 @@ export class Http2ClientSession extends Http2Session {
 
   /** Requests at once that both sides allow. */
   get placesMax(): number {
-    return Math.min(this.streamsMax, this.peerStreamsMax)
+    return Math.min(this.streamsMax, this.peer.streamsMax)
   }
 
   /**
@@ -70,8 +71,8 @@ export class Http2ClientSession extends Http2Session {
     if (!consistsOf(TARGET, target) || target === '') notEncodable('target', target)
     const id = this.#nextStream
     this.#nextStream += 2
-    const { streamSendWindow: sendWindow, streamWindowBytes: receiveWindow } = this
-    const stream = new Http2ClientStream(this, { id, sendWindow, receiveWindow })
+    const receiveWindow = this.streamWindowBytes
+    const stream = new Http2ClientStream(this, { id, sendWindow: this.peer.windowBytes, receiveWindow })
     stream.sink = sink
     stream.isHead = method === 'HEAD'
     this.streams.set(id, stream)

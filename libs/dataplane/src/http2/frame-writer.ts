@@ -1,6 +1,7 @@
 import type { ByteStream } from '../stream/byte-stream.ts'
 import type { AtTurnEnd } from '../stream/turn-end.ts'
 import { FLAG, FRAME, FRAME_HEAD_BYTES, writeUint32 } from './frame.ts'
+import type { HpackEncoder } from './hpack-encoder.ts'
 import { COPIED_BYTES_MAX, WRITE_BLOCK_BYTES } from './limits.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -57,8 +58,26 @@ export class FrameWriter {
     this.#block.set(payload, at)
   }
 
+  settings(settings: readonly (readonly [id: number, value: number])[]): void {
+    const at = this.#frame(FRAME.SETTINGS, 0, 0, 6 * settings.length)
+    for (const [index, [id, value]] of settings.entries()) {
+      this.#block[at + 6 * index] = 0
+      this.#block[at + 6 * index + 1] = id
+      writeUint32(this.#block, at + 6 * index + 2, value)
+    }
+  }
+
+  /** @param last the last stream that is served @param debug for whoever looks for what is wrong, in Latin-1 */
+  goaway(last: number, code: number, debug = ''): void {
+    const at = this.#frame(FRAME.GOAWAY, 0, 0, 8 + debug.length)
+    writeUint32(this.#block, at, last)
+    writeUint32(this.#block, at + 4, code)
+    this.#block.write(debug, at + 8, 'latin1')
+  }
+
   /** A header block, in as many frames as it needs. */
-  headers(stream: number, block: Buffer, length: number, frameBytesMax: number, endStream: boolean): void {
+  headers(stream: number, encoded: HpackEncoder, frameBytesMax: number, endStream: boolean): void {
+    const { block, length } = encoded
     const first = Math.min(length, frameBytesMax)
     const flags = (endStream ? FLAG.END_STREAM : 0) | (first === length ? FLAG.END_HEADERS : 0)
     const at = this.#frame(FRAME.HEADERS, flags, stream, first)

@@ -1,59 +1,33 @@
 import { type CancelTimer, type Clock, CodedError } from '@ambient-lab/std'
 import type { HeaderMap } from '../http1/headers.ts'
+import { copyOf } from '../http1/message-decoder.ts'
 import { isForbiddenTrailer } from '../http1/trailers.ts'
 import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
-import { type AtTurnEnd, atTurnEnd } from '../stream/turn-end.ts'
-import { TokenBucket } from '../token-bucket.ts'
+import { atTurnEnd } from '../stream/turn-end.ts'
 import { ClosedStreams } from './closed-streams.ts'
+import { DataSender } from './data-sender.ts'
 import { ConnectionFault, HTTP2_ERROR, HTTP2_FAULTS, type Http2FaultName } from './errors.ts'
-import {
-  FLAG,
-  FRAME,
-  FRAME_BYTES_DEFAULT,
-  FRAME_BYTES_LIMIT,
-  readUint31,
-  readUint32,
-  SETTING,
-  WINDOW_INITIAL,
-  WINDOW_MAX,
-  writeUint32,
-} from './frame.ts'
+import { FLAG, FRAME, readUint31, readUint32, WINDOW_INITIAL, WINDOW_MAX } from './frame.ts'
+import { FrameBudget } from './frame-budget.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
+import { checkFrameHead } from './frame-rules.ts'
 import { FrameWriter } from './frame-writer.ts'
+import { HeaderBlock } from './header-block.ts'
 import { HpackDecoder } from './hpack-decoder.ts'
 import { encodeHeaders, HpackEncoder } from './hpack-encoder.ts'
+import type { Http2SessionComponents, Http2SessionInit } from './http2-session-init.ts'
 import type { Http2Stream } from './http2-stream.ts'
 import {
   CONNECTION_WINDOW_BYTES,
-  CONTINUATIONS_MAX,
-  EMPTY_FRAMES,
-  HEADER_BLOCK_BYTES_MAX,
   LINGER_MS,
   OUTPUT_BYTES_MAX,
-  RESETS,
   SENT_FRAME_BYTES_MAX,
-  STALLED_LOOKS_MAX,
   STREAM_WINDOW_BYTES,
   STREAMS_MAX,
-  WINDOW_UPDATES_PER_DATA,
 } from './limits.ts'
 import { MessageFields } from './message-fields.ts'
-
-export interface Http2SessionComponents {
-  readonly stream: ByteStream
-  readonly clock: Clock
-  /** When the frames of a turn leave. @default after the present turn of the event loop */
-  readonly atTurnEnd?: AtTurnEnd
-}
-
-export interface Http2SessionInit {
-  /** @default 100 */
-  readonly streamsMax?: number
-  /** @default 256 KiB */
-  readonly streamWindowBytes?: number
-  /** @default 4 MiB */
-  readonly connectionWindowBytes?: number
-}
+import { PeerSettings } from './peer-settings.ts'
+import { ReceiveWindow } from './receive-window.ts'
 
 /**
  * One connection of HTTP/2, what both of its sides have in common (RFC 9113): frames in and out, settings, windows, the
@@ -67,33 +41,19 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   protected readonly closed = new ClosedStreams()
   /** The highest number of a stream that the peer opened. */
   protected lastPeerStream = 0
-  /** What the peer's settings say. */
-  protected peerStreamsMax = Number.POSITIVE_INFINITY
-  protected streamSendWindow = WINDOW_INITIAL
+  protected readonly peer = new PeerSettings()
   protected readonly streamWindowBytes: number
   protected readonly streamsMax: number
   readonly #stream: ByteStream
   readonly #clock: Clock
   readonly #reader = new FrameReader(this)
   readonly #decoder = new HpackDecoder()
-  readonly #resets: TokenBucket
-  readonly #emptyFrames: TokenBucket
+  readonly #budget: FrameBudget
   readonly #connectionWindowBytes: number
-  #frameBytesMax = FRAME_BYTES_DEFAULT
-  #sendWindow = WINDOW_INITIAL
-  #receiveWindow: number
-  /** Taken by those whom it was for, and not granted again. */
-  #consumedBytes = 0
-  #windowUpdatesDue = 0
+  readonly #sender: DataSender
+  readonly #window: ReceiveWindow
   #hasSettings = false
-  /** Streams with something that no window or stream had room for, in the order of their turns. */
-  #waiting: Http2Stream[] = []
-  // The header block that is in pieces.
-  #blockStream = 0
-  #blockFlags = 0
-  #block: Buffer | undefined
-  #blockBytes = 0
-  #continuations = 0
+  readonly #block = new HeaderBlock()
   /** The stream of the DATA frame that is being read; undefined when nobody reads it. */
   #dataStream: Http2Stream | undefined
   #dataEnds = false
@@ -110,13 +70,13 @@ export abstract class Http2Session implements ByteSink, FrameSink {
     this.streamsMax = init.streamsMax ?? STREAMS_MAX
     this.streamWindowBytes = init.streamWindowBytes ?? STREAM_WINDOW_BYTES
     this.#connectionWindowBytes = init.connectionWindowBytes ?? CONNECTION_WINDOW_BYTES
-    this.#receiveWindow = this.#connectionWindowBytes
-    this.#resets = new TokenBucket({ clock }, RESETS)
-    this.#emptyFrames = new TokenBucket({ clock }, EMPTY_FRAMES)
+    this.#window = new ReceiveWindow(this.#connectionWindowBytes)
+    this.#budget = new FrameBudget({ clock })
     this.writer = new FrameWriter(
       { stream, atTurnEnd: components.atTurnEnd ?? atTurnEnd },
       { beforeFlush: () => this.beforeFlush() },
     )
+    this.#sender = new DataSender(this.writer)
   }
 
   /** Streams that are open, or half open. */
@@ -131,13 +91,10 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 
   /** To be called at intervals: what the peer has let wait for several of them is reset. */
   resetStalled(): void {
-    for (const stream of [...this.#waiting]) {
-      stream.stalledLooks += 1
-      if (stream.over || stream.stalledLooks <= STALLED_LOOKS_MAX) continue
+    for (const stream of this.#sender.takeStalled()) {
       this.sendReset(stream.id, HTTP2_ERROR.CANCEL)
       stream.fail('stalled')
     }
-    this.#waiting = this.#waiting.filter((stream) => !stream.over)
   }
 
   // ByteSink
@@ -157,9 +114,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 
   onDrain(): void {
     this.writer.hasRoom = true
-    this.#pumpAll()
-    if (!this.writer.hasRoom) return
-    for (const stream of this.streams.values()) if (!stream.isWaiting) stream.drained()
+    this.#sender.pumpAll()
   }
 
   onClose(_reason: CodedError | undefined): void {
@@ -173,19 +128,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 
   /** @returns how many bytes of the piece were sent */
   sendData(stream: Http2Stream, piece: Uint8Array): number {
-    const { writer } = this
-    let sent = 0
-    while (sent < piece.length && writer.hasRoom) {
-      const room = Math.min(piece.length - sent, stream.sendWindow, this.#sendWindow, this.#frameBytesMax)
-      if (room <= 0) break
-      writer.data(stream.id, room === piece.length ? piece : piece.subarray(sent, sent + room), false)
-      stream.sendWindow -= room
-      this.#sendWindow -= room
-      sent += room
-      stream.stalledLooks = 0
-      this.#windowUpdatesDue = Math.min(this.#windowUpdatesDue + WINDOW_UPDATES_PER_DATA, EMPTY_FRAMES.maxTokens)
-    }
-    return sent
+    return this.#sender.send(stream, piece)
   }
 
   /** The last frame of our message. */
@@ -207,11 +150,8 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 
   /** Bytes of DATA were taken by whoever they were for, or have nobody. */
   consumed(bytes: number): void {
-    this.#consumedBytes += bytes
-    if (2 * this.#consumedBytes < this.#connectionWindowBytes || this.#over) return
-    this.writer.word(FRAME.WINDOW_UPDATE, 0, this.#consumedBytes)
-    this.#receiveWindow += this.#consumedBytes
-    this.#consumedBytes = 0
+    const granted = this.#window.consume(bytes)
+    if (granted > 0 && !this.#over) this.writer.word(FRAME.WINDOW_UPDATE, 0, granted)
   }
 
   /** Whether so many bytes are worth a WINDOW_UPDATE. */
@@ -225,7 +165,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 
   /** It has something that cannot be sent now. */
   wait(stream: Http2Stream): void {
-    this.#waiting.push(stream)
+    this.#sender.wait(stream)
   }
 
   remove(stream: Http2Stream): void {
@@ -241,43 +181,12 @@ export abstract class Http2Session implements ByteSink, FrameSink {
       if (type !== FRAME.SETTINGS || (flags & FLAG.ACK) !== 0) fault('PREFACE_INVALID')
       this.#hasSettings = true
     }
-    if (
-      this.#blockStream !== 0
-        ? type !== FRAME.CONTINUATION || stream !== this.#blockStream
-        : type === FRAME.CONTINUATION
-    ) {
+    const { stream: gathering } = this.#block
+    if (gathering !== 0 ? type !== FRAME.CONTINUATION || stream !== gathering : type === FRAME.CONTINUATION) {
       fault('HEADER_BLOCK_INTERRUPTED')
     }
-    switch (type) {
-      case FRAME.DATA:
-        if (stream === 0) fault('FRAME_STREAM_INVALID')
-        return this.#beginData(stream, flags, length)
-      case FRAME.HEADERS:
-      case FRAME.PRIORITY:
-        if (stream === 0) fault('FRAME_STREAM_INVALID')
-        return
-      case FRAME.RST_STREAM:
-        if (stream === 0) fault('FRAME_STREAM_INVALID')
-        if (length !== 4) fault('FRAME_SIZE_INVALID')
-        return
-      case FRAME.SETTINGS:
-        if (stream !== 0) fault('FRAME_STREAM_INVALID')
-        if (length % 6 !== 0 || ((flags & FLAG.ACK) !== 0 && length > 0)) fault('FRAME_SIZE_INVALID')
-        return
-      case FRAME.PUSH_PROMISE:
-        return fault('PUSH_UNEXPECTED')
-      case FRAME.PING:
-        if (stream !== 0) fault('FRAME_STREAM_INVALID')
-        if (length !== 8) fault('FRAME_SIZE_INVALID')
-        return
-      case FRAME.GOAWAY:
-        if (stream !== 0) fault('FRAME_STREAM_INVALID')
-        if (length < 8) fault('FRAME_SIZE_INVALID')
-        return
-      case FRAME.WINDOW_UPDATE:
-        if (length !== 4) fault('FRAME_SIZE_INVALID')
-        return
-    }
+    checkFrameHead(type, flags, stream, length)
+    if (type === FRAME.DATA) this.#beginData(stream, flags, length)
   }
 
   onDataPiece(bytes: Uint8Array, from: number, to: number): void {
@@ -298,7 +207,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   onDataEnd(unread: number): void {
     if (unread > 0) {
       this.consumed(unread)
-      if (unread === this.#dataBytes) this.#spend()
+      if (unread === this.#dataBytes) this.#budget.spend()
     }
     const stream = this.#dataStream
     this.#dataStream = undefined
@@ -318,18 +227,18 @@ export abstract class Http2Session implements ByteSink, FrameSink {
       case FRAME.RST_STREAM:
         return this.#takeReset(stream, readUint32(bytes, from))
       case FRAME.SETTINGS:
-        if ((flags & FLAG.ACK) !== 0) return this.#spend()
+        if ((flags & FLAG.ACK) !== 0) return this.#budget.spend()
         return this.#takeSettings(bytes, from, to)
       case FRAME.PING:
         return this.#takePing(flags, bytes.subarray(from, to))
       case FRAME.GOAWAY:
-        this.#spend()
+        this.#budget.spend()
         return this.takeGoaway(readUint31(bytes, from), readUint32(bytes, from + 4))
       case FRAME.WINDOW_UPDATE:
         return this.#takeWindowUpdate(stream, readUint31(bytes, from))
       default:
         // RFC 9113 §5.5: what is not known is passed over.
-        this.#spend()
+        this.#budget.spend()
     }
   }
 
@@ -354,20 +263,14 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 
   /** Our settings, and the window of the connection. */
   protected sendPreface(settings: readonly (readonly [id: number, value: number])[]): void {
-    const payload = new Uint8Array(6 * settings.length)
-    for (const [index, [id, value]] of settings.entries()) {
-      payload[6 * index + 1] = id
-      writeUint32(payload, 6 * index + 2, value)
-    }
-    this.writer.frame(FRAME.SETTINGS, 0, 0, payload)
+    this.writer.settings(settings)
     const more = this.#connectionWindowBytes - WINDOW_INITIAL
     if (more > 0) this.writer.word(FRAME.WINDOW_UPDATE, 0, more)
   }
 
   /** The block that the encoder has made. */
   protected sendHeaders(id: number, endStream: boolean): void {
-    const { encoder } = this
-    this.writer.headers(id, encoder.block, encoder.length, this.#frameBytesMax, endStream)
+    this.writer.headers(id, this.encoder, this.#sender.frameBytesMax, endStream)
   }
 
   /** We sent END_STREAM. */
@@ -376,24 +279,16 @@ export abstract class Http2Session implements ByteSink, FrameSink {
     if (stream.remoteEnded) this.remove(stream)
   }
 
-  protected sendGoaway(last: number, code: number, debug = ''): void {
-    const payload = Buffer.alloc(8 + debug.length)
-    writeUint32(payload, 0, last)
-    writeUint32(payload, 4, code)
-    payload.write(debug, 8, 'latin1')
-    this.writer.frame(FRAME.GOAWAY, 0, 0, payload)
-  }
-
   /** The last GOAWAY: streams behind `last` are not served. */
   protected sayGoodbye(last: number): void {
-    this.sendGoaway(last, HTTP2_ERROR.NO_ERROR)
+    this.writer.goaway(last, HTTP2_ERROR.NO_ERROR)
     this.#goodbyeSent = true
   }
 
   /** Says goodbye, if that was not said or something is wrong, and ends when it is written. */
   protected close(code: number = HTTP2_ERROR.NO_ERROR, debug = ''): void {
     if (this.writer.ended) return
-    if (!this.#goodbyeSent || code !== HTTP2_ERROR.NO_ERROR) this.sendGoaway(this.lastPeerStream, code, debug)
+    if (!this.#goodbyeSent || code !== HTTP2_ERROR.NO_ERROR) this.writer.goaway(this.lastPeerStream, code, debug)
     this.#goodbyeSent = true
     this.#stop()
     this.writer.end()
@@ -407,7 +302,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   /** A request or response that is none (RFC 9113 §8.1.1). */
   protected refuse(id: number, code: number): void {
     this.sendReset(id, code)
-    this.#spend()
+    this.#budget.spend()
   }
 
   protected headEnds(stream: Http2Stream): void {
@@ -442,11 +337,10 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   }
 
   #beginData(id: number, flags: number, length: number): void {
-    this.#receiveWindow -= length
-    if (this.#receiveWindow < 0) fault('WINDOW_EXCEEDED')
+    if (!this.#window.take(length)) fault('WINDOW_EXCEEDED')
     this.#dataEnds = (flags & FLAG.END_STREAM) !== 0
     this.#dataBytes = length
-    if (length === 0 && !this.#dataEnds) this.#spend()
+    if (length === 0 && !this.#dataEnds) this.#budget.spend()
     const stream = this.streams.get(id)
     this.#dataStream = undefined
     if (stream === undefined) {
@@ -469,49 +363,19 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   }
 
   #takeHeaders(id: number, flags: number, bytes: Uint8Array, from: number, to: number): void {
-    let start = from
-    let end = to
-    if ((flags & FLAG.PADDED) !== 0) {
-      if (start === end) fault('FRAME_SIZE_INVALID')
-      end -= bytes[start]!
-      start += 1
-    }
-    let isSelfDependent = false
-    if ((flags & FLAG.PRIORITY) !== 0) {
-      if (start + 5 > to) fault('FRAME_SIZE_INVALID')
-      isSelfDependent = readUint31(bytes, start) === id
-      start += 5
-    }
-    if (start > end) fault('PADDING_INVALID')
-    if (isSelfDependent) fault('STREAM_ID_INVALID')
-    if ((flags & FLAG.END_HEADERS) !== 0) return this.#takeBlock(id, flags, bytes, start, end)
-    this.#blockStream = id
-    this.#blockFlags = flags
-    this.#blockBytes = 0
-    this.#continuations = 0
-    this.#gather(bytes, start, end)
+    const block = this.#block
+    block.readFragment(id, flags, bytes, from, to)
+    if ((flags & FLAG.END_HEADERS) !== 0) return this.#takeBlock(id, flags, bytes, block.start, block.end)
+    block.begin(id, flags, bytes)
   }
 
   #continueBlock(flags: number, bytes: Uint8Array, from: number, to: number): void {
-    this.#continuations += 1
-    if (this.#continuations > CONTINUATIONS_MAX) fault('CONTINUATION_FLOOD')
-    this.#gather(bytes, from, to)
+    const block = this.#block
+    block.add(bytes, from, to)
     if ((flags & FLAG.END_HEADERS) === 0) return
-    const id = this.#blockStream
-    const block = this.#block!
-    this.#blockStream = 0
-    this.#block = undefined
-    this.#takeBlock(id, this.#blockFlags, block, 0, this.#blockBytes)
-  }
-
-  #gather(bytes: Uint8Array, from: number, to: number): void {
-    const needed = this.#blockBytes + to - from
-    if (needed > HEADER_BLOCK_BYTES_MAX) fault('HEADER_BLOCK_TOO_LARGE')
-    const block = Buffer.allocUnsafe(needed)
-    if (this.#block) this.#block.copy(block, 0, 0, this.#blockBytes)
-    block.set(bytes.subarray(from, to), this.#blockBytes)
-    this.#block = block
-    this.#blockBytes = needed
+    const id = block.stream
+    block.stream = 0
+    this.#takeBlock(id, block.flags, block.bytes, 0, block.bytes.length)
   }
 
   #takeBlock(id: number, flags: number, bytes: Uint8Array, from: number, to: number): void {
@@ -556,7 +420,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 
   /** RFC 9113 §5.3.2: nobody goes by priorities any more. */
   #takePriority(id: number, bytes: Uint8Array, from: number, to: number): void {
-    this.#spend()
+    this.#budget.spend()
     const code =
       to - from !== 5
         ? HTTP2_ERROR.FRAME_SIZE_ERROR
@@ -573,62 +437,40 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   #takeReset(id: number, code: number): void {
     if (this.isIdle(id)) fault('STREAM_IDLE')
     const stream = this.streams.get(id)
-    if (stream === undefined) return this.#spend()
-    if (!this.#resets.take()) fault('RESET_FLOOD')
+    if (stream === undefined) return this.#budget.spend()
+    this.#budget.spendReset()
     stream.fail(code === HTTP2_ERROR.REFUSED_STREAM ? 'refused' : 'reset')
   }
 
   #takeSettings(bytes: Uint8Array, from: number, to: number): void {
-    this.#spend()
-    for (let at = from; at < to; at += 6) {
-      this.#takeSetting((bytes[at]! << 8) | bytes[at + 1]!, readUint32(bytes, at + 2))
+    this.#budget.spend()
+    const { peer } = this
+    const before = peer.windowBytes
+    peer.take(bytes, from, to)
+    this.encoder.limitTable(peer.headerTableBytes)
+    this.#sender.frameBytesMax = Math.min(peer.frameBytesMax, SENT_FRAME_BYTES_MAX)
+    const more = peer.windowBytes - before
+    for (const stream of this.streams.values()) {
+      stream.sendWindow += more
+      if (stream.sendWindow > WINDOW_MAX) fault('WINDOW_SETTING_INVALID')
     }
+    if (more > 0) this.#sender.pumpAll()
     this.writer.frame(FRAME.SETTINGS, FLAG.ACK, 0, NOTHING)
     this.onSettings()
   }
 
-  #takeSetting(id: number, value: number): void {
-    switch (id) {
-      case SETTING.HEADER_TABLE_SIZE:
-        return this.encoder.limitTable(value)
-      case SETTING.ENABLE_PUSH:
-        if (value > 1) fault('SETTINGS_INVALID')
-        return
-      case SETTING.MAX_CONCURRENT_STREAMS:
-        this.peerStreamsMax = value
-        return
-      case SETTING.INITIAL_WINDOW_SIZE: {
-        if (value > WINDOW_MAX) fault('WINDOW_SETTING_INVALID')
-        const more = value - this.streamSendWindow
-        this.streamSendWindow = value
-        for (const stream of this.streams.values()) {
-          stream.sendWindow += more
-          if (stream.sendWindow > WINDOW_MAX) fault('WINDOW_SETTING_INVALID')
-        }
-        if (more > 0) this.#pumpAll()
-        return
-      }
-      case SETTING.MAX_FRAME_SIZE:
-        if (value < FRAME_BYTES_DEFAULT || value > FRAME_BYTES_LIMIT) fault('SETTINGS_INVALID')
-        this.#frameBytesMax = Math.min(value, SENT_FRAME_BYTES_MAX)
-        return
-    }
-  }
-
   #takePing(flags: number, payload: Uint8Array): void {
-    this.#spend()
+    this.#budget.spend()
     if ((flags & FLAG.ACK) !== 0) return this.takePingAck(payload)
     this.writer.frame(FRAME.PING, FLAG.ACK, 0, payload)
   }
 
   #takeWindowUpdate(id: number, increment: number): void {
-    if (this.#windowUpdatesDue > 0) this.#windowUpdatesDue -= 1
-    else this.#spend()
+    this.#budget.spendWindowUpdate(this.#sender.takeFrameCount())
     if (id === 0) {
       if (increment === 0) fault('WINDOW_INCREMENT_ZERO')
-      this.#sendWindow += increment
-      if (this.#sendWindow > WINDOW_MAX) fault('WINDOW_OVERFLOW')
-      return this.#pumpAll()
+      if (!this.#sender.grant(increment)) fault('WINDOW_OVERFLOW')
+      return
     }
     if (this.isIdle(id)) fault('STREAM_IDLE')
     const stream = this.streams.get(id)
@@ -638,24 +480,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
       this.refuse(id, increment === 0 ? HTTP2_ERROR.PROTOCOL_ERROR : HTTP2_ERROR.FLOW_CONTROL_ERROR)
       return stream.fail('malformed')
     }
-    if (!stream.isWaiting || !stream.pump()) return
-    this.#waiting = this.#waiting.filter((one) => one !== stream)
-    stream.drained()
-  }
-
-  /** Whoever waits gets a turn; who needs more of the windows goes to the end of the line. */
-  #pumpAll(): void {
-    for (let left = this.#waiting.length; left > 0 && this.#sendWindow > 0 && this.writer.hasRoom; left -= 1) {
-      const stream = this.#waiting.shift()!
-      if (stream.over) continue
-      if (stream.pump()) stream.drained()
-      else this.#waiting.push(stream)
-    }
-  }
-
-  /** A frame that is no use by itself. */
-  #spend(): void {
-    if (!this.#emptyFrames.take()) fault('FRAME_FLOOD')
+    this.#sender.pump(stream)
   }
 
   /** What is answered at once and not read piles up. */
@@ -665,13 +490,6 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 }
 
 const NOTHING = new Uint8Array(0)
-
-/** From Node's pool where it is small. */
-function copyOf(bytes: Uint8Array): Uint8Array {
-  const copy = Buffer.allocUnsafe(bytes.length)
-  copy.set(bytes)
-  return copy
-}
 
 function fault(name: Http2FaultName): never {
   throw new ConnectionFault(name)

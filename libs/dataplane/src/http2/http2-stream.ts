@@ -156,9 +156,9 @@ export class Http2Stream {
     return true
   }
 
-  /** Tells its owner that there is room again, if it was told that there was none. */
+  /** Tells its owner that there is room again, if it was told that there was none, and has more to say. */
   drained(): void {
-    if (!this.#owesDrain || this.over) return
+    if (!this.#owesDrain || this.over || this.localEnded) return
     this.#owesDrain = false
     this.sink?.onDrain()
   }

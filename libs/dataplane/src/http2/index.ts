@@ -7,7 +7,7 @@ export {
 export { HTTP2_ERROR } from './errors.ts'
 export { HpackDecoder } from './hpack-decoder.ts'
 export { HpackEncoder } from './hpack-encoder.ts'
-export type { Http2SessionComponents, Http2SessionInit } from './http2-session.ts'
+export type { Http2SessionComponents, Http2SessionInit } from './http2-session-init.ts'
 export type { Http2Stream, Http2StreamSink, StreamFailure } from './http2-stream.ts'
 export { STALLED_LOOKS_MAX } from './limits.ts'
 export { MessageFields } from './message-fields.ts'

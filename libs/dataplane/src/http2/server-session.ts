@@ -7,7 +7,8 @@ import { isAuthority } from '../http1/request-target.ts'
 import { ConnectionFault, HTTP2_ERROR } from './errors.ts'
 import { FRAME, PREFACE, SETTING, STREAM_ID_MAX } from './frame.ts'
 import { encodeHeaders } from './hpack-encoder.ts'
-import { Http2Session, type Http2SessionComponents, type Http2SessionInit } from './http2-session.ts'
+import { Http2Session } from './http2-session.ts'
+import type { Http2SessionComponents, Http2SessionInit } from './http2-session-init.ts'
 import { Http2Stream } from './http2-stream.ts'
 
 /** What the head of a request says. */
@@ -100,7 +101,7 @@ export class Http2ServerSession extends Http2Session {
   drain(noticeMs: number): void {
     if (this.#draining || this.over) return
     this.#draining = true
-    this.sendGoaway(STREAM_ID_MAX, HTTP2_ERROR.NO_ERROR)
+    this.writer.goaway(STREAM_ID_MAX, HTTP2_ERROR.NO_ERROR)
     this.writer.frame(FRAME.PING, 0, 0, DRAIN_PING)
     this.#cancelDrain = this.#clock.schedule(noticeMs, () => this.#drainNow())
   }
@@ -136,8 +137,8 @@ export class Http2ServerSession extends Http2Session {
     if (fields.tooLarge) return this.refuse(id, HTTP2_ERROR.ENHANCE_YOUR_CALM)
     const head = this.#judge(endStream)
     if (head === undefined) return this.refuse(id, HTTP2_ERROR.PROTOCOL_ERROR)
-    const { streamSendWindow: sendWindow, streamWindowBytes: receiveWindow } = this
-    const stream = new Http2Stream(this, { id, sendWindow, receiveWindow })
+    const receiveWindow = this.streamWindowBytes
+    const stream = new Http2Stream(this, { id, sendWindow: this.peer.windowBytes, receiveWindow })
     stream.hasHead = true
     stream.bodyBytesLeft = fields.contentLength
     stream.remoteEnded = endStream
