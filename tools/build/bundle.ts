@@ -4,10 +4,29 @@
  * some hundred modules (docs/decisions/0004-bundles.md).
  */
 import { globSync, rmSync } from 'node:fs'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 
 const entryPoints = globSync(['src/main.{ts,tsx}', 'src/**/*.worker.ts'])
 rmSync('dist', { recursive: true, force: true })
+
+/**
+ * A module of Node's that is imported is asked for every one of its exports, and some of those load what they are when they
+ * are asked for: `node:http` has undici behind `WebSocket`, which is 16 MB and 90 modules for every thread that wanted
+ * `createServer`. Taken as an object, nothing is asked for but what is used.
+ */
+const lazyBuiltins: Plugin = {
+  name: 'lazy builtins',
+  setup(plugins) {
+    plugins.onResolve({ filter: /^(node:)?(http|fs|util)$/ }, ({ path }) => ({
+      path: path.replace(/^(node:)?/, 'node:'),
+      namespace: 'lazy-builtin',
+    }))
+    plugins.onLoad({ filter: /./, namespace: 'lazy-builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
+      loader: 'js',
+    }))
+  },
+}
 
 await build({
   entryPoints,
@@ -30,5 +49,6 @@ await build({
   },
   // oidc-provider does not survive bundling: it loses extra claims. A lab that runs one reads it from node_modules.
   external: ['react-devtools-core', 'bufferutil', 'utf-8-validate', 'oidc-provider'],
+  plugins: [lazyBuiltins],
   logLevel: 'warning',
 })

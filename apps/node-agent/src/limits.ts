@@ -6,6 +6,9 @@ export const LOG_LINES_MAX = 2000
 /** A longer line is cut: one program without newlines must not fill the memory of its node. */
 export const LOG_LINE_BYTES_MAX = 8 * KiB
 
+/** A thread of simulated workloads that has none left is let go after this: the next one takes 0.1 s to start another. */
+export const IDLE_THREAD_MS = 10_000
+
 /** Restart delays. A cluster waits 10 s … 5 min; people who watch a lab do not. */
 export const RESTART_BACKOFF_INITIAL_MS = 500
 export const RESTART_BACKOFF_MAX_MS = 30_000

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
-import { type Clock, errorMessage, type Random } from '@ambient-lab/std'
+import { type CancelTimer, type Clock, errorMessage, type Random } from '@ambient-lab/std'
+import { IDLE_THREAD_MS } from '../limits.ts'
 import type { ContainerContext, ContainerObserver, ContainerRunner, ContainerState, HostPort } from './container.ts'
 import { CREATING } from './container.ts'
 import { RestartPolicy } from './restart-policy.ts'
@@ -14,7 +15,7 @@ interface Components {
 
 /**
  * The main thread's side of the workloads worker. When the thread dies, every container in it has failed and all start
- * again in a new one after a growing delay.
+ * again in a new one after a growing delay. A thread that has nothing to run is let go after a while.
  */
 export class SimulatedWorkloads implements AsyncDisposable {
   readonly #components: Components
@@ -25,6 +26,7 @@ export class SimulatedWorkloads implements AsyncDisposable {
   #worker: Worker | undefined
   #backingOff = false
   #disposed = false
+  #cancelIdle: CancelTimer = () => {}
   #lastNumber = 0
 
   constructor(components: Components, init: { readonly host: string }) {
@@ -52,6 +54,7 @@ export class SimulatedWorkloads implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
+    this.#cancelIdle()
     this.#policy.cancel()
     await this.#worker?.terminate()
   }
@@ -70,9 +73,26 @@ export class SimulatedWorkloads implements AsyncDisposable {
     worker.on('error', (error) => {
       cause = error instanceof Error ? (error.stack ?? error.message) : errorMessage(error)
     })
-    worker.on('exit', () => this.#gone(cause))
+    worker.on('exit', () => {
+      if (this.#worker === worker) this.#gone(cause)
+    })
     worker.unref()
     for (const container of this.#containers.values()) this.#start(container)
+    this.#letGoWhenIdle()
+  }
+
+  /** The thread's heap is as large as the agent's own. */
+  #letGoWhenIdle(): void {
+    this.#cancelIdle()
+    const { clock } = this.#components
+    const letGo = () => {
+      if (this.#containers.size > 0) return
+      const worker = this.#worker
+      this.#worker = undefined
+      this.#answerAll()
+      void worker?.terminate()
+    }
+    this.#cancelIdle = clock.schedule(IDLE_THREAD_MS, letGo, { background: true })
   }
 
   #start(container: SimulatedContainer): void {
@@ -82,8 +102,7 @@ export class SimulatedWorkloads implements AsyncDisposable {
 
   #gone(cause: string): void {
     this.#worker = undefined
-    for (const answer of this.#questions.values()) answer([])
-    this.#questions.clear()
+    this.#answerAll()
     if (this.#disposed) return
     for (const container of [...this.#containers.values()]) {
       if (container.crashed(cause)) this.#containers.delete(container.run)
@@ -93,6 +112,12 @@ export class SimulatedWorkloads implements AsyncDisposable {
       this.#backingOff = false
       if (this.#containers.size > 0) this.#spawn()
     })
+  }
+
+  /** Nobody is there to be asked any more. */
+  #answerAll(): void {
+    for (const answer of this.#questions.values()) answer([])
+    this.#questions.clear()
   }
 
   #hear(news: WorkloadsNews): void {
@@ -107,6 +132,7 @@ export class SimulatedWorkloads implements AsyncDisposable {
     if (news.type === 'stopped') {
       this.#containers.delete(news.run)
       container?.stopped()
+      if (this.#containers.size === 0) this.#letGoWhenIdle()
     }
   }
 

@@ -24,9 +24,15 @@ export function demoFile(): string {
 }
 
 export function programs(): Programs {
-  const main = (app: string) => [process.execPath, join(packageRoot(), 'apps', app, 'dist', 'main.js')]
-  return { controlPlane: main('control-plane'), nodeAgent: main('node-agent') }
+  const main = (app: string) => join(packageRoot(), 'apps', app, 'dist', 'main.js')
+  return {
+    controlPlane: [process.execPath, main('control-plane')],
+    nodeAgent: [process.execPath, ...AGENT_FLAGS, main('node-agent')],
+  }
 }
+
+/** V8 would keep the memory of a thread that ended for the next one; an agent that has let its threads go wants none. */
+const AGENT_FLAGS = ['--no-memory-pool-share-memory-on-teardown']
 
 /** The command line of a lab's supervisor, which is this program. */
 export function supervisorCommand(lab: string, nodes: readonly string[], port: number | undefined): string[] {

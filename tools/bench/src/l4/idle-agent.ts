@@ -6,22 +6,23 @@ import { median } from '../suite.ts'
 import { wait } from './load.ts'
 import { residentBytes } from './process-usage.ts'
 
-const SETTLING_SECONDS = 5
+/** Threads that nobody needs are let go, and V8 gives back what it kept of them. */
+const SETTLING_SECONDS = 25
 
 interface Inspected {
   readonly items: readonly { readonly role: string; readonly pid: number }[]
 }
 
 /**
- * Resident bytes of an agent of the demo lab that has nothing to do: its ztunnel, its link to the control plane, and its
+ * Resident bytes of an agent that has nothing to do: its ztunnel and its link to the control plane; in the demo lab its
  * pods, of which the median agent has a few in a worker.
  * @throws when the lab does not come up, for example because it was not built
  */
-export async function idleAgentBytes(): Promise<number> {
+export async function idleAgentBytes(lab: 'empty' | 'demo'): Promise<number> {
   const home = mkdtempSync(join(tmpdir(), 'ambient-bench-'))
   const env = { ...process.env, AMBIENT_HOME: home }
   try {
-    await ambient(['up', 'demo', '--wait', '-q'], env)
+    await ambient(lab === 'demo' ? ['up', 'demo', '--wait', '-q'] : ['up', '--wait', '-q'], env)
     await wait(SETTLING_SECONDS)
     const { items } = JSON.parse(await ambient(['lab', 'inspect', '-o', 'json'], env)) as Inspected
     return median(items.filter(({ role }) => role === 'node-agent').map(({ pid }) => residentBytes(pid)))
