@@ -3,8 +3,16 @@ import { ConnectionFault } from './errors.ts'
 import { FIELD_KIND, fieldKindOf } from './field-kinds.ts'
 import { decodeHuffman } from './huffman.ts'
 import { HEADER_BLOCK_BYTES_MAX, HEADER_TABLE_BYTES } from './limits.ts'
-import type { MessageFields } from './message-fields.ts'
 import { DYNAMIC_INDEX_FIRST, ENTRY_OVERHEAD_BYTES, STATIC_TABLE } from './static-table.ts'
+
+/** Who is told of the fields of a block, in their order. */
+export interface FieldSink {
+  /**
+   * @param kind of FIELD_KIND
+   * @param isSensitive nobody may put it into a table (RFC 7541 §6.2.3)
+   */
+  add(name: string, value: string, kind: number, isSensitive: boolean): void
+}
 
 /** A field of a table, judged once. */
 interface Entry {
@@ -56,7 +64,7 @@ export class HpackDecoder {
   }
 
   /** The whole block in [from, end). @throws ConnectionFault HPACK_INVALID */
-  decode(bytes: Uint8Array, from: number, end: number, into: MessageFields): void {
+  decode(bytes: Uint8Array, from: number, end: number, into: FieldSink): void {
     this.#bytes = bytes
     this.#at = from
     this.#end = end
@@ -82,7 +90,7 @@ export class HpackDecoder {
     this.#bytes = decoded
   }
 
-  #literal(prefix: number, isAdded: boolean, isSensitive: boolean, into: MessageFields): void {
+  #literal(prefix: number, isAdded: boolean, isSensitive: boolean, into: FieldSink): void {
     const index = this.#integer(prefix)
     let name: string
     let nameKind: number

@@ -3,6 +3,7 @@ import { contentLengthOf } from '../http1/head-facts.ts'
 import { HeaderMap } from '../http1/headers.ts'
 import { HEAD_BYTES_MAX, HEADERS_MAX } from '../http1/limits.ts'
 import { FIELD_KIND } from './field-kinds.ts'
+import type { FieldSink } from './hpack-decoder.ts'
 import { ENTRY_OVERHEAD_BYTES } from './static-table.ts'
 
 /**
@@ -10,7 +11,7 @@ import { ENTRY_OVERHEAD_BYTES } from './static-table.ts'
  * One for each connection, used again and again. What is wrong is noted, not thrown: the block has to be decoded to its
  * end in any case, since the next one depends on its table.
  */
-export class MessageFields {
+export class MessageFields implements FieldSink {
   method: string | undefined
   scheme: string | undefined
   authority: string | undefined
@@ -64,7 +65,6 @@ export class MessageFields {
     return headers
   }
 
-  /** @param isSensitive nobody may put it into a table (RFC 7541 §6.2.3) */
   add(name: string, value: string, kind: number, isSensitive: boolean): void {
     this.#bytes += name.length + value.length + ENTRY_OVERHEAD_BYTES
     const list = this.#list
