@@ -70,6 +70,11 @@ export class Http2ServerSession extends Http2Session {
     ])
   }
 
+  /** The number of the stream that was opened last. */
+  get lastStream(): number {
+    return this.lastPeerStream
+  }
+
   /** 100 (Continue), or another 1xx that stands before the response. */
   interim(stream: Http2Stream, status: number): void {
     if (stream.over || stream.localEnded) return
@@ -104,11 +109,6 @@ export class Http2ServerSession extends Http2Session {
     this.writer.goaway(STREAM_ID_MAX, HTTP2_ERROR.NO_ERROR)
     this.writer.frame(FRAME.PING, 0, 0, DRAIN_PING)
     this.#cancelDrain = this.#clock.schedule(noticeMs, () => this.#drainNow())
-  }
-
-  /** Gives up at once. */
-  closeNow(): void {
-    this.close()
   }
 
   /** Who has sent all may wait for its answers. */

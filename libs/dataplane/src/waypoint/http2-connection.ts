@@ -34,8 +34,10 @@ export class Http2Connection implements ByteSink, Http2RequestHandler {
   readonly #init: HttpConnectionInit
   readonly #session: Http2ServerSession
   #cancelLook: CancelTimer
-  /** Since when there has been no request. */
+  /** Since when there has been no request, as far as the looks can tell. */
   #idleSinceMs: number
+  /** The last stream at the last look. */
+  #lastStream = 0
 
   constructor(init: HttpConnectionInit) {
     const { stream, clock } = init
@@ -88,7 +90,9 @@ export class Http2Connection implements ByteSink, Http2RequestHandler {
     const session = this.#session
     session.resetStalled()
     const nowMs = clock.monotonic()
-    if (session.streamCount > 0) this.#idleSinceMs = nowMs
+    const wasUsed = session.streamCount > 0 || session.lastStream !== this.#lastStream
+    this.#lastStream = session.lastStream
+    if (wasUsed) this.#idleSinceMs = nowMs
     else if (nowMs - this.#idleSinceMs >= DOWNSTREAM_IDLE_TIMEOUT_MS) session.drain(HTTP2_DRAIN_NOTICE_MS)
     this.#cancelLook = clock.schedule(LOOK_MS, this.#look, { background: true })
   }
