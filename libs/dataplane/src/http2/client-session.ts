@@ -35,6 +35,7 @@ export class Http2ClientStream extends Http2Stream {
 
 /** The client's side of a connection, with as many requests at once as the server allows. Push is off. */
 export class Http2ClientSession extends Http2Session {
+  protected readonly isServer = false
   readonly #owner: Http2ClientOwner
   #nextStream = 1
   #goingAway = false

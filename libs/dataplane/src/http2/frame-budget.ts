@@ -1,13 +1,13 @@
 import type { Clock } from '@ambient-lab/std'
 import { TokenBucket } from '../token-bucket.ts'
 import { ConnectionFault } from './errors.ts'
-import { EMPTY_FRAMES, RESETS, WINDOW_UPDATES_PER_DATA } from './limits.ts'
+import { EMPTY_FRAMES, REPLIES_PER_DATA, RESETS } from './limits.ts'
 
 /** How much a peer may ask for that costs it nothing (RFC 9113 §10.5): what is cheap to send and work to take. */
 export class FrameBudget {
   readonly #resets: TokenBucket
   readonly #emptyFrames: TokenBucket
-  #windowUpdatesDue = 0
+  #repliesDue = 0
 
   constructor(components: { readonly clock: Clock }) {
     this.#resets = new TokenBucket(components, RESETS)
@@ -24,10 +24,14 @@ export class FrameBudget {
     if (!this.#resets.take()) throw new ConnectionFault('RESET_FLOOD')
   }
 
-  /** @param dataFrames that we sent since the last one: whoever reads says so @throws ConnectionFault FRAME_FLOOD */
-  spendWindowUpdate(dataFrames: number): void {
-    this.#windowUpdatesDue += WINDOW_UPDATES_PER_DATA * dataFrames
-    if (this.#windowUpdatesDue > 0) this.#windowUpdatesDue -= 1
+  /**
+   * A frame that whoever reads our DATA sends.
+   * @param dataFrames that we sent since the last one
+   * @throws ConnectionFault FRAME_FLOOD
+   */
+  spendReply(dataFrames: number): void {
+    this.#repliesDue += REPLIES_PER_DATA * dataFrames
+    if (this.#repliesDue > 0) this.#repliesDue -= 1
     else this.spend()
   }
 }

@@ -144,7 +144,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   }
 
   sendReset(id: number, code: number): void {
-    this.closed.add(id, true)
+    this.closed.addReset(id)
     if (!this.writer.ended) this.writer.word(FRAME.RST_STREAM, id, code)
   }
 
@@ -170,7 +170,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
 
   remove(stream: Http2Stream): void {
     if (!this.streams.delete(stream.id)) return
-    this.closed.add(stream.id, false)
+    this.closed.add(stream.id)
     this.onStreamClosed()
   }
 
@@ -243,6 +243,9 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   }
 
   // For the two sides.
+
+  /** Whether the peer opens the streams: then it may not open and reset them for ever. */
+  protected abstract readonly isServer: boolean
 
   /** A header block on a stream that is not open. */
   protected abstract takeNewHeaders(id: number, endStream: boolean): void
@@ -438,7 +441,7 @@ export abstract class Http2Session implements ByteSink, FrameSink {
     if (this.isIdle(id)) fault('STREAM_IDLE')
     const stream = this.streams.get(id)
     if (stream === undefined) return this.#budget.spend()
-    this.#budget.spendReset()
+    if (this.isServer) this.#budget.spendReset()
     stream.fail(code === HTTP2_ERROR.REFUSED_STREAM ? 'refused' : 'reset')
   }
 
@@ -460,13 +463,13 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   }
 
   #takePing(flags: number, payload: Uint8Array): void {
-    this.#budget.spend()
+    this.#budget.spendReply(this.#sender.takeFrameCount())
     if ((flags & FLAG.ACK) !== 0) return this.takePingAck(payload)
     this.writer.frame(FRAME.PING, FLAG.ACK, 0, payload)
   }
 
   #takeWindowUpdate(id: number, increment: number): void {
-    this.#budget.spendWindowUpdate(this.#sender.takeFrameCount())
+    this.#budget.spendReply(this.#sender.takeFrameCount())
     if (id === 0) {
       if (increment === 0) fault('WINDOW_INCREMENT_ZERO')
       if (!this.#sender.grant(increment)) fault('WINDOW_OVERFLOW')

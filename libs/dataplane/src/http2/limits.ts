@@ -33,17 +33,23 @@ export const INDEXED_VALUE_LENGTH_MAX = 512
 /** Streams that a peer may open and reset, and how many more each second: nghttp2's (CVE-2023-44487). */
 export const RESETS = { maxTokens: 1_000, tokensPerFill: 33, fillIntervalMs: 1_000 } as const
 
-/** SETTINGS, PING, PRIORITY, empty DATA, WINDOW_UPDATE nobody waits for, what is not known: and how many more each second. */
+/** Frames that carry nothing, whoever counts as that, and how many more each second. */
 export const EMPTY_FRAMES = { maxTokens: 1_000, tokensPerFill: 200, fillIntervalMs: 1_000 } as const
 
-/** WINDOW_UPDATEs that a frame of DATA may bring: Envoy's `max_inbound_window_update_frames_per_data_frame_sent`. */
-export const WINDOW_UPDATES_PER_DATA = 10
+/**
+ * WINDOW_UPDATEs and PINGs that a frame of DATA of ours may bring: Envoy's limit of the first,
+ * `max_inbound_window_update_frames_per_data_frame_sent`; the others are how gRPC measures what a window should be.
+ */
+export const REPLIES_PER_DATA = 10
 
 /** Written and not read, besides DATA, which waits in its stream: beyond it the peer only asks. */
 export const OUTPUT_BYTES_MAX = MiB
 
 /** Closed streams whose late frames are told from those of streams that never were. */
 export const CLOSED_STREAMS_KEPT = 128
+
+/** Streams that we reset, likewise: as many as a fast client can send on to before it hears of it. */
+export const RESET_STREAMS_KEPT = 1_024
 
 /** Where frames are put together before they are written; a full one is left to the stream that writes it. */
 export const WRITE_BLOCK_BYTES = 8 * KiB

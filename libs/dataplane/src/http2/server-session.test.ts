@@ -416,6 +416,17 @@ describe('what costs the client nothing', () => {
     expect(server.stream.isEnded).toBe(true)
   })
 
+  it('is allowed where it comes of what we send: gRPC measures with a PING for each DATA', () => {
+    const server = ServerHarness.greeted()
+    server.receive(update(0, 1_000_000))
+    for (let id = 1; id < 4_000; id += 2) {
+      server.receive(headers(id))
+      server.respond(id, 'a')
+      server.receive(Buffer.concat([frame(FRAME.PING, 0, 0, words(1, 2)), update(0, 1)]))
+    }
+    expect(server.goaway).toBeUndefined()
+  })
+
   it('is allowed at the rate of honest clients', async () => {
     const clock = new VirtualClock()
     const server = new ServerHarness({}, clock).receive(HELLO)

@@ -47,6 +47,7 @@ const DRAIN_PING = Buffer.from('draining')
 
 /** The server's side of a connection. */
 export class Http2ServerSession extends Http2Session {
+  protected readonly isServer = true
   readonly #clock: Clock
   readonly #handler: Http2RequestHandler
   #prefaceAt = 0
@@ -131,7 +132,7 @@ export class Http2ServerSession extends Http2Session {
   protected takeNewHeaders(id: number, endStream: boolean): void {
     if (id <= this.lastPeerStream || id % 2 === 0) return this.#refuseOld(id)
     this.lastPeerStream = id
-    if (this.#refusing) return this.closed.add(id, true)
+    if (this.#refusing) return this.closed.addReset(id)
     if (this.streams.size >= this.streamsMax) return this.refuse(id, HTTP2_ERROR.REFUSED_STREAM)
     const { fields } = this
     if (fields.tooLarge) return this.refuse(id, HTTP2_ERROR.ENHANCE_YOUR_CALM)

@@ -175,7 +175,7 @@ class Http2Exchange implements DownstreamExchange, Http2StreamSink {
     const { headers } = response
     headers.set('server', 'istio-envoy')
     if (!headers.has('date')) headers.append('date', dates.text(this.#init.clock.now()))
-    this.#session.respond(this.#stream, response, endStream)
+    this.#session.respond(this.#stream, response, endStream || this.#isBodiless(response.status))
     if (endStream) this.#responseEnded()
     return true
   }
@@ -206,6 +206,11 @@ class Http2Exchange implements DownstreamExchange, Http2StreamSink {
 
   resumeRequest(): void {
     this.#stream.resume()
+  }
+
+  /** What is written as its body all the same is dropped. */
+  #isBodiless(status: number): boolean {
+    return status === 204 || status === 304 || this.#current?.request.method === 'HEAD'
   }
 
   /** What is left of the request has no reader. */

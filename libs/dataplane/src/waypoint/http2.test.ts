@@ -328,6 +328,12 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(stream.rstCode).toBe(0)
   })
 
+  it('sends no body in answer to HEAD, only its length', async () => {
+    mesh.routes([forwardRoute({ action: { kind: 'direct-response', status: 418, body: 'short and stout' } })])
+    const reply = await ask({ ':method': 'HEAD', ':path': '/' })
+    expect(reply).toMatchObject({ headers: { ':status': 418, 'content-length': '15' }, body: '' })
+  })
+
   it('tries again what an upstream refused, and what it did not see before it went away', async () => {
     let calls = 0
     handler = (stream) => {
