@@ -13,6 +13,8 @@ export interface ControlPlaneConfig {
   /** 0: the port of the last time, or any free one. */
   readonly port: number
   readonly trustDomain: string
+  /** Ztunnels log what policies in dry run would deny. */
+  readonly dryRunAtZtunnel: boolean
   /** `error`, `warn`, `info`, `debug`; scopes as in `discovery:debug,info`. */
   readonly logLevel: string
   readonly logFormat: 'text' | 'json'
@@ -63,6 +65,14 @@ export const SETTINGS: { readonly [K in keyof ControlPlaneConfig]: Setting<Contr
     help: 'trust domain of all identities',
     parse: domain,
   },
+  dryRunAtZtunnel: {
+    flag: 'dry-run-at-ztunnel',
+    // istiod's own name for it.
+    environment: 'AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY',
+    default: 'false',
+    help: 'true or false: ztunnels log what policies in dry run would deny',
+    parse: (text) => (text === 'true' || text === 'false' ? text === 'true' : undefined),
+  },
   logLevel: {
     flag: 'log-level',
     environment: 'AMBIENT_LOG',
@@ -96,7 +106,7 @@ export function usage(): string {
   const lines = Object.values(SETTINGS).map((setting) => {
     const { flag, environment, help } = setting
     const preset = setting.default === undefined ? '' : ` [${setting.default}]`
-    return `  --${flag.padEnd(14)}${environment.padEnd(22)}${help}${preset}`
+    return `  --${flag.padEnd(14)}${environment.padEnd(21)} ${help}${preset}`
   })
   return `usage: control-plane --lab NAME --state-dir FOLDER [settings]\n\n${lines.join('\n')}\n`
 }

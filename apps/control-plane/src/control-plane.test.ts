@@ -180,6 +180,7 @@ function agentOf(url: string, tls: { ca: string; cert: string; key: string }): D
         log: async () => ({ lines: [] }),
         review: async () => ({ checkpoints: [] }),
         replay: async () => ({ decisions: 0, flips: [], refused: [] }),
+        requests: async () => ({ requests: [] }),
       },
       onRefused: () => {},
     },

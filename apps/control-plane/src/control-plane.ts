@@ -63,7 +63,7 @@ async function assemble(config: ControlPlaneConfig, scope: Scope): Promise<strin
   const controlPlane = scope.own(
     new ControlPlane(
       { store, clock, random, authority, log: logging.logger('discovery') },
-      { version: VERSION, apiUrl: () => apiUrl },
+      { version: VERSION, apiUrl: () => apiUrl, mesh: { dryRunAtZtunnel: config.dryRunAtZtunnel } },
     ),
   )
   const starting = controlPlane.start()

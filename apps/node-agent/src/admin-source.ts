@@ -1,10 +1,11 @@
 import type { Ztunnel } from '@ambient-lab/dataplane'
 import type { SvidSource } from '@ambient-lab/pki'
-import { CodedError } from '@ambient-lab/std'
+import { type Clock, CodedError } from '@ambient-lab/std'
 import type { Logging, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { AdminSource } from './admin.ts'
 import type { AgentConfig } from './config.ts'
 import { configDump, dumpCertificates } from './config-dump.ts'
+import { Profiles } from './profiles.ts'
 import type { Readiness } from './readiness.ts'
 import { VERSION } from './version.ts'
 import type { WorkloadHost } from './workload-host.ts'
@@ -17,12 +18,13 @@ interface Parts {
   readonly metrics: MetricsRegistry
   readonly readiness: Readiness
   readonly logging: Logging
+  readonly clock: Clock
   readonly quit: () => void
 }
 
 /** What the admin servers show of a running agent. */
 export function createAdminSource(parts: Parts): AdminSource {
-  const { config, ztunnel, svids, host, metrics, readiness, logging, quit } = parts
+  const { config, ztunnel, svids, host, metrics, readiness, logging, clock, quit } = parts
   const connections = () => ztunnel.traffic({ edgesOnly: false })
   return {
     title: `ztunnel on node ${config.node}`,
@@ -44,6 +46,7 @@ export function createAdminSource(parts: Parts): AdminSource {
       set: (levels) => setLevels(logging, levels),
       reset: () => logging.reset(),
     },
+    profiles: new Profiles({ clock }),
     quit,
   }
 }

@@ -1,5 +1,8 @@
+import { systemClock } from '@ambient-lab/std'
+import { eventually } from '@ambient-lab/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AdminServers, type AdminSource } from './admin.ts'
+import { Profiles } from './profiles.ts'
 
 let pending: string[] = []
 let level = 'info'
@@ -22,6 +25,7 @@ const source: AdminSource = {
       level = 'info'
     },
   },
+  profiles: new Profiles({ clock: systemClock }),
   quit: () => {
     quits += 1
   },
@@ -63,6 +67,27 @@ describe('admin', () => {
     expect(quits).toBe(0)
     expect((await ask('admin', '/quitquitquit', 'POST')).status).toBe(200)
     expect(quits).toBe(1)
+  })
+})
+
+describe('profiles', () => {
+  test('of time and of memory, one at a time', async () => {
+    const cpu = ask('admin', '/debug/pprof/profile?seconds=1&frequency=1000')
+    await eventually(async () => expect((await ask('admin', '/debug/pprof/heap?seconds=1')).status).toBe(503))
+    const { nodes, samples } = JSON.parse((await cpu).text)
+    expect(nodes.length).toBeGreaterThan(1)
+    expect(samples.length).toBeGreaterThan(1)
+    const heap = await ask('admin', '/debug/pprof/heap?seconds=1')
+    expect(JSON.parse(heap.text).head).toBeDefined()
+  })
+
+  test.each([
+    '/debug/pprof/profile?seconds=0',
+    '/debug/pprof/profile?frequency=many',
+    '/debug/pprof/heap?seconds=301',
+    '/debug/pprof/heap?seconds=1.5',
+  ])('not of %s', async (path) => {
+    expect((await ask('admin', path)).status).toBe(400)
   })
 })
 

@@ -1,7 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { CodedError, errorCode, errorMessage } from '@ambient-lab/std'
-import { ADMIN_HEADER_BYTES_MAX } from './limits.ts'
+import {
+  ADMIN_HEADER_BYTES_MAX,
+  PROFILE_FREQUENCY_HZ_DEFAULT,
+  PROFILE_FREQUENCY_HZ_MAX,
+  PROFILE_SECONDS_DEFAULT,
+  PROFILE_SECONDS_MAX,
+} from './limits.ts'
+import type { Profiles } from './profiles.ts'
 
 /** What the admin servers show and turn; everything is asked for at the time of the request. */
 export interface AdminSource {
@@ -19,6 +26,7 @@ export interface AdminSource {
     set(text: string): boolean
     reset(): void
   }
+  readonly profiles: Pick<Profiles, 'cpu' | 'heap'>
   quit(): void
 }
 
@@ -34,7 +42,7 @@ interface Page {
   readonly body: string
 }
 
-type Handler = (request: { readonly method: string; readonly url: URL }) => Page
+type Handler = (request: { readonly method: string; readonly url: URL }) => Page | Promise<Page>
 
 /**
  * The three HTTP servers of a ztunnel, on loopback and on whatever ports are free: 15000 (admin), 15020 (metrics),
@@ -56,8 +64,9 @@ export class AdminServers implements AsyncDisposable {
   ): Promise<AdminServers> {
     const servers: Server[] = []
     const open = async (handler: Handler, port: number) => {
-      const server = createServer({ maxHeaderSize: ADMIN_HEADER_BYTES_MAX }, (request, response) =>
-        serve(handler, request, response),
+      const server = createServer(
+        { maxHeaderSize: ADMIN_HEADER_BYTES_MAX },
+        (request, response) => void serve(handler, request, response),
       )
       servers.push(server)
       await listen(server, init.host, port)
@@ -94,6 +103,10 @@ function adminHandler(source: AdminSource): Handler {
         return only('GET', method, () => json(source.connections()))
       case '/logging':
         return logging(source, method, url.searchParams)
+      case '/debug/pprof/profile':
+        return only('GET', method, () => cpuProfile(source, url.searchParams))
+      case '/debug/pprof/heap':
+        return only('GET', method, () => heapProfile(source, url.searchParams))
       case '/quitquitquit':
         return only('POST', method, () => {
           source.quit()
@@ -144,10 +157,42 @@ function logging({ logLevel }: AdminSource, method: string, query: URLSearchPara
   return text(200, `current log level is ${logLevel.current()}\n`)
 }
 
+/** @returns undefined for no whole number from 1 to `max` */
+function count(query: URLSearchParams, name: string, preset: number, max: number): number | undefined {
+  const value = Number(query.get(name) ?? preset)
+  return Number.isInteger(value) && value >= 1 && value <= max ? value : undefined
+}
+
+async function cpuProfile({ profiles }: AdminSource, query: URLSearchParams): Promise<Page> {
+  const seconds = count(query, 'seconds', PROFILE_SECONDS_DEFAULT, PROFILE_SECONDS_MAX)
+  const frequencyHz = count(query, 'frequency', PROFILE_FREQUENCY_HZ_DEFAULT, PROFILE_FREQUENCY_HZ_MAX)
+  if (seconds === undefined) return text(400, `seconds is no whole number from 1 to ${PROFILE_SECONDS_MAX}\n`)
+  if (frequencyHz === undefined)
+    return text(400, `frequency is no whole number from 1 to ${PROFILE_FREQUENCY_HZ_MAX}\n`)
+  return profile(() => profiles.cpu({ seconds, frequencyHz }))
+}
+
+async function heapProfile({ profiles }: AdminSource, query: URLSearchParams): Promise<Page> {
+  const seconds = count(query, 'seconds', PROFILE_SECONDS_DEFAULT, PROFILE_SECONDS_MAX)
+  if (seconds === undefined) return text(400, `seconds is no whole number from 1 to ${PROFILE_SECONDS_MAX}\n`)
+  return profile(() => profiles.heap({ seconds }))
+}
+
+async function profile(take: () => Promise<string>): Promise<Page> {
+  try {
+    return { status: 200, type: 'application/json', body: await take() }
+  } catch (error) {
+    if (CodedError.is(error, 'PROFILE_BUSY')) return text(503, `${error.message}\n`)
+    throw error
+  }
+}
+
 const PAGES: readonly (readonly [path: string, what: string])[] = [
   ['/config_dump', 'workloads, services, policies, certificates, connections and settings as JSON'],
   ['/certs', 'certificates of the identities on this node'],
   ['/connections', 'live connections, and those that ended lately'],
+  ['/debug/pprof/profile?seconds=10', 'where time goes: a .cpuprofile for the DevTools of a browser'],
+  ['/debug/pprof/heap?seconds=10', 'who allocates what stays: a .heapprofile for the same'],
 ]
 
 function dashboard({ title }: AdminSource): string {
@@ -156,7 +201,7 @@ function dashboard({ title }: AdminSource): string {
   return `<!doctype html>\n<html lang="en"><head>${head}</head><body><h1>${title}</h1>\n<ul>\n${rows}\n<li>POST <code>/logging?level=debug</code></li>\n<li>POST <code>/quitquitquit</code></li>\n</ul></body></html>\n`
 }
 
-function only(wanted: string, method: string, page: () => Page): Page {
+function only(wanted: string, method: string, page: () => Page | Promise<Page>): Page | Promise<Page> {
   // HEAD is GET without the body, which node:http leaves out by itself.
   return method === wanted || (wanted === 'GET' && method === 'HEAD') ? page() : text(405, 'Method Not Allowed\n')
 }
@@ -173,12 +218,12 @@ function text(status: number, body: string): Page {
   return { status, type: 'text/plain; charset=utf-8', body }
 }
 
-function serve(handler: Handler, request: IncomingMessage, response: ServerResponse): void {
+async function serve(handler: Handler, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let page: Page
   const target = request.url ?? '/'
   try {
     page = URL.canParse(target, 'http://localhost')
-      ? handler({ method: request.method ?? 'GET', url: new URL(target, 'http://localhost') })
+      ? await handler({ method: request.method ?? 'GET', url: new URL(target, 'http://localhost') })
       : text(400, 'Bad Request\n')
   } catch (error) {
     page = text(500, `${errorMessage(error)}\n`)

@@ -11,6 +11,7 @@ export class AgentMetrics {
   readonly stopped: Counter
   readonly #terminations: (reason: 'ConnectionError' | 'Reconnect') => Counter
   readonly #messages: (typeUrl: TypeUrl) => Counter
+  readonly #bytes: (typeUrl: TypeUrl) => Counter
 
   /** @param proxies the workloads of this node */
   constructor(metrics: MetricsRegistry, proxies: () => readonly Pick<HostedWorkload, 'capture'>[]) {
@@ -43,6 +44,12 @@ export class AgentMetrics {
       labels: ['url'],
     })
     this.#messages = (url) => messages.labels({ url })
+    const bytes = metrics.counter({
+      name: 'istio_xds_message_bytes_total',
+      help: 'The total number of bytes received from the control plane',
+      labels: ['url'],
+    })
+    this.#bytes = (url) => bytes.labels({ url })
   }
 
   /** Every tunnel is known with its peer's certificate, so that none is ever left untracked. */
@@ -57,7 +64,9 @@ export class AgentMetrics {
     this.#terminations(wasConnected ? 'Reconnect' : 'ConnectionError').inc()
   }
 
-  pushed(typeUrl: TypeUrl): void {
+  /** @param bytes of the message */
+  pushed(typeUrl: TypeUrl, bytes: number): void {
     this.#messages(typeUrl).inc()
+    this.#bytes(typeUrl).inc(bytes)
   }
 }

@@ -284,6 +284,37 @@ test('two that end at once end once, and hands back its ports', async () => {
   await expect(fetch(`http://127.0.0.1:${ports.admin}/`)).rejects.toThrow()
 })
 
+test('tells everything that a ztunnel tells about itself', async () => {
+  const { metrics, ready } = await create({ token: plane.tokenText('n1') }).start()
+  await until(async () => expect((await fetch(`http://127.0.0.1:${ready}/healthz/ready`)).status).toBe(200))
+  const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+  const families = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name!, type!]))
+  expect(Object.fromEntries(families)).toMatchObject({
+    istio_tcp_connections_opened_total: 'counter',
+    istio_tcp_connections_closed_total: 'counter',
+    istio_tcp_connections_failed_total: 'counter',
+    istio_tcp_received_bytes_total: 'counter',
+    istio_tcp_sent_bytes_total: 'counter',
+    istio_tcp_sockets_open: 'gauge',
+    istio_on_demand_dns_total: 'counter',
+    istio_dns_requests_total: 'counter',
+    istio_dns_upstream_requests_total: 'counter',
+    istio_dns_upstream_failures_total: 'counter',
+    istio_dns_upstream_request_duration_seconds: 'histogram',
+    istio_build: 'gauge',
+    istio_xds_connection_terminations_total: 'counter',
+    istio_xds_message_total: 'counter',
+    istio_xds_message_bytes_total: 'counter',
+    istio_active_proxy_count_total: 'gauge',
+    istio_pending_proxy_count_total: 'gauge',
+    istio_proxies_started_total: 'counter',
+    istio_proxies_stopped_total: 'counter',
+    istio_crl_policy_rejections_total: 'counter',
+    istio_crl_untracked_connections_total: 'counter',
+  })
+  expect(text).toMatch(/^istio_xds_message_bytes_total\{url="type.googleapis.com\/ambient.lab.Node"\} [1-9]\d+$/m)
+})
+
 test('/quitquitquit asks its owner for the end', async () => {
   const { admin } = await create({ token: plane.tokenText('n1') }).start()
   await fetch(`http://127.0.0.1:${admin}/quitquitquit`, { method: 'POST' })

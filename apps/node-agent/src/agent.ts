@@ -1,16 +1,21 @@
+import { rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import {
+  type CertificateReport,
   ConnectionSpans,
+  certificateReport,
   DnsMetrics,
   DnsServer,
   LinkFaults,
   LocalSvids,
+  type LocalWorkload,
   LocalWorkloads,
   NodeNetwork,
   ProxyStateHolder,
   SystemDnsUpstream,
+  TrustFeed,
   WsMtlsTransport,
   Ztunnel,
 } from '@ambient-lab/dataplane'
@@ -44,6 +49,7 @@ import {
   LOAD_RUN_TYPE,
   type LoadRun,
   type Reject,
+  TRUST_TYPE,
   type TypeUrl,
   type Welcome,
 } from '@ambient-lab/xds'
@@ -57,9 +63,9 @@ import { CrlFile } from './crl-file.ts'
 import { isIdentityRefused, obtainCredentials } from './enrolment.ts'
 import { LineLog } from './hosting/line-log.ts'
 import type { Mesh } from './hosting/mesh.ts'
+import { checkOverSockets } from './hosting/probe.ts'
 import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
-import { checkTcp } from './hosting/tcp-probe.ts'
 import { PROXY_HEAP_MIB_MAX, SPANS_POST_TIMEOUT_MS, WORKLOADS_HEAP_MIB_MAX } from './limits.ts'
 import { LinkFaultFeed } from './link-fault-feed.ts'
 import { LoadHost } from './load/load-host.ts'
@@ -105,6 +111,7 @@ export class Agent {
   readonly #linkFaults: LinkFaults
   readonly #faultFeed: LinkFaultFeed
   readonly #svids: SvidSource
+  readonly #trustFeed: TrustFeed
   readonly #ztunnel: Ztunnel
   readonly #simulated: SimulatedWorkloads
   readonly #proxies: ProxyThreads
@@ -139,6 +146,7 @@ export class Agent {
       components: { clock, random: random.fork('svids'), signer: { sign: (csr, ttl) => this.#sign(csr, ttl) } },
       init: { ttlSeconds: config.certificateTtlSeconds },
     })
+    this.#trustFeed = new TrustFeed({ clock, svids: this.#svids, revocations: this.#revocations })
     this.#ztunnel = this.#createZtunnel()
     this.#followRevocations()
     const spawn = () =>
@@ -165,6 +173,7 @@ export class Agent {
   async start(): Promise<AgentPorts> {
     this.#scope.own(this.#svids)
     this.#scope.own(this.#simulated)
+    rmSync(this.#volumesDir, { recursive: true, force: true }) // of a life that was killed
     this.#simulated.prestart()
     const [credentials, ports] = await Promise.all([
       obtainCredentials(this.#config, this.#components, this.#log),
@@ -227,11 +236,17 @@ export class Agent {
       handlers: {
         hello: () => this.#hello(ports),
         onWelcome: (welcome) => this.#welcomed(welcome),
-        apply: (typeUrl, upserts, removed) => this.#apply(typeUrl, upserts, removed),
+        apply: (typeUrl, upserts, removed, bytes) => {
+          this.#agentMetrics.pushed(typeUrl, bytes)
+          return this.#apply(typeUrl, upserts, removed)
+        },
         calls: {
           traffic: async (query) => this.#ztunnel.traffic(query),
           review: async (query) =>
-            query.at === 'waypoint' ? this.#proxies.review(query) : this.#ztunnel.review(query),
+            query.at === 'waypoint' || query.at === 'request'
+              ? this.#proxies.review(query)
+              : this.#ztunnel.review(query),
+          requests: (query) => this.#proxies.requests(query),
           replay: async (query) => joinReplays([this.#ztunnel.replay(query), ...(await this.#proxies.replay(query))]),
           log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
         },
@@ -269,13 +284,13 @@ export class Agent {
   }
 
   #apply(typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[]): Reject['errors'] {
-    this.#agentMetrics.pushed(typeUrl)
     if (this.#stopping) return []
     const resources = upserts.map(({ resource }) => resource)
     if (typeUrl === ASSIGNMENT_TYPE) return this.#host.apply(resources as Assignment[], removed)
     if (typeUrl === LOAD_RUN_TYPE) return this.#loads.apply(resources as LoadRun[], removed)
     // Threads of proxies are told even of what only they are interested in, and of what the ztunnel knows as well.
     const refused = this.#proxies.apply(typeUrl, upserts, removed)
+    if (typeUrl === TRUST_TYPE) return [...this.#trustFeed.apply(upserts)]
     if (typeUrl === LINK_FAULT_TYPE) return this.#faultFeed.apply(upserts, removed)
     if (!ProxyStateHolder.holds(typeUrl)) return refused
     return [...this.#ztunnel.state.apply(typeUrl, upserts, removed)]
@@ -389,17 +404,21 @@ export class Agent {
         mesh: this.#countedMesh(),
         simulated: this.#simulated,
         proxies: this.#proxies,
-        check: checkTcp(clock),
+        check: checkOverSockets(clock),
         environment,
         certificateOf: (identity) => this.#certificateOf(identity),
         onReport: (report) => this.#client?.report({ workloads: [report] }),
         onEvent: (event) => this.#client?.report({ events: [event] }),
         onIdentity: (identity, used) => this.#identityUsed(identity, used),
       },
-      { node, host: workloadHost, trust: () => this.#trust() },
+      { node, host: workloadHost, volumesDir: this.#volumesDir, trust: () => this.#trust() },
     )
     this.#scope.defer(this.#svids.onChange(({ id }) => host.certificateChanged(id)))
     return host
+  }
+
+  get #volumesDir(): string {
+    return join(this.#config.stateDir, 'volumes')
   }
 
   #countedMesh(): Mesh {
@@ -408,7 +427,7 @@ export class Agent {
       addWorkload: async (workload) => {
         this.#agentMetrics.started.inc()
         const { capture } = await this.#ztunnel.addWorkload(workload)
-        const dns = await this.#dnsServer(workload.uid)
+        const dns = await this.#dnsServer(workload)
         dnsServers.set(workload.uid, dns)
         return { capture, dns: dns.address }
       },
@@ -421,7 +440,7 @@ export class Agent {
     }
   }
 
-  #dnsServer(uid: string): Promise<DnsServer> {
+  #dnsServer(workload: LocalWorkload): Promise<DnsServer> {
     const { clock } = this.#components
     assert(this.#welcome, 'workloads are assigned after the welcome')
     return DnsServer.listen(
@@ -431,7 +450,10 @@ export class Agent {
         metrics: this.#dnsMetrics,
         state: () => this.#ztunnel.state.current,
       },
-      { uid, host: this.#config.workloadHost, clusterDomain: this.#welcome.clusterDomain },
+      {
+        ...{ uid: workload.uid, host: this.#config.workloadHost, clusterDomain: this.#welcome.clusterDomain },
+        ofClusterOnly: () => workload.bypassesDnsCapture ?? false,
+      },
     )
   }
 
@@ -440,13 +462,9 @@ export class Agent {
     return this.#welcome
   }
 
-  #certificateOf(
-    identity: SpiffeId,
-  ): { state: 'Initializing' | 'Available' | 'Unavailable'; notAfterMs: number; reason: string } | undefined {
+  #certificateOf(identity: SpiffeId): CertificateReport | undefined {
     const state = this.#svids.state(identity)
-    if (!state) return undefined
-    const notAfterMs = state.phase === 'Available' ? state.svid.notAfterMs : 0
-    return { state: state.phase, notAfterMs, reason: state.phase === 'Unavailable' ? state.reason : '' }
+    return state && certificateReport(state)
   }
 
   #identityUsed(identity: SpiffeId, used: boolean): void {
@@ -464,6 +482,7 @@ export class Agent {
       metrics: this.#metrics,
       readiness: this.#readiness,
       logging: this.#logging,
+      clock: this.#components.clock,
       quit: () => this.#components.onEnd(undefined),
     })
   }

@@ -64,7 +64,7 @@ export class CrlFile implements Disposable {
     if (this.#seen === '' || issuers.length === 0) return
     try {
       const lists = parseRevocationLists(readFileSync(this.#path, 'utf8'), issuers)
-      revocations.replace(lists)
+      revocations.replace(this.#path, lists)
       log.info('revocation lists read', { path: this.#path, lists: lists.length })
     } catch (error) {
       this.#warn(error)

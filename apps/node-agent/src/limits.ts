@@ -22,6 +22,9 @@ export const CONTAINER_STOP_GRACE_MS = 2000
 /** Between two readiness probes while a port has never answered, and afterwards. */
 export const PROBE_PERIOD_STARTING_MS = 50
 export const PROBE_PERIOD_MS = 1000
+
+/** A port that did not answer so often is asked no more often than others. */
+export const PROBE_STARTING_FAILURES = 100
 export const PROBE_TIMEOUT_MS = 1000
 
 /** Failed probes in a row until a workload that was ready counts as unready: Kubernetes' failureThreshold. */
@@ -74,3 +77,9 @@ export const CRL_POLL_MS = 1_000
 
 /** How long a collector of spans may take. */
 export const SPANS_POST_TIMEOUT_MS = 10_000
+
+/** Of `/debug/pprof`: ztunnel's defaults, and what nobody needs more of. */
+export const PROFILE_SECONDS_DEFAULT = 10
+export const PROFILE_SECONDS_MAX = 300
+export const PROFILE_FREQUENCY_HZ_DEFAULT = 100
+export const PROFILE_FREQUENCY_HZ_MAX = 10_000

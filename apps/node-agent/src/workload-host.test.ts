@@ -1,12 +1,15 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { SeededRandom, systemClock, VirtualClock } from '@ambient-lab/std'
 import { TestCertificates } from '@ambient-lab/testing'
 import type { AssignedContainer, Assignment, EventReport, WorkloadReport } from '@ambient-lab/xds'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { checkOverSockets } from './hosting/probe.ts'
 import { ProxyThreads } from './hosting/proxy-threads.ts'
 import { SimulatedWorkloads } from './hosting/simulated-workloads.ts'
-import { checkTcp } from './hosting/tcp-probe.ts'
 import { LoopbackMesh } from './test-kit/loopback-mesh.ts'
 import { PROGRAMS } from './test-kit/programs.ts'
 import { startWorkerThread } from './worker-thread.ts'
@@ -23,6 +26,8 @@ const identities: string[] = []
 const workers: ReturnType<typeof startWorkerThread>[] = []
 const certificates = new TestCertificates()
 let proxies: ProxyThreads
+const volumesDir = mkdtempSync(join(tmpdir(), 'ambient-volumes-'))
+afterAll(() => rmSync(volumesDir, { recursive: true }))
 
 beforeEach(() => {
   reports.clear()
@@ -53,14 +58,16 @@ beforeEach(() => {
       mesh,
       simulated,
       proxies,
-      check: checkTcp(systemClock),
+      check: checkOverSockets(systemClock),
       environment: process.env,
-      certificateOf: () => ({ state: 'Available', notAfterMs: 1, reason: '' }),
+      certificateOf: () => ({
+        ...{ state: 'Available', notAfterMs: 1, reason: '', serialNumber: '11', root: 'a', trusts: ['a'] },
+      }),
       onEvent: (event) => events.push(event),
       onReport: (report) => reports.set(report.uid, report),
       onIdentity: ({ serviceAccount }, used) => identities.push(`${used ? '+' : '-'}${serviceAccount}`),
     },
-    { node: 'n1', host: '127.0.0.1', trust: () => ({ trustDomain: 'cluster.local' }) },
+    { node: 'n1', host: '127.0.0.1', volumesDir, trust: () => ({ trustDomain: 'cluster.local' }) },
   )
 })
 afterEach(async () => {
@@ -136,7 +143,7 @@ test('a removed workload is gone from the mesh and its port closed; nothing more
   reports.clear()
   host.apply([], ['hello'])
   await until(() => expect(mesh.workloads.has('hello')).toBe(false))
-  await until(async () => expect(await checkTcp(systemClock)(target)).toContain('refused'))
+  await until(async () => expect(await checkOverSockets(systemClock)(target)).toContain('refused'))
   expect(reports.size).toBe(0)
   expect(events.at(-1)).toMatchObject({ reason: 'Killing' })
   expect(identities).toEqual(['+sa', '-sa'])
@@ -276,12 +283,59 @@ test('a replica of an L7 proxy runs in a thread of its own, which comes back whe
   const page = (port: string, path: string) => fetch(`http://127.0.0.1:${ports[port]!.port}${path}`)
   expect((await page('15021', '/healthz/ready')).status).toBe(200)
   expect(await (await page('15000', '/config_dump')).json()).toMatchObject({ filterChains: [], clusters: [] })
-  expect(await checkTcp(systemClock)(ports['15008']!)).toBeUndefined()
+  expect(await checkOverSockets(systemClock)(ports['15008']!)).toBeUndefined()
   await workers[0]!.terminate()
   await until(() => expect(reports.get('w1')).toMatchObject({ ready: false, reason: 'CrashLoopBackOff', restarts: 1 }))
   expect(reports.get('w2')).toMatchObject({ ready: true, restarts: 0 })
   await ready('w1')
   const again = reports.get('w1')!.ports['15008']!
   host.apply([], ['w1', 'w2'])
-  await until(async () => expect(await checkTcp(systemClock)(again)).toContain('refused'))
+  await until(async () => expect(await checkOverSockets(systemClock)(again)).toContain('refused'))
+})
+
+describe('volumes of ConfigMaps', () => {
+  const PROGRAM = `
+    const { readFileSync, watchFile } = require('node:fs');
+    const folder = process.env.VOLUME_CONFIG_VOLUME;
+    const tell = () => { try { console.log('a=' + readFileSync(folder + '/a.txt')) } catch (e) { console.log(e.code) } };
+    tell(); setInterval(tell, 20)`
+  const file = (path: string, content: string) => ({ path, content, encoding: 'utf8' as const })
+  const holding = (...files: ReturnType<typeof file>[]) => ({ volumes: { 'config-volume': { files } } })
+  const mounts = [{ volume: 'config-volume', mountPath: '/etc/config' }]
+  const program = container('', { command: [process.execPath, '-e', PROGRAM], ports: [], mounts })
+  const lastLine = async () => (await host.log('p', 1))?.[0]
+
+  test('a program finds real files, which are replaced and removed under it, and go with it', async () => {
+    host.apply([assignment('p', [program], holding(file('a.txt', 'one')))], [])
+    await until(async () => expect(await lastLine()).toBe('a=one'))
+    const { pid } = reports.get('p')!
+    host.apply([assignment('p', [program], holding(file('a.txt', 'two')))], [])
+    await until(async () => expect(await lastLine()).toBe('a=two'))
+    host.apply([assignment('p', [program], holding(file('b/c.txt', 'three')))], [])
+    await until(async () => expect(await lastLine()).toBe('ENOENT'))
+    expect(reports.get('p')).toMatchObject({ pid, restarts: 0 })
+    expect(readdirSync(volumesDir)).toHaveLength(1)
+    host.apply([], ['p'])
+    await until(() => expect(readdirSync(volumesDir)).toEqual([]))
+  })
+
+  test('nothing starts before its ConfigMap is there; one that goes away later stays as it was', async () => {
+    const missing = { volumes: { 'config-volume': { files: [], missing: 'configmap "c" not found' } } }
+    host.apply([assignment('p', [program], missing)], [])
+    await until(() => expect(reports.get('p')?.message).toBe('configmap "c" not found'))
+    expect(reports.get('p')).toMatchObject({ phase: 'Pending', ready: false, reason: 'ContainerCreating' })
+    host.apply([assignment('p', [program], holding(file('a.txt', 'one')))], [])
+    await until(async () => expect(await lastLine()).toBe('a=one'))
+    host.apply([assignment('p', [program], missing)], [])
+    host.apply([assignment('p', [program], { ...missing, labels: { a: 'b' } })], [])
+    await until(async () => expect(await lastLine()).toBe('a=one'))
+    expect(reports.get('p')).toMatchObject({ message: '', restarts: 0 })
+    expect(events.filter(({ reason }) => reason === 'FailedMount')).toHaveLength(1)
+  })
+
+  test('what cannot be written fails the pod, not the node', async () => {
+    host.apply([assignment('p', [program], holding(file('a', ''), file('a/b', '')))], [])
+    await until(() => expect(reports.get('p')).toMatchObject({ phase: 'Failed', reason: 'Error' }))
+    expect(reports.get('p')!.message).toMatch(/^volumes cannot be written: /)
+  })
 })

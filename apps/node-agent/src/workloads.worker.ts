@@ -17,6 +17,8 @@ port.on('message', (command: WorkloadsCommand) => {
   switch (command.type) {
     case 'start':
       return start(command)
+    case 'mount':
+      return void mount(command)
     case 'stop':
       return void stop(command.run)
     case 'log':
@@ -34,6 +36,11 @@ function start({ run, ...init }: Extract<WorkloadsCommand, { type: 'start' }>): 
       send({ type: 'failed', run, message: errorMessage(error) })
     },
   )
+}
+
+async function mount({ run, files }: Extract<WorkloadsCommand, { type: 'mount' }>): Promise<void> {
+  const container = await running.get(run)?.catch(() => undefined)
+  container?.files.replace(files)
 }
 
 async function stop(run: number): Promise<void> {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { CertificateAuthority, parseCsr, requestedIdentity, type SerializedAuthority } from '@ambient-lab/pki'
 import { type Clock, CodedError, errorMessage } from '@ambient-lab/std'
 import type { Signed, SignRequest } from '@ambient-lab/xds'
+import type { MeshAuthority } from './mesh-authority.ts'
 import type { NodeInventory } from './nodes.ts'
 
 const FILES = {
@@ -63,17 +64,22 @@ function writeSecret(path: string, text: string): void {
 }
 
 export interface CaServiceComponents {
+  /** The lab's own: certificates of nodes, and what join tokens pin. */
   readonly authority: CertificateAuthority
+  /** Signs for workloads. */
+  readonly mesh: Pick<MeshAuthority, 'current'>
   readonly inventory: NodeInventory
 }
 
 /** Signs certificates for workloads, and for each node only those of workloads that are placed on it. */
 export class CaService {
   readonly authority: CertificateAuthority
+  readonly #mesh: Pick<MeshAuthority, 'current'>
   readonly #inventory: NodeInventory
 
-  constructor({ authority, inventory }: CaServiceComponents) {
+  constructor({ authority, mesh, inventory }: CaServiceComponents) {
     this.authority = authority
+    this.#mesh = mesh
     this.#inventory = inventory
   }
 
@@ -87,7 +93,7 @@ export class CaService {
         `no pod of service account ${namespace}/${serviceAccount} is placed on node ${node}`,
       )
     }
-    const { chainPem, rootsPem } = this.authority.signWorkload(csr, ttlSeconds)
+    const { chainPem, rootsPem } = this.#mesh.current.authority.signWorkload(csr, ttlSeconds)
     return { chainPem, rootsPem }
   }
 }

@@ -4,6 +4,7 @@ import { type CodedError, SeededRandom, VirtualClock } from '@ambient-lab/std'
 import {
   ASSIGNMENT_TYPE,
   type Assignment,
+  type ConnectionView,
   createMemoryLinkPair,
   type Delta,
   DiscoveryClient,
@@ -11,6 +12,7 @@ import {
   type MemoryLinkPair,
   type ReplayAnswer,
   type ReplayQuery,
+  type RequestView,
   type ResourceTypes,
   type ReviewAnswer,
   type ReviewQuery,
@@ -131,6 +133,10 @@ export class BenchAgent {
   /** The control plane that answers its connects; undefined: none does. */
   target: ControlPlane | undefined
   readonly reviews: ReviewQuery[] = []
+  /** What its ztunnel knows. */
+  connections: readonly ConnectionView[] = []
+  /** What its L7 proxies remember. */
+  requests: readonly RequestView[] = []
   review: (query: ReviewQuery) => ReviewAnswer = () => ({ checkpoints: [] })
   readonly replays: ReplayQuery[] = []
   replay: (query: ReplayQuery) => ReplayAnswer = () => ({ decisions: 0, flips: [], refused: [] })
@@ -158,12 +164,15 @@ export class BenchAgent {
         return []
       },
       calls: {
-        traffic: async () => ({ atMs: 0, connections: [], edges: [], lost: 2 }),
+        traffic: async () => ({ atMs: 0, connections: this.connections, edges: [], lost: 2 }),
         log: async ({ uid }) => ({ lines: [`log of ${uid}`] }),
         review: async (query) => {
           this.reviews.push(query)
           return this.review(query)
         },
+        requests: async ({ id }) => ({
+          requests: this.requests.filter((request) => id === undefined || request.id === id),
+        }),
         replay: async (query) => {
           this.replays.push(query)
           return this.replay(query)

@@ -9,8 +9,10 @@ import {
 } from '@ambient-lab/xds'
 import type { ApiServerHooks } from './api-server/hooks.ts'
 import { CaService } from './ca-service.ts'
+import { certificateRevocations } from './certificate-revocation.ts'
 import { Cluster } from './cluster.ts'
 import { BackendTlsStatusController } from './controllers/backend-tls-status.ts'
+import { CaConfigMapController } from './controllers/ca-config-map.ts'
 import { type Controller, ControllerRunner } from './controllers/controller.ts'
 import { DeploymentController } from './controllers/deployment.ts'
 import { EndpointSliceController } from './controllers/endpoint-slice.ts'
@@ -39,12 +41,14 @@ import { EntryAddresses } from './entry-addresses.ts'
 import { EventRecorder } from './events.ts'
 import { JoinService } from './join.ts'
 import { type ControlPlaneLog, SILENT_LOG } from './log.ts'
+import { MeshAuthority } from './mesh-authority.ts'
 import { MESH_CONFIG_DEFAULT, type MeshConfig } from './mesh-config.ts'
 import { MeshSettings } from './mesh-settings.ts'
 import { NodeInventory } from './nodes.ts'
 import { PathReviewService } from './path-review.ts'
 import { deservesGrace } from './pod-termination.ts'
 import { PolicyReplayService } from './policy-replay.ts'
+import { RootRotationService } from './root-rotation.ts'
 import { ServiceAddresses } from './service-addresses.ts'
 import { serviceAdmission } from './service-admission.ts'
 import type { Store } from './store/store.ts'
@@ -52,6 +56,7 @@ import { NAMESPACES, PODS } from './stored-kinds.ts'
 import { TrafficService } from './traffic-service.ts'
 import { LiveView } from './translate/live-view.ts'
 import { Translator } from './translate/translator.ts'
+import { trustRoots } from './trust-roots.ts'
 
 export interface ControlPlaneComponents {
   /** Stays with whoever made it. */
@@ -91,6 +96,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #replays: PolicyReplayService
   readonly #runner: ControllerRunner
   readonly #settings: MeshSettings
+  readonly #mesh: MeshAuthority
 
   constructor(components: ControlPlaneComponents, init: ControlPlaneInit) {
     const { authority, clock, random, log = SILENT_LOG } = components
@@ -105,7 +111,13 @@ export class ControlPlane implements AsyncDisposable {
     this.#addresses = this.#scope.own(new ServiceAddresses(cluster))
     const translator = this.#scope.own(new Translator({ cluster, resources: this.resources, mesh }))
     this.#settings.onChange.on(() => translator.refresh())
-    this.ca = new CaService({ authority, inventory })
+    this.#mesh = this.#scope.own(
+      new MeshAuthority(
+        { cluster, events, resources: this.resources },
+        { own: authority, rootNamespace: mesh.rootNamespace },
+      ),
+    )
+    this.ca = new CaService({ authority, mesh: this.#mesh, inventory })
     const faults = this.#scope.own(
       new FaultController({ cluster, programmedNodes: (type, name) => this.discovery.programmedNodes(type, name) }),
     )
@@ -154,15 +166,22 @@ export class ControlPlane implements AsyncDisposable {
   /** What this control plane plugs into an API server; whoever listens adds the upgrade to /discovery. */
   apiHooks(): ApiServerHooks {
     return {
-      virtual: { 'ambient.lab/connections': this.#traffic.connections, 'ambient.lab/edges': this.#traffic.edges },
+      virtual: {
+        'ambient.lab/connections': this.#traffic.connections,
+        'ambient.lab/edges': this.#traffic.edges,
+        'ambient.lab/trustroots': trustRoots({ cluster: this.cluster, mesh: this.#mesh }),
+        'ambient.lab/requests': this.#traffic.requests,
+      },
       createOnly: {
         'ambient.lab/jointokens': this.join.createToken,
         'ambient.lab/pathreviews': this.#reviews.create,
         'ambient.lab/policyreplays': this.#replays.create,
+        'ambient.lab/rootrotations': new RootRotationService({ cluster: this.cluster, mesh: this.#mesh }).create,
+        'ambient.lab/certificaterevocations': certificateRevocations(this.#mesh),
       },
       subresources: { '/pods/log': this.#traffic.podLog },
       plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },
-      admission: [serviceAdmission(this.#addresses)],
+      admission: [serviceAdmission(this.#addresses), this.#mesh.admission],
       graceSeconds: {
         [NAMESPACES]: () => 1,
         [PODS]: (pod) => (deservesGrace(this.cluster, pod as never) ? 1 : 0),
@@ -191,6 +210,7 @@ export class ControlPlane implements AsyncDisposable {
       this.#scope.own(new PodLifecycleController(components)),
       new EndpointSliceController(components),
       new GarbageCollector(components),
+      new CaConfigMapController({ ...components, mesh: this.#mesh }),
       new PolicyStatusController(components, mesh),
       new L4PolicyStatusController(components),
       new WaypointStatusController(components, mesh),

@@ -67,7 +67,10 @@ export function extAuthzProblem(providers: readonly ExtensionProvider[], name: s
   return (http && httpProblem(http)) ?? serviceProblem(http ?? grpc!)
 }
 
-function serviceProblem({ port, statusOnError }: ExtAuthzProvider): string | undefined {
+function serviceProblem(provider: ExtAuthzProvider): string | undefined {
+  const { service, port, statusOnError, includeRequestBodyInCheck: body } = provider
+  if (!service) return 'it names no service'
+  if (body && !(body.maxRequestBytes > 0)) return 'includeRequestBodyInCheck.maxRequestBytes is not above 0'
   if (!Number.isInteger(port) || port < 1 || port > 65_535) return `port ${port} is not from 1 to 65535`
   if (statusOnError === undefined || statusOnError === '') return undefined
   return HTTP_STATUSES.has(Number(statusOnError)) ? undefined : `statusOnError ${statusOnError} is not supported`
@@ -76,6 +79,11 @@ function serviceProblem({ port, statusOnError }: ExtAuthzProvider): string | und
 function httpProblem(provider: ExtAuthzHttpProvider): string | undefined {
   const { pathPrefix } = provider
   if (pathPrefix && !pathPrefix.startsWith('/')) return `pathPrefix ${pathPrefix} does not begin with /`
+  if (!/^[\x21-\x7e]*$/.test(pathPrefix ?? '')) return `pathPrefix ${JSON.stringify(pathPrefix)} is no path`
+  for (const [name, value] of Object.entries(provider.includeAdditionalHeadersInCheck ?? {})) {
+    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) return `${JSON.stringify(name)} is no name of a header`
+    if (!/^[\t\x20-\x7e]*$/.test(value)) return `the value of ${name} is none that a header can have`
+  }
   const lists = [
     provider.includeRequestHeadersInCheck,
     provider.includeHeadersInCheck,
@@ -86,9 +94,9 @@ function httpProblem(provider: ExtAuthzHttpProvider): string | undefined {
   return lists.some((names) => names?.includes('*')) ? 'a single * stands for no header' : undefined
 }
 
-/** Those that Envoy has a name for. */
+/** Those that Envoy has a name for, and a response can end with. */
 const HTTP_STATUSES: ReadonlySet<number> = new Set([
-  ...[100, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308],
+  ...[200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308],
   ...[400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417],
   ...[421, 422, 423, 424, 426, 428, 429, 431, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511],
 ])

@@ -17,6 +17,11 @@ export interface MeshConfig {
   readonly network: string
   /** Where mesh-wide policies live. @default 'istio-system' */
   readonly rootNamespace: string
+  /**
+   * ztunnels are sent policies in dry run, and log what these would deny: istiod's
+   * AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY. @default false
+   */
+  readonly dryRunAtZtunnel: boolean
   /** Which services are known beyond their own cluster: the first that matches decides. @default `istio.io/global: "true"` */
   readonly serviceScopeConfigs: readonly ServiceScopeConfig[]
   /** Who may see a ServiceEntry. @default everybody sees all of them */
@@ -55,6 +60,7 @@ export const MESH_CONFIG_DEFAULT: MeshConfig = {
   clusterDomain: 'cluster.local',
   network: '',
   rootNamespace: 'istio-system',
+  dryRunAtZtunnel: false,
   serviceScopeConfigs: [
     {
       servicesSelector: { matchExpressions: [{ key: 'istio.io/global', operator: 'In', values: ['true'] }] },

@@ -90,6 +90,28 @@ enableTracing: true
     ['extensionProviders: {}', /extensionProviders is no list/],
     ['extensionProviders: [{name: 7}]', /extensionProviders\[0\].name is no text/],
     ['extensionProviders: [{name: a, envoyExtAuthzHttp: 7}]', /extensionProviders\[0\].envoyExtAuthzHttp is no object/],
+    ['extensionProviders: [{name: a, envoyExtAuthzGrpc: {timeout: soon}}]', /Grpc.timeout: "soon" is no duration/],
+    [
+      'extensionProviders: [{name: a, envoyExtAuthzGrpc: {timeout: 600h}}]',
+      /Grpc.timeout: 600h is longer than 24 days/,
+    ],
+    [
+      'extensionProviders: [{name: a, envoyExtAuthzGrpc: {failOpen: "yes"}}]',
+      /Grpc.failOpen is neither true nor false/,
+    ],
+    ['extensionProviders: [{name: a, envoyExtAuthzGrpc: {port: http}}]', /Grpc.port is no whole number/],
+    [
+      'extensionProviders: [{name: a, envoyExtAuthzHttp: {includeRequestBodyInCheck: {maxRequestBytes: -1}}}]',
+      /includeRequestBodyInCheck.maxRequestBytes is no whole number/,
+    ],
+    [
+      'extensionProviders: [{name: a, envoyExtAuthzHttp: {headersToUpstreamOnAllow: x}}]',
+      /headersToUpstreamOnAllow is no list/,
+    ],
+    [
+      'extensionProviders: [{name: a, envoyExtAuthzHttp: {includeAdditionalHeadersInCheck: {a: 1}}}]',
+      /includeAdditionalHeadersInCheck.a is no text/,
+    ],
     ['accessLogEncoding: XML', /accessLogEncoding is none of TEXT, JSON/],
     ['trustDomainAliases: [1]', /trustDomainAliases\[0\] is no text/],
   ])('refuses %s', async (text, message) => {

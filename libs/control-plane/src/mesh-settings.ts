@@ -2,8 +2,9 @@ import { type ConfigMap, objectKey, parseYaml } from '@ambient-lab/api'
 import { CodedError, Emitter, errorMessage } from '@ambient-lab/std'
 import type { Cluster } from './cluster.ts'
 import type { EventRecorder } from './events.ts'
-import type { ExtensionProvider } from './extension-provider.ts'
+import { readExtensionProvider } from './extension-provider-fields.ts'
 import type { MeshConfig } from './mesh-config.ts'
+import { invalid, isObject, list, object, oneOf, string, texts } from './settings-fields.ts'
 import { CONFIG_MAPS } from './stored-kinds.ts'
 
 /** Istio's name for it, in the root namespace; the settings are YAML under `mesh`. */
@@ -102,7 +103,8 @@ export async function parseMeshSettings(text: string): Promise<Partial<Settings>
 
 const FIELDS: Readonly<Record<keyof Settings, (value: unknown, field: string) => unknown>> = {
   trustDomainAliases: texts,
-  extensionProviders: (value, field) => list(value, field).map((one, index) => provider(one, `${field}[${index}]`)),
+  extensionProviders: (value, field) =>
+    list(value, field).map((one, index) => readExtensionProvider(one, `${field}[${index}]`)),
   serviceScopeConfigs: (value, field) => list(value, field).map((one, index) => object(one, `${field}[${index}]`)),
   serviceEntryVisibility: object,
   accessLogFile: string,
@@ -118,57 +120,14 @@ const FIELDS: Readonly<Record<keyof Settings, (value: unknown, field: string) =>
   }),
 }
 
-/** Istio takes ports as numbers and as texts. */
-function provider(value: unknown, field: string): ExtensionProvider {
-  const { name, ...kinds } = object(value, field)
-  const read = Object.entries(kinds).map(([kind, settings]) => {
-    const place = `${field}.${kind}`
-    const { port, ...rest } = object(settings, place)
-    if (rest.service !== undefined) string(rest.service, `${place}.service`)
-    return [kind, { ...rest, ...(port !== undefined && { port: Number(port) }) }]
-  })
-  return { name: string(name, `${field}.name`), ...Object.fromEntries(read) }
-}
-
 async function parseText(text: string): Promise<unknown> {
+  // Most labs set nothing: they need not wait for the YAML library to load.
+  if (text.trim() === '') return undefined
   try {
     return await parseYaml(text)
   } catch (error) {
     throw invalid(errorMessage(error))
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function object(value: unknown, field: string): Record<string, unknown> {
-  if (!isObject(value)) throw invalid(`${field} is no object`)
-  return value
-}
-
-function list(value: unknown, field: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw invalid(`${field} is no list`)
-  return value
-}
-
-function string(value: unknown, field: string): string {
-  if (typeof value !== 'string') throw invalid(`${field} is no text`)
-  return value
-}
-
-function texts(value: unknown, field: string): readonly string[] {
-  return list(value, field).map((one, index) => string(one, `${field}[${index}]`))
-}
-
-function oneOf(value: unknown, field: string, values: readonly string[]): string {
-  const text = string(value, field)
-  if (!values.includes(text)) throw invalid(`${field} is none of ${values.join(', ')}`)
-  return text
-}
-
-function invalid(reason: string): CodedError {
-  return new CodedError('MESH_CONFIG_INVALID', `the mesh settings are not followed: ${reason}`)
 }
 
 function liveView(base: MeshConfig, current: () => MeshConfig): MeshConfig {

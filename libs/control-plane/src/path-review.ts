@@ -1,17 +1,13 @@
 import type { PathReview, PathReviewSpec, PathReviewStatus, PathReviewTarget, Pod, Service } from '@ambient-lab/api'
-import { CodedError } from '@ambient-lab/std'
-import type {
-  Checkpoint,
-  DiscoverySession,
-  ReviewAnswer,
-  ReviewedRequest,
-  ReviewHop,
-  ReviewQuery,
-} from '@ambient-lab/xds'
+import { assert } from '@ambient-lab/std'
+import type { Checkpoint, DiscoverySession, ReviewedRequest } from '@ambient-lab/xds'
 import type { CreateHandler } from './api-server/index.ts'
-import { badRequest, notFound, StatusError } from './api-server/index.ts'
+import { badRequest, notFound } from './api-server/index.ts'
 import type { Cluster } from './cluster.ts'
+import { recallConnection, reviewConnection } from './connection-review.ts'
 import type { MeshConfig } from './mesh-config.ts'
+import { callerOf, pastOf, type RequestReviewComponents, recallRequest, reviewRequest } from './request-review.ts'
+import { parsePlace, type ReviewStep, ReviewWalk, stepTo } from './review-walk.ts'
 import { PODS, SERVICES } from './stored-kinds.ts'
 import { podUid } from './translate/pod-workload.ts'
 import { serviceHostname } from './translate/service-info.ts'
@@ -23,61 +19,58 @@ export interface PathReviewComponents {
   readonly sessions: () => ReadonlyMap<string, DiscoverySession>
 }
 
-/** A way has at most: source, waypoint, destination. */
-const HOPS_MAX = 3
-
 /**
  * Answers PathReviews: asks each proxy on the way what it would decide, in the order in which a connection would meet
  * them. Decides nothing itself, so it cannot disagree with the data path.
  */
 export class PathReviewService {
-  readonly #components: PathReviewComponents
+  readonly #components: RequestReviewComponents
 
   constructor(components: PathReviewComponents) {
-    this.#components = components
+    this.#components = { ...components, walk: new ReviewWalk(components.sessions) }
   }
 
-  /** @throws StatusError when caller, target or a node on the way is unknown */
+  /** @throws StatusError when caller, target, request or a node on the way is unknown */
   readonly create: CreateHandler = async ({ object }) => {
     const review = object as PathReview
-    const { source, target } = review.spec!
+    const spec = review.spec!
+    return { ...review, status: await this.#statusOf(spec) }
+  }
+
+  #statusOf(spec: PathReviewSpec): Promise<PathReviewStatus> {
+    const { requestId, connectionId } = spec
+    if (requestId !== undefined) return this.#ofRequest(requestId)
+    return connectionId === undefined ? this.#ofPath(spec) : this.#ofConnection(connectionId, spec)
+  }
+
+  async #ofPath(spec: PathReviewSpec): Promise<PathReviewStatus> {
+    const { source, target } = spec
+    assert(source && target, 'the schema wants both where there is no requestId')
     const pod = this.#pod(source.namespace ?? 'default', source.name)
     const { host, port } = this.#dialled(target, source.namespace ?? 'default')
     const uid = podUid(pod.metadata.namespace ?? '', pod.metadata.name, this.#components.mesh.clusterId)
-    const first: ReviewQuery = { at: 'source', uid, host, port }
-    const checkpoints = await this.#follow(pod.spec?.nodeName, first, requestOf(review.spec!, host, port))
-    return { ...review, status: statusOf(checkpoints, review.spec!) }
+    const request = requestOf(spec, target, host, port)
+    const first: ReviewStep = { node: pod.spec?.nodeName, query: { at: 'source', uid, host, port } }
+    const checkpoints = await this.#components.walk.follow(first, (hop) => stepTo(hop, request))
+    return statusOf(checkpoints, `${source.name} may reach ${target.host ?? target.name ?? ''}`)
   }
 
-  async #follow(
-    firstNode: string | undefined,
-    first: ReviewQuery,
-    request: ReviewedRequest,
-  ): Promise<readonly Checkpoint[]> {
-    const checkpoints: Checkpoint[] = []
-    let node = firstNode
-    let query: ReviewQuery | undefined = first
-    for (let hop = 0; query && hop < HOPS_MAX; hop += 1) {
-      const answer: ReviewAnswer = await this.#ask(node, query)
-      checkpoints.push(...answer.checkpoints)
-      node = answer.next?.node
-      query = answer.next && queryOf(answer.next, request)
-    }
-    return checkpoints
+  async #ofConnection(id: string, spec: PathReviewSpec): Promise<PathReviewStatus> {
+    const connection = await recallConnection(this.#components, id)
+    const { source, destination } = connection
+    const { host, port } = parsePlace(destination.address)
+    const request = requestOf(spec, { host: destination.service || host }, host, port)
+    const checkpoints = await reviewConnection(this.#components, connection, request)
+    const caller = source.workload || source.address
+    return statusOf(checkpoints, `${caller} may reach ${destination.service || destination.workload || host}`)
   }
 
-  async #ask(node: string | undefined, query: ReviewQuery): Promise<ReviewAnswer> {
-    const session = node ? this.#components.sessions().get(node) : undefined
-    if (!session) {
-      const who = `${query.uid} ${node ? `is on node ${node}, whose agent is not connected` : 'has no node'}`
-      throw new StatusError(503, 'ServiceUnavailable', `the way cannot be reviewed: ${who}`)
-    }
-    try {
-      return await session.call('review', query)
-    } catch (error) {
-      if (!CodedError.is(error)) throw error
-      throw new StatusError(503, 'ServiceUnavailable', `node ${node} does not answer: ${error.message}`)
-    }
+  async #ofRequest(id: string): Promise<PathReviewStatus> {
+    const request = await recallRequest(this.#components, id)
+    const checkpoints = await reviewRequest(this.#components, request)
+    const { method, path, authority } = request
+    const status = statusOf(checkpoints, `${method} ${path} of ${callerOf(request)} may reach ${authority}`)
+    return { ...status, past: pastOf(request, status) }
   }
 
   #pod(namespace: string, name: string): Pod {
@@ -114,24 +107,22 @@ function podTarget(pod: Pod, port: number | undefined): { host: string; port: nu
   return { host: podIP, port: wanted }
 }
 
-function queryOf({ kind, ...hop }: ReviewHop, request: ReviewedRequest): ReviewQuery {
-  const { uid, protocol, authority, identity, sourceIp } = hop
-  if (kind === 'waypoint') return { at: 'waypoint', uid, authority, identity, sourceIp, request }
-  return { at: 'destination', uid, protocol, authority, identity, sourceIp }
-}
-
 /** As curl would send it. */
-function requestOf({ target, request = {} }: PathReviewSpec, host: string, port: number): ReviewedRequest {
+function requestOf(
+  { request = {} }: PathReviewSpec,
+  target: PathReviewTarget,
+  host: string,
+  port: number,
+): ReviewedRequest {
   const { method = 'GET', path = '/', headers = {} } = request
   const named = target.host ?? target.name ?? host
   const authority = headers.host ?? (port === 80 ? named : `${named}:${port}`)
   return { method, path, authority, headers }
 }
 
-function statusOf(checkpoints: readonly Checkpoint[], { source, target }: PathReviewSpec): PathReviewStatus {
+function statusOf(checkpoints: readonly Checkpoint[], allowedWords: string): PathReviewStatus {
   const refused = checkpoints.find(({ verdict }) => verdict === 'denied')
-  const whom = target.host ?? target.name ?? ''
-  if (!refused) return { allowed: true, summary: `${source.name} may reach ${whom}`, checkpoints }
+  if (!refused) return { allowed: true, summary: allowedWords, checkpoints }
   const { at, reason, responseFlags = '-', httpStatus, fix, also = [] } = refused
   return {
     allowed: false,

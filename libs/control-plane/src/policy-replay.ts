@@ -10,13 +10,14 @@ import {
 } from '@ambient-lab/api'
 import {
   type DiscoverySession,
-  type ReplayAnswer,
   type ReplayQuery,
   type ResourceChanges,
+  TRUST_TYPE,
   TYPE_URLS,
   VersionedResources,
 } from '@ambient-lab/xds'
 import { badRequest, type CreateHandler, invalid } from './api-server/index.ts'
+import { askAgents } from './ask-agents.ts'
 import type { Cluster } from './cluster.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import { ObjectOverlay } from './object-overlay.ts'
@@ -71,36 +72,28 @@ export class PolicyReplayService {
   }
 
   async #ask(query: ReplayQuery): Promise<PolicyReplayStatus> {
-    const silent: string[] = []
-    const answers = await Promise.all(
-      [...this.#components.sessions()].map(async ([node, session]): Promise<ReplayAnswer[]> => {
-        try {
-          return [await session.call('replay', query)]
-        } catch {
-          silent.push(node)
-          return []
-        }
-      }),
-    )
-    const found = answers.flat()
+    const { answers: found, silent } = await askAgents(this.#components.sessions(), 'replay', query)
     return {
       decisions: found.reduce((sum, { decisions }) => sum + decisions, 0),
       flips: found.flatMap(({ flips }) => flips).sort((a, b) => b.count - a.count),
       refused: found[0]?.refused ?? [],
-      silentNodes: silent.sort(),
+      silentNodes: silent,
     }
   }
 }
 
 function differences(current: VersionedResources, would: VersionedResources): ResourceChanges[] {
-  return TYPE_URLS.map((typeUrl) => {
-    const upserts = [...would.names(typeUrl)].flatMap((name) => {
-      const next = would.get(typeUrl, name)!
-      return current.get(typeUrl, name)?.version === next.version ? [] : [{ name, resource: next.resource }]
+  // Trust is no translation of objects, and no policy.
+  return TYPE_URLS.filter((typeUrl) => typeUrl !== TRUST_TYPE)
+    .map((typeUrl) => {
+      const upserts = [...would.names(typeUrl)].flatMap((name) => {
+        const next = would.get(typeUrl, name)!
+        return current.get(typeUrl, name)?.version === next.version ? [] : [{ name, resource: next.resource }]
+      })
+      const removed = [...current.names(typeUrl)].filter((name) => !would.get(typeUrl, name))
+      return { typeUrl, upserts, removed }
     })
-    const removed = [...current.names(typeUrl)].filter((name) => !would.get(typeUrl, name))
-    return { typeUrl, upserts, removed }
-  }).filter(({ upserts, removed }) => upserts.length > 0 || removed.length > 0)
+    .filter(({ upserts, removed }) => upserts.length > 0 || removed.length > 0)
 }
 
 function kindOf(object: Pick<Resource, 'apiVersion' | 'kind' | 'metadata'>): KindDefinition {

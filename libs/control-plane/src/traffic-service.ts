@@ -3,6 +3,7 @@ import type { Resource } from '@ambient-lab/api'
 import type { DiscoverySession, EdgeCounters, Traffic } from '@ambient-lab/xds'
 import type { SubresourceHandler, VirtualResource } from './api-server/index.ts'
 import { badRequest } from './api-server/index.ts'
+import { type AgentAnswers, askAgents } from './ask-agents.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import { podUid } from './translate/pod-workload.ts'
 
@@ -17,12 +18,7 @@ const SILENT_NODES = 'ambient.lab/silent-nodes'
 const TAIL_LINES_DEFAULT = 1000
 const TAIL_LINES_MAX = 10_000
 
-interface Answers {
-  readonly traffic: readonly Traffic[]
-  readonly silent: readonly string[]
-}
-
-/** What only agents know, asked when somebody wants to know it: connections, edges, and what workloads wrote. */
+/** What only agents know, asked when somebody wants to know it: connections, requests, edges, what workloads wrote. */
 export class TrafficService {
   readonly #components: TrafficServiceComponents
 
@@ -32,21 +28,35 @@ export class TrafficService {
 
   readonly connections: VirtualResource = {
     list: async ({ name }) => {
-      const answers = await this.#ask(false)
-      const views = answers.traffic.flatMap(({ connections }) => connections)
+      const traffic = await this.#ask(false)
+      const views = traffic.answers.flatMap(({ connections }) => connections)
       const wanted = name === undefined ? views : views.filter(({ id }) => id === name)
-      return { items: wanted.map((view) => virtualObject('Connection', view.id, view)), annotations: notes(answers) }
+      return { items: wanted.map((view) => virtualObject('Connection', view.id, view)), annotations: notes(traffic) }
+    },
+  }
+
+  /** Named by what is unique of a request for people, which several may share: `x-request-id`. Oldest first. */
+  readonly requests: VirtualResource = {
+    list: async ({ name }) => {
+      const { answers, silent } = await askAgents(
+        this.#components.sessions(),
+        'requests',
+        name === undefined ? {} : { id: name },
+      )
+      const views = answers.flatMap(({ requests }) => requests).sort((a, b) => a.atMs - b.atMs)
+      const items = views.map((view) => virtualObject('Request', view.id, view))
+      return { items, annotations: { [SILENT_NODES]: silent.join(',') } }
     },
   }
 
   readonly edges: VirtualResource = {
     list: async ({ name }) => {
-      const answers = await this.#ask(true)
-      const items = answers.traffic
+      const traffic = await this.#ask(true)
+      const items = traffic.answers
         .flatMap(({ edges }) => edges)
         .map((edge) => virtualObject('Edge', edgeName(edge), edge))
         .filter(({ metadata }) => name === undefined || metadata.name === name)
-      return { items, annotations: notes(answers) }
+      return { items, annotations: notes(traffic) }
     },
   }
 
@@ -65,17 +75,8 @@ export class TrafficService {
     response.end(lines.map((line) => `${line}\n`).join(''))
   }
 
-  async #ask(edgesOnly: boolean): Promise<Answers> {
-    const silent: string[] = []
-    const answers = [...this.#components.sessions()].map(async ([node, session]) => {
-      try {
-        return [await session.call('traffic', { edgesOnly })]
-      } catch {
-        silent.push(node)
-        return []
-      }
-    })
-    return { traffic: (await Promise.all(answers)).flat(), silent: silent.sort() }
+  #ask(edgesOnly: boolean): Promise<AgentAnswers<Traffic>> {
+    return askAgents(this.#components.sessions(), 'traffic', { edgesOnly })
   }
 }
 
@@ -83,8 +84,8 @@ function virtualObject(kind: string, name: string, spec: unknown): Resource {
   return { apiVersion: 'ambient.lab/v1', kind, metadata: { name }, spec }
 }
 
-function notes({ traffic, silent }: Answers): Record<string, string> {
-  const lost = traffic.reduce((sum, answer) => sum + answer.lost, 0)
+function notes({ answers, silent }: AgentAnswers<Traffic>): Record<string, string> {
+  const lost = answers.reduce((sum, answer) => sum + answer.lost, 0)
   return { [LOST]: String(lost), [SILENT_NODES]: silent.join(',') }
 }
 

@@ -7,13 +7,15 @@
 import { JwkSetStore } from '@ambient-lab/pki'
 import { ConnectionFacts } from '@ambient-lab/policy'
 import { Ring, systemClock, unseededRandom } from '@ambient-lab/std'
-import { MetricsRegistry } from '@ambient-lab/telemetry'
+import { MetricsRegistry, silentLogger } from '@ambient-lab/telemetry'
 import { CLUSTER_TYPE, FILTER_CHAIN_TYPE, L7_PROXY_TYPE } from '@ambient-lab/xds'
 import { NodeNetwork } from '../src/plain-network.ts'
 import { ProxyStateHolder } from '../src/state/proxy-state-holder.ts'
 import { TunnelPool } from '../src/tunnel/tunnel-pool.ts'
 import { WsMtlsTransport } from '../src/tunnel/ws-mtls-transport.ts'
 import { CodecSelector } from '../src/waypoint/codec-selector.ts'
+import { DryRunSeries } from '../src/waypoint/dry-run-series.ts'
+import { GrpcMessageSeries } from '../src/waypoint/grpc-message-series.ts'
 import { OwnWorkload } from '../src/waypoint/own-workload.ts'
 import { ProxyConfig, serviceMatch } from '../src/waypoint/proxy-config.ts'
 import { RequestDecisions } from '../src/waypoint/request-decisions.ts'
@@ -48,6 +50,7 @@ const series = { metrics: new MetricsRegistry(), reporter: () => 'waypoint' as c
 const recorder = new RequestRecorder({
   clock,
   series: new RequestSeries(series),
+  messageSeries: new GrpcMessageSeries({ clock }, series),
   tcpSeries: new TcpSeries(series),
   logSink: (line) => lines.push(line),
 })
@@ -59,6 +62,7 @@ const config = new ProxyConfig('proxy', {
   keys: new JwkSetStore({ clock, fetchText: () => Promise.reject(new Error('a bench without keys')) }),
   post: () => Promise.resolve(),
   decisions: new RequestDecisions({ clock }),
+  dryRuns: new DryRunSeries({ metrics: new MetricsRegistry(), log: silentLogger() }),
 })
 
 const service = 'default/web'

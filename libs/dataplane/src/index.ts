@@ -1,6 +1,7 @@
 export * from './address.ts'
 export { type CapturedConnection, CaptureHandshake } from './capture/redirect.ts'
 export { type Resolution, type ResolveRequest, resolveHost } from './capture/resolver.ts'
+export * from './certificate-report.ts'
 export { answerQuestion, type DnsAnswer, type DnsQuestion, type DnsRecord } from './dns/answer.ts'
 export { DnsMetrics } from './dns/dns-metrics.ts'
 export { DnsServer } from './dns/dns-server.ts'
@@ -10,10 +11,12 @@ export * from './http1/index.ts'
 export * from './http2/index.ts'
 export * from './memory-plain-network.ts'
 export * from './plain-network.ts'
+export { uuid } from './random-id.ts'
 export { type Endpoint, type EndpointSet, targetPortOf } from './state/endpoint-set.ts'
 export { ProxyState, serviceKeyOf } from './state/proxy-state.ts'
 export * from './state/proxy-state-holder.ts'
 export * from './stream/index.ts'
+export * from './trust-feed.ts'
 export {
   type LinkConditions,
   LinkFaults,

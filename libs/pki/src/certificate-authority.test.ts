@@ -1,15 +1,17 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, VirtualClock } from '@ambient-lab/std'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CertificateAuthority } from './certificate-authority.ts'
+import { CertificateAuthority, type PluggedAuthority } from './certificate-authority.ts'
 import { createCsr } from './csr.ts'
 import { generateKeyPair } from './keys.ts'
 import { CLOCK_SKEW_GRACE_MS } from './limits.ts'
-import { readSubject } from './x509.ts'
+import { parseRevocationLists } from './revocation-list.ts'
+import { parseCertificates, readSubject } from './x509.ts'
+import { rootOf, verifyChain } from './x509-svid.ts'
 
 const URI = 'spiffe://cluster.local/ns/bookinfo/sa/reviews'
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0
@@ -75,11 +77,87 @@ describe('certificate authority', () => {
     expect(load({ intermediateKeyPem: 'nonsense' })).toThrow('not a private key')
   })
 
+  test('signs as before when others are trusted beside its own root', () => {
+    const clock = new VirtualClock()
+    const authority = CertificateAuthority.create({ clock })
+    const next = CertificateAuthority.create({ clock }, { generation: '2' })
+    const both = authority.trusting(authority.bundle.union(next.bundle))
+    const { chainPem, rootsPem } = both.signWorkload(workloadCsr())
+    expect(rootsPem).toEqual([...authority.rootsPem, ...next.rootsPem])
+    expect(rootOf(parseCertificates(chainPem), both.bundle).fingerprint256).toBe(authority.root.fingerprint256)
+    expect(next.root.subject).toContain('CN=Ambient Lab root 2')
+    expect(() => authority.trusting(next.bundle)).toThrow('was not signed by a root')
+  })
+
   test('names a node by user and group, whatever its request says', () => {
     const csr = createCsr(generateKeyPair(), { subject: { commonName: 'admin', organizations: ['system:masters'] } })
     const { chainPem } = CertificateAuthority.create({ clock: new VirtualClock() }).signNode(csr, 'node-1')
     const subject = readSubject(new X509Certificate(chainPem[0]!))
     expect(subject).toEqual({ commonName: 'system:node:node-1', organizations: ['system:nodes'] })
+  })
+})
+
+describe.runIf(hasOpenssl)('an authority that openssl made', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pki-plugged-'))
+  const openssl = (...args: string[]) =>
+    execFileSync('openssl', args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+  const KEYS = { rsa: ['RSA', 'rsa_keygen_bits:2048'], ec: ['EC', 'ec_paramgen_curve:P-256'] } as const
+
+  /** As Istio's instructions make them: a root, and an intermediate with a name of more than CN and O. */
+  function make(keys: keyof typeof KEYS): void {
+    const [algorithm, option] = KEYS[keys]
+    const extensions = 'subjectKeyIdentifier=hash\nkeyUsage=critical,digitalSignature,keyCertSign,cRLSign'
+    writeFileSync(join(folder, 'ca.ext'), `${extensions}\nbasicConstraints=critical,CA:true,pathlen:0\n`)
+    for (const name of ['root', 'ca'])
+      openssl('genpkey', '-algorithm', algorithm, '-pkeyopt', option, '-out', `${name}.key`)
+    openssl('req', '-x509', '-key', 'root.key', '-subj', '/O=Istio/CN=Root CA', '-days', '30', '-out', 'root.pem')
+    openssl('req', '-new', '-key', 'ca.key', '-subj', '/O=Istio/CN=Intermediate CA/L=east/C=DE', '-out', 'ca.csr')
+    openssl(
+      ...['x509', '-req', '-in', 'ca.csr', '-CA', 'root.pem', '-CAkey', 'root.key', '-days', '20'],
+      ...['-set_serial', '7', '-extfile', 'ca.ext', '-out', 'ca.pem'],
+    )
+  }
+
+  const plugIn = (change: Partial<PluggedAuthority> = {}) =>
+    CertificateAuthority.plugIn(
+      { clock: systemClock },
+      {
+        ...{ trustDomain: 'cluster.local', rootsPem: [read('root.pem')], chainPem: [read('ca.pem')] },
+        ...{ keyPem: read('ca.key'), ...change },
+      },
+    )
+
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  test.each(['rsa', 'ec'] as const)('signs workloads and lists with an %s key, and openssl believes both', (keys) => {
+    make(keys)
+    const authority = plugIn()
+    const { chainPem, serialNumber } = authority.signWorkload(workloadCsr())
+    writeFileSync(join(folder, 'leaf.pem'), chainPem[0]!)
+    const verify = ['verify', '-purpose', 'sslclient', '-CAfile', 'root.pem', '-untrusted', 'ca.pem']
+    expect(openssl(...verify, 'leaf.pem')).toBe('leaf.pem: OK\n')
+    expect(chainPem.map((pem) => new X509Certificate(pem).fingerprint256)[1]).toBe(authority.signer.fingerprint256)
+    expect(() => verifyChain(parseCertificates(chainPem), authority.bundle, systemClock.now())).not.toThrow()
+    const list = authority.revocationList([serialNumber])
+    writeFileSync(join(folder, 'crl.pem'), list + read('root.pem'))
+    expect(() => openssl(...verify, '-crl_check', '-CRLfile', 'crl.pem', 'leaf.pem')).toThrow('certificate revoked')
+    const [read1] = parseRevocationLists(list, [authority.signer])
+    expect(read1!.serialNumbers).toEqual(new Set([serialNumber]))
+  })
+
+  test('may be the root itself, and is refused when its parts do not fit', () => {
+    make('ec')
+    const own = plugIn({ chainPem: [read('root.pem')], keyPem: read('root.key') })
+    const { chainPem } = own.signWorkload(workloadCsr())
+    expect(chainPem).toHaveLength(1)
+    expect(() => verifyChain(parseCertificates(chainPem), own.bundle, systemClock.now())).not.toThrow()
+    expect(() => plugIn({ keyPem: read('root.key') })).toThrow('is not that of its intermediate certificate')
+    expect(() => plugIn({ rootsPem: [read('ca.pem')] })).toThrow('was not signed by a root')
+    const [leaf] = own.signWorkload(workloadCsr()).chainPem
+    expect(() => plugIn({ chainPem: [leaf!] })).toThrow(expect.objectContaining({ code: 'SVID_KEY_MISMATCH' }))
+    openssl('genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024', '-out', 'weak.key')
+    expect(() => plugIn({ keyPem: read('weak.key') })).toThrow('RSA of 2048 bits and more')
   })
 })
 

@@ -1,8 +1,8 @@
-import type { KeyObject } from 'node:crypto'
-import type { Clock } from '@ambient-lab/std'
+import type { KeyObject, X509Certificate } from 'node:crypto'
+import { assert, type Clock } from '@ambient-lab/std'
 import { type ParsedCsr, parseCsr } from './csr.ts'
 import { pkiError } from './errors.ts'
-import { generateKeyPair, type KeyPair, privateKeyFromPem, privateKeyToPem } from './keys.ts'
+import { authorityKeyFromPem, generateKeyPair, type KeyPair, privateKeyToPem } from './keys.ts'
 import {
   API_CERTIFICATE_TTL_SECONDS,
   CA_TTL_SECONDS,
@@ -19,11 +19,12 @@ import {
   createSigner,
   type DistinguishedName,
   parseCertificates,
-  readSubject,
   type Signer,
   type SubjectAltName,
   signCertificate,
+  signerOf,
 } from './x509.ts'
+import { rootOf } from './x509-svid.ts'
 
 export interface CertificateAuthorityComponents {
   readonly clock: Pick<Clock, 'now'>
@@ -37,6 +38,16 @@ export interface SerializedAuthority {
   readonly rootKeyPem: string
   readonly intermediatePem: string
   readonly intermediateKeyPem: string
+}
+
+/** An authority that somebody else made, as the Secret `cacerts` of Istio brings it. All PEM; the key is a secret. */
+export interface PluggedAuthority {
+  readonly trustDomain: string
+  /** Everything that is to be trusted: the root of the chain, and others during a rotation. */
+  readonly rootsPem: readonly string[]
+  /** The certificate that signs first, then those between it and its root. */
+  readonly chainPem: readonly string[]
+  readonly keyPem: string
 }
 
 export interface IssuedCertificate {
@@ -67,39 +78,46 @@ export const NODE_GROUP = 'system:nodes'
 export const NODE_USER_PREFIX = 'system:node:'
 
 /**
- * A root and one intermediate, which signs everything. It grants what it is told to grant: who may ask for what is
+ * A root and what signs in its name: our own with one intermediate, or one that was plugged in. It grants what it is told to grant: who may ask for what is
  * decided by the caller. Workload certificates have a URI SAN and no subject, API clients a subject and no URI SAN,
  * so neither can pass for the other although they share a root.
  */
 export class CertificateAuthority {
   readonly bundle: TrustBundle
+  /** The certificate whose key signs: an intermediate, or the root itself. */
+  readonly signer: X509Certificate
   readonly #clock: Pick<Clock, 'now'>
+  /** The certificate that signs, then those above it; without the root. */
+  readonly chain: readonly X509Certificate[]
+  /** The one of the bundle that the chain leads to. */
+  readonly root: X509Certificate
   readonly #signer: Signer
-  readonly #intermediatePem: string
-  readonly #intermediateEndMs: number
-  readonly #rootKeyPem: string
+  readonly #rootKeyPem: string | undefined
 
-  private constructor(components: CertificateAuthorityComponents, saved: SerializedAuthority) {
+  private constructor(
+    components: CertificateAuthorityComponents,
+    { trustDomain, rootsPem, chainPem, keyPem }: PluggedAuthority,
+    rootKeyPem?: string,
+  ) {
     this.#clock = components.clock
-    this.bundle = TrustBundle.parse(saved.trustDomain, saved.rootsPem)
-    this.#rootKeyPem = saved.rootKeyPem
-    const [certificate] = parseCertificates(saved.intermediatePem)
-    const privateKey = privateKeyFromPem(saved.intermediateKeyPem)
+    this.bundle = TrustBundle.parse(trustDomain, rootsPem)
+    this.#rootKeyPem = rootKeyPem
+    const chain = parseCertificates(chainPem)
+    const [certificate] = chain
+    const privateKey = authorityKeyFromPem(keyPem)
     if (!certificate!.checkPrivateKey(privateKey)) {
       throw pkiError(
         'SVID_KEY_MISMATCH',
         'the key of the certificate authority is not that of its intermediate certificate',
       )
     }
-    if (!this.bundle.issuerOf(certificate!)) {
-      throw pkiError(
-        'CERTIFICATE_MALFORMED',
-        'the intermediate certificate was not signed by a root of the certificate authority',
-      )
+    if (!certificate!.ca) {
+      throw pkiError('CERTIFICATE_MALFORMED', 'the certificate of the certificate authority may not sign others')
     }
-    this.#signer = createSigner({ privateKey, publicKey: certificate!.publicKey }, readSubject(certificate!))
-    this.#intermediatePem = certificate!.toString()
-    this.#intermediateEndMs = certificate!.validToDate.getTime()
+    this.root = rootAbove(chain, this.bundle)
+    this.chain = chain.filter(({ fingerprint256 }) => fingerprint256 !== this.root.fingerprint256)
+    this.#signer = signerOf(certificate!, privateKey)
+    this.signer = certificate!
   }
 
   /** A new root and a new intermediate. */
@@ -110,14 +128,20 @@ export class CertificateAuthority {
       readonly trustDomain?: string
       /** Of the root; the intermediate ends with it. @default ten years */
       readonly ttlSeconds?: number
+      /** Tells the names of its certificates from those of another one, for people. @default none */
+      readonly generation?: string
     } = {},
   ): CertificateAuthority {
-    const { trustDomain = TRUST_DOMAIN_DEFAULT, ttlSeconds = CA_TTL_SECONDS } = init
+    const { trustDomain = TRUST_DOMAIN_DEFAULT, ttlSeconds = CA_TTL_SECONDS, generation } = init
     const nowMs = components.clock.now()
     const root = generateKeyPair()
     const intermediate = generateKeyPair()
-    const rootName = { organizations: [trustDomain], commonName: 'Ambient Lab root' }
-    const intermediateName = { organizations: [trustDomain], commonName: 'Ambient Lab intermediate' }
+    const named = (name: string) => ({
+      organizations: [trustDomain],
+      commonName: generation === undefined ? name : `${name} ${generation}`,
+    })
+    const rootName = named('Ambient Lab root')
+    const intermediateName = named('Ambient Lab intermediate')
     const signer = createSigner(root, rootName)
     const authority = (subject: DistinguishedName, { publicKey }: KeyPair, pathLength: number) => {
       const validity = { notBeforeMs: nowMs - CLOCK_SKEW_GRACE_MS, notAfterMs: nowMs + ttlSeconds * 1000 }
@@ -125,27 +149,55 @@ export class CertificateAuthority {
       const { der } = signCertificate({ subject, publicKey, ...validity, use, subjectAltNames: [] }, signer)
       return encodePem('CERTIFICATE', der)
     }
-    return new CertificateAuthority(components, {
-      trustDomain,
-      rootsPem: [authority(rootName, root, 1)],
-      rootKeyPem: privateKeyToPem(root.privateKey),
-      intermediatePem: authority(intermediateName, intermediate, 0),
-      intermediateKeyPem: privateKeyToPem(intermediate.privateKey),
-    })
+    return new CertificateAuthority(
+      components,
+      {
+        trustDomain,
+        rootsPem: [authority(rootName, root, 1)],
+        chainPem: [authority(intermediateName, intermediate, 0)],
+        keyPem: privateKeyToPem(intermediate.privateKey),
+      },
+      privateKeyToPem(root.privateKey),
+    )
   }
 
   /** @throws CodedError CERTIFICATE_MALFORMED, SVID_KEY_MISMATCH, NO_ROOT_CERTIFICATE when the parts do not fit */
   static load(components: CertificateAuthorityComponents, saved: SerializedAuthority): CertificateAuthority {
-    return new CertificateAuthority(components, saved)
+    const { trustDomain, rootsPem, rootKeyPem, intermediatePem, intermediateKeyPem } = saved
+    const plugged = { trustDomain, rootsPem, chainPem: [intermediatePem], keyPem: intermediateKeyPem }
+    return new CertificateAuthority(components, plugged, rootKeyPem)
+  }
+
+  /**
+   * @throws CodedError CERTIFICATE_MALFORMED, SVID_KEY_MISMATCH, NO_ROOT_CERTIFICATE when the parts do not fit
+   */
+  static plugIn(components: CertificateAuthorityComponents, plugged: PluggedAuthority): CertificateAuthority {
+    return new CertificateAuthority(components, plugged)
   }
 
   serialize(): SerializedAuthority {
+    assert(this.#rootKeyPem !== undefined, 'an authority that was plugged in is kept by whoever made it')
+    const { keyPem, chainPem } = this.plugged()
+    const { trustDomain, rootsPem } = this
+    const [intermediatePem = ''] = chainPem
+    return { trustDomain, rootsPem, rootKeyPem: this.#rootKeyPem, intermediatePem, intermediateKeyPem: keyPem }
+  }
+
+  /** The same signer, and other roots that are trusted beside its own. */
+  trusting(bundle: TrustBundle): CertificateAuthority {
+    const { rootsPem } = bundle
+    return new CertificateAuthority({ clock: this.#clock }, { ...this.plugged(), rootsPem }, this.#rootKeyPem)
+  }
+
+  /** What it takes to sign in this authority's name elsewhere. */
+  plugged(): PluggedAuthority {
+    const { trustDomain, rootsPem, signer, chain } = this
+    const above = chain.filter(({ fingerprint256 }) => fingerprint256 !== signer.fingerprint256)
     return {
-      trustDomain: this.trustDomain,
-      rootsPem: this.rootsPem,
-      rootKeyPem: this.#rootKeyPem,
-      intermediatePem: this.#intermediatePem,
-      intermediateKeyPem: privateKeyToPem(this.#signer.privateKey),
+      trustDomain,
+      rootsPem,
+      chainPem: [signer, ...above].map(String),
+      keyPem: privateKeyToPem(this.#signer.privateKey),
     }
   }
 
@@ -233,7 +285,7 @@ export class CertificateAuthority {
     const use = { kind: 'end', extendedKeyUsage: init.extendedKeyUsage } as const
     const { der, serialNumber } = signCertificate({ ...init, ...validity, use }, this.#signer)
     return {
-      chainPem: [encodePem('CERTIFICATE', der), this.#intermediatePem],
+      chainPem: [encodePem('CERTIFICATE', der), ...this.chain.map(String)],
       rootsPem: this.rootsPem,
       serialNumber,
       ...validity,
@@ -243,7 +295,7 @@ export class CertificateAuthority {
   /** In whole seconds, as a certificate says it. */
   #validity({ ttlSeconds, subjectAltNames }: LeafInit): { notBeforeMs: number; notAfterMs: number } {
     const nowMs = Math.floor(this.#clock.now() / 1000) * 1000
-    const signerEndMs = this.#intermediateEndMs
+    const signerEndMs = this.signer.validToDate.getTime()
     const isWorkload = subjectAltNames.some((name) => 'uri' in name)
     if (!(ttlSeconds > 0) || (isWorkload && ttlSeconds > SVID_TTL_SECONDS_MAX)) {
       throw pkiError(
@@ -253,6 +305,18 @@ export class CertificateAuthority {
     }
     if (signerEndMs <= nowMs) throw pkiError('CERTIFICATE_TTL_REFUSED', 'the certificate authority itself has expired')
     return { notBeforeMs: nowMs - CLOCK_SKEW_GRACE_MS, notAfterMs: Math.min(nowMs + ttlSeconds * 1000, signerEndMs) }
+  }
+}
+
+function rootAbove(chain: readonly X509Certificate[], bundle: TrustBundle): X509Certificate {
+  try {
+    return rootOf(chain, bundle)
+  } catch (cause) {
+    throw pkiError(
+      'CERTIFICATE_MALFORMED',
+      'the intermediate certificate was not signed by a root of the certificate authority',
+      { cause },
+    )
   }
 }
 

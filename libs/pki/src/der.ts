@@ -29,6 +29,11 @@ export function boolean(value: boolean): Asn1 {
   return asn1.create(Class.UNIVERSAL, Type.BOOLEAN, false, value ? '\xff' : '\0')
 }
 
+/** NULL. */
+export function nothing(): Asn1 {
+  return asn1.create(Class.UNIVERSAL, Type.NULL, false, '')
+}
+
 export function octetString(bytes: Buffer): Asn1 {
   return asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, binary(bytes))
 }

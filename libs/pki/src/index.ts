@@ -27,6 +27,7 @@ export {
   readSubject,
   type Signer,
   type SubjectAltName,
+  shortFingerprint,
   signCertificate,
 } from './x509.ts'
 export * from './x509-svid.ts'

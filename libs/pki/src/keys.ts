@@ -1,5 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { pkiError } from './errors.ts'
+import { RSA_KEY_BITS_MIN } from './limits.ts'
 
 export interface KeyPair {
   readonly privateKey: KeyObject
@@ -16,16 +17,23 @@ export function privateKeyToPem(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }) as string
 }
 
-/** @throws CodedError CERTIFICATE_MALFORMED when the text holds no private key on P-256 */
-export function privateKeyFromPem(pem: string): KeyObject {
+/**
+ * The key of an authority that somebody else made: P-256, or RSA as Istio's own instructions make them.
+ * @throws CodedError CERTIFICATE_MALFORMED when the text holds no such key
+ */
+export function authorityKeyFromPem(pem: string): KeyObject {
   let key: KeyObject
   try {
     key = createPrivateKey(pem)
   } catch (cause) {
     throw pkiError('CERTIFICATE_MALFORMED', 'not a private key in PEM', { cause })
   }
-  if (!isP256(key)) throw pkiError('CERTIFICATE_MALFORMED', 'the private key is not on P-256')
-  return key
+  const isRsa = key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= RSA_KEY_BITS_MIN
+  if (isRsa || isP256(key)) return key
+  throw pkiError(
+    'CERTIFICATE_MALFORMED',
+    `the key of an authority is on P-256, or RSA of ${RSA_KEY_BITS_MIN} bits and more`,
+  )
 }
 
 export function isP256(key: KeyObject): boolean {

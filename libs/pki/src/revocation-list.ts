@@ -18,6 +18,8 @@ import { requireSignatureAlgorithm, type Signer, signatureAlgorithm } from './x5
 
 /** What one authority has taken back: X.509 CRLs (RFC 5280 §5), as `CRL_PATH` of a ztunnel names them. */
 export interface RevocationList {
+  /** The list itself. */
+  readonly pem: string
   /** Who signed the list, and with it the certificates that it names. */
   readonly issuer: X509Certificate
   /** Upper case hex, as X509Certificate tells it. */
@@ -37,14 +39,14 @@ export function signRevocationList(
   )
   const signed = sequence(
     integer(Buffer.of(VERSION_2)),
-    signatureAlgorithm(),
+    signatureAlgorithm(signer.algorithm),
     signer.name,
     time(validity.thisUpdateMs),
     time(validity.nextUpdateMs),
     ...(revoked.length > 0 ? [sequence(...revoked)] : []),
   )
   const signature = sign('sha256', encodeDer(signed), signer.privateKey)
-  return encodePem('X509 CRL', encodeDer(sequence(signed, signatureAlgorithm(), bitString(signature))))
+  return encodePem('X509 CRL', encodeDer(sequence(signed, signatureAlgorithm(signer.algorithm), bitString(signature))))
 }
 
 /**
@@ -65,7 +67,7 @@ export function parseRevocationLists(pem: string, issuers: readonly X509Certific
 
 function parseList(der: Buffer, issuers: readonly X509Certificate[]): RevocationList {
   const [list, algorithm, signature] = members(decodeDer(der), 'revocation list')
-  requireSignatureAlgorithm(algorithm)
+  requireSignatureAlgorithm(algorithm, ['ecdsaWithSha256', 'sha256WithRsaEncryption'])
   const signed = encodeDer(list!)
   const bits = wholeBitString(signature, 'signature')
   const issuer = issuers.find(({ publicKey }) => verify('sha256', signed, publicKey, bits))
@@ -73,7 +75,7 @@ function parseList(der: Buffer, issuers: readonly X509Certificate[]): Revocation
   // Version, algorithm, issuer and thisUpdate stand before it; nextUpdate may, extensions may follow.
   const entries = members(list, 'revocation list').slice(4).find(isSequence)
   const serials = entries ? members(entries, 'revoked certificates').map(serialOf) : []
-  return { issuer, serialNumbers: new Set(serials) }
+  return { pem: encodePem('X509 CRL', der), issuer, serialNumbers: new Set(serials) }
 }
 
 function serialOf(entry: Parameters<typeof members>[0]): string {

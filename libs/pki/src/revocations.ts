@@ -7,12 +7,17 @@ import type { RevocationList } from './revocation-list.ts'
 export class Revocations {
   /** The lists were replaced: who holds a connection asks again. */
   readonly onChange = new Emitter<void>()
+  readonly #lists = new Map<string, readonly RevocationList[]>()
   #revoked = new Set<string>()
   #rejected = 0
 
-  replace(lists: readonly RevocationList[]): void {
+  /** @param source whose lists these are, all of them: a file, or the control plane; others keep theirs */
+  replace(source: string, lists: readonly RevocationList[]): void {
+    this.#lists.set(source, lists)
     this.#revoked = new Set(
-      lists.flatMap(({ issuer, serialNumbers }) => [...serialNumbers].map((serial) => keyOf(issuer.subject, serial))),
+      [...this.#lists.values()]
+        .flat()
+        .flatMap(({ issuer, serialNumbers }) => [...serialNumbers].map((serial) => keyOf(issuer.subject, serial))),
     )
     this.onChange.emit()
   }

@@ -309,3 +309,39 @@ describe('forgetting', () => {
     await expect(source.fetch(reviews)).rejects.toThrow(code('CERTIFICATE_FORGOTTEN'))
   })
 })
+
+describe('roots that change', () => {
+  test('are believed by what is there and by what comes, and leave certificates and keys as they are', async () => {
+    const { source, authority, clock } = setUp()
+    const other = CertificateAuthority.create({ clock })
+    const both = authority.bundle.union(other.bundle)
+    const kinds: string[] = []
+    source.onChange(({ kind }) => kinds.push(kind))
+    const before = await source.fetch(reviews)
+    source.trust(both)
+    const during = source.current(reviews)!
+    expect(during.serialNumber).toBe(before.serialNumber)
+    expect(during.privateKey).toBe(before.privateKey)
+    expect(during.bundle.equals(both)).toBe(true)
+    expect((await source.fetch(id('ratings'))).bundle.equals(both)).toBe(true)
+    source.trust(both)
+    source.trust(authority.bundle)
+    expect(source.current(reviews)!.bundle.equals(authority.bundle)).toBe(true)
+    expect(kinds).toEqual(['available', 'trusts-more', 'available', 'trusts-less', 'trusts-less'])
+  })
+
+  test('do not wait for an answer that was under way, which may be of before or after', async () => {
+    const { source, authority, clock, setAnswer } = setUp()
+    const next = CertificateAuthority.create({ clock })
+    const held = Promise.withResolvers<void>()
+    setAnswer(async (csrPem, ttl) => {
+      await held.promise
+      return next.signWorkload(csrPem, ttl)
+    })
+    const fetching = source.fetch(reviews)
+    const both = authority.bundle.union(next.bundle)
+    source.trust(both)
+    held.resolve()
+    expect((await fetching).bundle.equals(both)).toBe(true)
+  })
+})

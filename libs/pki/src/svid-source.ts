@@ -19,6 +19,7 @@ import {
 } from './limits.ts'
 import { formatSpiffeId, type SpiffeId } from './spiffe-id.ts'
 import { abortable, type CertificateSigner, requestSvid } from './svid-request.ts'
+import type { TrustBundle } from './trust-bundle.ts'
 import type { X509Svid } from './x509-svid.ts'
 
 /** In order of urgency: somebody waits; somebody will; the old one still serves. */
@@ -29,10 +30,11 @@ export type SvidState =
   | { readonly phase: 'Available'; readonly svid: X509Svid }
   | { readonly phase: 'Unavailable' /** ztunnel's sentence, with the cause and the delay. */; readonly reason: string }
 
-/** `svid` is the new certificate; without one the identity became unavailable or was forgotten. */
+/** `svid` is the certificate that holds now; without one the identity became unavailable or was forgotten. */
 export interface SvidChange {
   readonly id: SpiffeId
-  readonly kind: 'available' | 'unavailable' | 'forgotten'
+  /** `trusts-more` and `trusts-less`: the same certificate with other roots, in the second case without one that it had. */
+  readonly kind: 'available' | 'trusts-more' | 'trusts-less' | 'unavailable' | 'forgotten'
   readonly svid?: X509Svid
 }
 
@@ -77,6 +79,8 @@ export class SvidSource implements AsyncDisposable {
   readonly #fetchesMax: number
   readonly #entries = new Map<string, Entry>()
   readonly #changes = new Emitter<SvidChange>()
+  /** What the control plane says is trusted; undefined where it says so with each certificate only. */
+  #trusted: TrustBundle | undefined
   #fetches = 0
   #disposed = false
 
@@ -152,6 +156,24 @@ export class SvidSource implements AsyncDisposable {
   refresh(id: SpiffeId): void {
     const entry = this.#entries.get(formatSpiffeId(id))
     if (entry) this.#enqueue(entry, 'background')
+  }
+
+  /**
+   * The roots of the mesh are others now: from here on every certificate of this source believes these, whatever roots it
+   * came with. Certificates and keys stay as they are.
+   */
+  trust(bundle: TrustBundle): void {
+    this.#trusted = bundle
+    for (const entry of this.#entries.values()) {
+      const before = entry.svid?.bundle
+      if (!entry.svid || !before || before.equals(bundle)) continue
+      entry.svid = entry.svid.withBundle(bundle)
+      this.#changes.emit({
+        id: entry.id,
+        kind: bundle.includes(before) ? 'trusts-more' : 'trusts-less',
+        svid: entry.svid,
+      })
+    }
   }
 
   /**
@@ -257,7 +279,10 @@ export class SvidSource implements AsyncDisposable {
     }
   }
 
-  #succeed(entry: Entry, svid: X509Svid): void {
+  #succeed(entry: Entry, fetched: X509Svid): void {
+    // Roots are told to everybody at once; those that came with this certificate may be of before or after.
+    const trusted = this.#trusted
+    const svid = trusted && !trusted.equals(fetched.bundle) ? fetched.withBundle(trusted) : fetched
     entry.fetching = undefined
     entry.failure = undefined
     entry.backoff.reset()

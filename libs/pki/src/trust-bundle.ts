@@ -29,12 +29,25 @@ export class TrustBundle {
 
   /** Equal sets of roots, in whatever order. */
   equals(other: TrustBundle): boolean {
+    return this.includes(other) && other.includes(this)
+  }
+
+  /** Whoever `other` believes, this believes as well. */
+  includes(other: TrustBundle): boolean {
     const ours = new Set(this.roots.map((root) => root.fingerprint256))
-    return (
-      this.trustDomain === other.trustDomain &&
-      ours.size === new Set(other.roots.map((root) => root.fingerprint256)).size &&
-      other.roots.every((root) => ours.has(root.fingerprint256))
-    )
+    return this.trustDomain === other.trustDomain && other.roots.every((root) => ours.has(root.fingerprint256))
+  }
+
+  /** The roots of both, each once, those of this bundle first. @throws CodedError INVALID_TRUST_DOMAIN when they are of two domains */
+  union(other: TrustBundle): TrustBundle {
+    if (other.trustDomain !== this.trustDomain) {
+      throw pkiError('INVALID_TRUST_DOMAIN', `${other.trustDomain} is not trust domain ${this.trustDomain}`)
+    }
+    const known = new Set(this.roots.map((root) => root.fingerprint256))
+    return new TrustBundle(this.trustDomain, [
+      ...this.roots,
+      ...other.roots.filter((root) => !known.has(root.fingerprint256)),
+    ])
   }
 
   /** The root that signed `certificate`, if one did. */

@@ -61,6 +61,11 @@ export class X509Svid {
   isValidAt(nowMs: number): boolean {
     return this.notBeforeMs <= nowMs && nowMs < this.notAfterMs
   }
+
+  /** The same certificate and key, and other roots to judge peers by. */
+  withBundle(bundle: TrustBundle): X509Svid {
+    return new X509Svid({ chainPem: this.chainPem, privateKey: this.privateKey, bundle })
+  }
 }
 
 /** serverAuth and clientAuth, as X509Certificate names them. */
@@ -151,6 +156,14 @@ export function verifyChain(chain: readonly X509Certificate[], bundle: TrustBund
       throw pkiError('PEER_NOT_YET_VALID', `invalid peer certificate: not valid before ${from.toISOString()}`)
     }
   }
+}
+
+/**
+ * The root that a chain leads to, whatever the dates in it say.
+ * @throws CodedError PEER_UNTRUSTED when it leads to none of the bundle's
+ */
+export function rootOf(chain: readonly X509Certificate[], bundle: TrustBundle): X509Certificate {
+  return pathToRoot(chain, bundle).at(-1)!
 }
 
 function pathToRoot(chain: readonly X509Certificate[], bundle: TrustBundle): X509Certificate[] {

@@ -15,6 +15,7 @@ import {
   integer,
   isTrue,
   members,
+  nothing,
   objectId,
   octetString,
   sequence,
@@ -57,7 +58,12 @@ export interface Signer {
   readonly name: Asn1
   readonly keyIdentifier: Buffer
   readonly privateKey: KeyObject
+  /** How it signs; that of its certificates' signatures, not of the keys in them. */
+  readonly algorithm: SignatureAlgorithm
 }
+
+/** Whose names are the ones of RFC 5758 §3.2 and RFC 4055 §5. */
+export type SignatureAlgorithm = 'ecdsaWithSha256' | 'sha256WithRsaEncryption'
 
 export interface EncodedCertificate {
   readonly der: Buffer
@@ -74,6 +80,8 @@ export interface CertificateFacts {
   readonly keyUsage: number | undefined
   readonly isKeyUsageCritical: boolean
   readonly uriNames: readonly string[]
+  /** By which certificates below it name its key; undefined when the extension is absent. */
+  readonly subjectKeyIdentifier: Buffer | undefined
 }
 
 /** Bits of the first byte of KeyUsage (RFC 5280 §4.2.1.3). */
@@ -85,6 +93,7 @@ const OID = {
   ecPublicKey: '1.2.840.10045.2.1',
   prime256v1: '1.2.840.10045.3.1.7',
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  sha256WithRsaEncryption: '1.2.840.113549.1.1.11',
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
@@ -108,17 +117,36 @@ const SERIAL_BYTES = 16
 
 export function createSigner(keys: KeyPair, name: DistinguishedName): Signer {
   const publicKey = encodePublicKey(keys.publicKey)
-  return { name: encodeName(name), keyIdentifier: keyIdentifier(publicKey), privateKey: keys.privateKey }
+  return {
+    name: encodeName(name),
+    keyIdentifier: keyIdentifier(publicKey),
+    privateKey: keys.privateKey,
+    algorithm: 'ecdsaWithSha256',
+  }
 }
 
-/** Builds and signs one certificate. The signer's key is on P-256, so the algorithm is ecdsa-with-SHA256. */
+/**
+ * The signer that a certificate of an authority stands for, whoever made it: named byte for byte as there, or no chain
+ * would lead to it.
+ */
+export function signerOf(certificate: X509Certificate, privateKey: KeyObject): Signer {
+  const publicKey = decodeDer(certificate.publicKey.export({ type: 'spki', format: 'der' }))
+  return {
+    name: signedFields(certificate)[FIELD_SUBJECT]!,
+    keyIdentifier: readCertificateFacts(certificate).subjectKeyIdentifier ?? keyIdentifier(publicKey),
+    privateKey,
+    algorithm: privateKey.asymmetricKeyType === 'rsa' ? 'sha256WithRsaEncryption' : 'ecdsaWithSha256',
+  }
+}
+
+/** Builds and signs one certificate. */
 export function signCertificate(template: CertificateTemplate, signer: Signer): EncodedCertificate {
   const serial = serialNumber()
   const publicKey = encodePublicKey(template.publicKey)
   const signed = sequence(
     context(0, [integer(Buffer.of(VERSION_3))]),
     integer(serial),
-    signatureAlgorithm(),
+    signatureAlgorithm(signer.algorithm),
     signer.name,
     sequence(time(template.notBeforeMs), time(template.notAfterMs)),
     encodeName(template.subject),
@@ -126,20 +154,26 @@ export function signCertificate(template: CertificateTemplate, signer: Signer): 
     context(3, [sequence(...extensions(template, publicKey, signer))]),
   )
   const signature = sign('sha256', encodeDer(signed), signer.privateKey)
-  const der = encodeDer(sequence(signed, signatureAlgorithm(), bitString(signature)))
+  const der = encodeDer(sequence(signed, signatureAlgorithm(signer.algorithm), bitString(signature)))
   return { der, serialNumber: serial.toString('hex').toUpperCase() }
 }
 
-export function signatureAlgorithm(): Asn1 {
-  return sequence(objectId(OID.ecdsaWithSha256))
+export function signatureAlgorithm(algorithm: SignatureAlgorithm = 'ecdsaWithSha256'): Asn1 {
+  // RFC 4055 §5: RSA has parameters, and they are NULL; RFC 5758 §3.2: ECDSA has none.
+  return algorithm === 'ecdsaWithSha256'
+    ? sequence(objectId(OID.ecdsaWithSha256))
+    : sequence(objectId(OID.sha256WithRsaEncryption), nothing())
 }
 
-/** @throws CodedError CERTIFICATE_MALFORMED when the value is another algorithm */
-export function requireSignatureAlgorithm(value: Asn1 | undefined): void {
+/** @throws CodedError CERTIFICATE_MALFORMED when the value is none of `algorithms` */
+export function requireSignatureAlgorithm(
+  value: Asn1 | undefined,
+  algorithms: readonly SignatureAlgorithm[] = ['ecdsaWithSha256'],
+): void {
   const [algorithm] = members(value, 'signature algorithm')
-  if (dottedObjectId(algorithm, 'signature algorithm') !== OID.ecdsaWithSha256) {
-    throw pkiError('CERTIFICATE_MALFORMED', 'signature algorithm is not ecdsa-with-SHA256')
-  }
+  const found = dottedObjectId(algorithm, 'signature algorithm')
+  if (algorithms.some((name) => OID[name] === found)) return
+  throw pkiError('CERTIFICATE_MALFORMED', 'signature algorithm is not ecdsa-with-SHA256')
 }
 
 /** SubjectPublicKeyInfo of a P-256 key. Not by KeyObject's own `spki` export, which takes longer than a signature (80 µs). */
@@ -203,12 +237,14 @@ function decodeFacts(certificate: X509Certificate): CertificateFacts {
   const constraints = readExtension(list, OID.basicConstraints)
   const [authority, pathLength] = constraints ? members(decodeDer(constraints.value), 'basic constraints') : []
   const keyUsage = readExtension(list, OID.keyUsage)
+  const subjectKey = readExtension(list, OID.subjectKeyIdentifier)
   return {
     isAuthority: isTrue(authority),
     pathLength: pathLength && content(pathLength, 'path length').readUIntBE(0, 1),
     keyUsage: keyUsage && (content(decodeDer(keyUsage.value), 'key usage')[1] ?? 0),
     isKeyUsageCritical: keyUsage?.isCritical ?? false,
     uriNames: decodeSubjectAltNames(list).uriNames,
+    subjectKeyIdentifier: subjectKey && content(decodeDer(subjectKey.value), 'subject key identifier'),
   }
 }
 
@@ -234,6 +270,11 @@ export function parseCertificates(pem: string | readonly string[]): X509Certific
       throw pkiError('CERTIFICATE_MALFORMED', 'malformed certificate', { cause })
     }
   })
+}
+
+/** 64 bits of a certificate's SHA-256, lower case hex: tells the authorities of a lab apart, for people and for status. */
+export function shortFingerprint({ fingerprint256 }: X509Certificate): string {
+  return fingerprint256.replaceAll(':', '').slice(0, 16).toLowerCase()
 }
 
 /** By certificate, the issuers whose signature was found on it. */

@@ -161,11 +161,11 @@ describe('explainRequest', () => {
     expect(verdict).toEqual(denied('none'))
     expect(policies).toMatchObject([{ policy: 'foo/a', action: 'ALLOW', matched: false, rule: undefined }])
     expect(policies[0]?.steps.map(formatStep)).toEqual([
-      'rule 1, to: methods POST: no, it is GET',
-      'rule 1, to: methods GET: yes, it is GET',
-      'rule 1, when: request.headers x-a: 1*: no, it is x-a: (absent)',
-      'rule 2, from: notIpBlocks 10.0.0.0/8: no, it is 10.244.0.4',
-      'rule 3, when: not source.ip 10.0.0.0/8: no, it is 10.244.0.4',
+      'rule 0, to: methods POST: no, it is GET',
+      'rule 0, to: methods GET: yes, it is GET',
+      'rule 0, when: request.headers x-a: 1*: no, it is x-a: (absent)',
+      'rule 1, from: notIpBlocks 10.0.0.0/8: no, it is 10.244.0.4',
+      'rule 2, when: not source.ip 10.0.0.0/8: no, it is 10.244.0.4',
     ])
   })
 

@@ -145,8 +145,8 @@ describe('explain', () => {
       { policy: 'default/allow-web', action: 'ALLOW', dryRun: false, matched: false, rule: undefined },
     ])
     expect(formatSteps(explanation.policies[0]!)).toEqual([
-      'rule 1: destinationPorts 9080: yes, it is 9080',
-      'rule 1: principals */sa/web: no, it is cluster.local/ns/default/sa/curl',
+      'rule 0: destinationPorts 9080: yes, it is 9080',
+      'rule 0: principals */sa/web: no, it is cluster.local/ns/default/sa/curl',
     ])
   })
 
@@ -158,7 +158,7 @@ describe('explain', () => {
     )
     const steps = explain(facts(), set.applicableTo(reviews)).policies.map((policy) => formatSteps(policy)[0])
     expect(steps).toEqual([
-      'rule 1: nothing left to match at L4, so it never holds',
+      'rule 0: nothing left to match at L4, so it never holds',
       'it has no rules, so it matches nothing',
       'a rule without conditions matches everything',
     ])

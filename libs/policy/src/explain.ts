@@ -66,9 +66,9 @@ export function explainRequest(facts: Facts, applicable: HttpPolicies): HttpExpl
   }
 }
 
-/** `rule 1, from: principals a, b: no, it is c`. */
+/** `rule 0, from: principals a, b: no, it is c`. */
 export function formatStep({ rule, part, field, wanted, got, held }: PolicyStep): string {
-  const place = part ? `rule ${rule + 1}, ${part}` : `rule ${rule + 1}`
+  const place = part ? `rule ${rule}, ${part}` : `rule ${rule}`
   if (field === undefined) return `${place}: nothing left to match at L4, so it never holds`
   return `${place}: ${field} ${wanted.join(', ')}: ${held ? 'yes' : 'no'}, it is ${got}`
 }

@@ -13,7 +13,7 @@ export interface PolicyChange<S extends PolicySource = PolicySource> {
   /** Undefined: the policy is new. */
   readonly before: S | undefined
   readonly after: S
-  /** For people: `ALLOW default/reviews, rule 1: add POST to methods`. */
+  /** For people: `ALLOW default/reviews, rule 0: add POST to methods`. */
   readonly text: string
 }
 
@@ -79,9 +79,9 @@ export function withClause<S extends PolicySource>(source: S, rules: readonly nu
   )
 }
 
-/** `rule 1, rule 3`, as people count. */
+/** `rule 0, rule 2`, as Envoy's names of rules count. */
 export function ruleNames(rules: readonly number[]): string {
-  return rules.map((index) => `rule ${index + 1}`).join(', ')
+  return rules.map((index) => `rule ${index}`).join(', ')
 }
 
 /** What lets this caller out of a DENY. */
@@ -194,7 +194,7 @@ function applyEdit<S extends PolicySource>({ policy, rule, edits }: RuleEdit<S>)
     after: mapRules(policy.source, (source, index) =>
       index === rule.index ? { ...source, clauses: editedClauses(source, edits) } : source,
     ),
-    text: `ALLOW ${policy.key}, rule ${rule.index + 1}: ${text}`,
+    text: `ALLOW ${policy.key}, rule ${rule.index}: ${text}`,
   }
 }
 

@@ -48,9 +48,9 @@ function fixOf(asked: ConnectionFacts, ...sources: Authorization[]): readonly st
 describe('smallestConnectionFix', () => {
   it('adds the one value that is missing, in the words of the YAML', () => {
     expect(fixOf(facts, policy('ALLOW', 'a', from('web')))).toEqual([
-      'ALLOW ns/a, rule 1: add cluster.local/ns/default/sa/curl to principals',
+      'ALLOW ns/a, rule 0: add cluster.local/ns/default/sa/curl to principals',
     ])
-    expect(fixOf(facts, policy('ALLOW', 'a', from('curl'), to(80)))).toEqual(['ALLOW ns/a, rule 1: add 8080 to ports'])
+    expect(fixOf(facts, policy('ALLOW', 'a', from('curl'), to(80)))).toEqual(['ALLOW ns/a, rule 0: add 8080 to ports'])
   })
 
   it('makes a new policy for this workload alone when an edit would not be smaller', () => {
@@ -68,10 +68,10 @@ describe('smallestConnectionFix', () => {
 
   it('lets the caller out of each DENY that matches, and sees to an ALLOW besides', () => {
     expect(fixOf(facts, policy('DENY', 'd', to(8080)), policy('ALLOW', 'a', from('web')))).toEqual([
-      'DENY ns/d, rule 1: except source.principal cluster.local/ns/default/sa/curl',
-      'ALLOW ns/a, rule 1: add cluster.local/ns/default/sa/curl to principals',
+      'DENY ns/d, rule 0: except source.principal cluster.local/ns/default/sa/curl',
+      'ALLOW ns/a, rule 0: add cluster.local/ns/default/sa/curl to principals',
     ])
-    expect(fixOf(plaintext, policy('DENY', 'd', to(8080)))).toEqual(['DENY ns/d, rule 1: except source.ip 10.244.0.4'])
+    expect(fixOf(plaintext, policy('DENY', 'd', to(8080)))).toEqual(['DENY ns/d, rule 0: except source.ip 10.244.0.4'])
   })
 
   it('knows that a policy made of a PeerAuthentication is edited there, and for everybody', () => {

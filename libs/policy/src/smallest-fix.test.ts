@@ -35,22 +35,22 @@ function fixOf(request: RequestFacts, ...sources: HttpAuthorization[]): readonly
 describe('smallestFix', () => {
   it('adds the one value that is missing', () => {
     expect(fixOf(facts, policy('ALLOW', 'a', to('GET'), from('curl')))).toEqual([
-      'ALLOW foo/a, rule 1: add POST to methods',
+      'ALLOW foo/a, rule 0: add POST to methods',
     ])
     expect(fixOf(facts, policy('ALLOW', 'a', to('POST'), from('web')))).toEqual([
-      'ALLOW foo/a, rule 1: add cluster.local/ns/default/sa/curl to principals',
+      'ALLOW foo/a, rule 0: add cluster.local/ns/default/sa/curl to principals',
     ])
   })
 
   it('takes the closest of several policies', () => {
     const far = policy('ALLOW', 'a', to('GET'), from('web'))
     const near = policy('ALLOW', 'b', to('GET'), from('curl'))
-    expect(fixOf(facts, far, near)).toEqual(['ALLOW foo/b, rule 1: add POST to methods'])
+    expect(fixOf(facts, far, near)).toEqual(['ALLOW foo/b, rule 0: add POST to methods'])
   })
 
   it('takes an exception out', () => {
     const not = policy('ALLOW', 'a', { part: 'to', matches: [{ notMethods: [{ exact: 'PUT' }, { prefix: 'PO' }] }] })
-    expect(fixOf(facts, not)).toEqual(['ALLOW foo/a, rule 1: take PO* out of notMethods'])
+    expect(fixOf(facts, not)).toEqual(['ALLOW foo/a, rule 0: take PO* out of notMethods'])
   })
 
   it('makes a new policy when an edit would not be smaller', () => {
@@ -71,9 +71,9 @@ describe('smallestFix', () => {
   it('lets the caller out of each DENY that matches, and sees to an ALLOW besides', () => {
     const deny = policy('DENY', 'd', to('POST'))
     expect(fixOf(facts, deny, policy('ALLOW', 'a', to('GET'), from('curl')))).toEqual([
-      'DENY foo/d, rule 1: except source.principal cluster.local/ns/default/sa/curl',
-      'ALLOW foo/a, rule 1: add POST to methods',
+      'DENY foo/d, rule 0: except source.principal cluster.local/ns/default/sa/curl',
+      'ALLOW foo/a, rule 0: add POST to methods',
     ])
-    expect(fixOf(plaintext, deny)).toEqual(['DENY foo/d, rule 1: except source.ip 10.244.0.4'])
+    expect(fixOf(plaintext, deny)).toEqual(['DENY foo/d, rule 0: except source.ip 10.244.0.4'])
   })
 })

@@ -33,9 +33,10 @@ export interface DiscoveryClientHandlers {
   onWelcome?(welcome: Welcome): void
   /**
    * Takes over one push.
+   * @param bytes of the whole message, for those who count
    * @returns the resources that cannot be taken, each with its reason; all others must have been applied
    */
-  apply(typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[]): Reject['errors']
+  apply(typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[], bytes: number): Reject['errors']
   readonly calls: { [M in keyof CallMethods]: (params: CallMethods[M]['params']) => Promise<CallMethods[M]['result']> }
   /** `connected` after each welcome; `disconnected` with the reason after each loss and each failed attempt. */
   onState?(state: { readonly connected: true } | { readonly connected: false; readonly reason: CodedError }): void
@@ -149,7 +150,7 @@ export class DiscoveryClient implements AsyncDisposable {
       if (this.#abort.signal.aborted) return link.close(this.#abort.signal.reason)
       this.#link = link
       link.start({
-        onMessage: (message) => this.#receive(message),
+        onMessage: (message, bytes) => this.#receive(message, bytes),
         onClose: (reason) => this.#closed(reason),
         onDrain: () => {
           this.#clogged = false
@@ -164,9 +165,9 @@ export class DiscoveryClient implements AsyncDisposable {
     }
   }
 
-  #receive(message: ControlPlaneMessage): void {
+  #receive(message: ControlPlaneMessage, bytes: number): void {
     if (message.type === 'welcome') this.#join(message)
-    else if (message.type === 'delta') this.#apply(message)
+    else if (message.type === 'delta') this.#apply(message, bytes)
     else if (message.type === 'signed') this.#signed(message)
     else void this.#answer(message)
   }
@@ -184,9 +185,9 @@ export class DiscoveryClient implements AsyncDisposable {
     this.#components.handlers.onState?.({ connected: true })
   }
 
-  #apply(delta: Delta): void {
+  #apply(delta: Delta, bytes: number): void {
     const { typeUrl, nonce, upserts, removed } = delta
-    const errors = this.#components.handlers.apply(typeUrl, upserts, removed)
+    const errors = this.#components.handlers.apply(typeUrl, upserts, removed, bytes)
     const refused = new Set(errors.map(({ name }) => name))
     const held = this.#versions.get(typeUrl) ?? new Map<string, string>()
     this.#versions.set(typeUrl, held)

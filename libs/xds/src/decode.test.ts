@@ -26,7 +26,9 @@ const AGENT_MESSAGES: readonly AgentMessage[] = [
           captured: true,
           capture: PLACE,
           ports: { '9080': PLACE },
-          certificate: { state: 'Available', notAfterMs: 1, reason: '' },
+          certificate: {
+            ...{ state: 'Available', notAfterMs: 1, reason: '', serialNumber: '11', root: 'a', trusts: ['a', 'b'] },
+          },
         },
       },
     ],

@@ -36,7 +36,14 @@ const workloadReport = object({
   ports: record(address),
   pid: optional(number),
   certificate: optional(
-    object({ state: oneOf('Initializing', 'Available', 'Unavailable'), notAfterMs: number, reason: string }),
+    object({
+      state: oneOf('Initializing', 'Available', 'Unavailable'),
+      notAfterMs: number,
+      reason: string,
+      serialNumber: string,
+      root: string,
+      trusts: list(string),
+    }),
   ),
 })
 
@@ -102,7 +109,7 @@ const CONTROL_PLANE_MESSAGES: Readonly<Record<ControlPlaneMessage['type'], Shape
     object({ id: number, error: fault }),
     object({ id: number, chainPem: list(string), rootsPem: list(string) }),
   ),
-  call: object({ id: number, method: oneOf('traffic', 'log', 'review', 'replay'), params: anything }),
+  call: object({ id: number, method: oneOf('traffic', 'log', 'review', 'replay', 'requests'), params: anything }),
 }
 
 /** @throws CodedError MALFORMED_MESSAGE, naming the field */

@@ -2,6 +2,7 @@ import { type CodedError, SeededRandom, VirtualClock } from '@ambient-lab/std'
 import { expect, it } from 'vitest'
 import { DiscoveryClient, type DiscoveryClientHandlers } from './client.ts'
 import { discoveryError } from './errors.ts'
+import { PUSH_INTERVAL_MS } from './limits.ts'
 import { createMemoryLinkPair, type MemoryLinkPair } from './link/memory-link.ts'
 import type { Delta, Reject, Report, WorkloadReport } from './messages.ts'
 import {
@@ -62,6 +63,7 @@ class Bench {
           log: async () => Promise.reject(discoveryError('NODE_UNKNOWN', 'no such workload')),
           review: async () => ({ checkpoints: [] }),
           replay: async () => ({ decisions: 0, flips: [], refused: [] }),
+          requests: async () => ({ requests: [] }),
         },
         onRefused: (reason) => this.refusals.push(reason),
         onState: (state) => {
@@ -122,7 +124,7 @@ it('tells a new agent everything of each type once, and that there is nothing of
   expect(bench.sent()).toEqual([['n1', 'n2']])
 })
 
-it('merges changes of a few milliseconds into one push, the last state of each', async () => {
+it('merges changes of one turn into one push, the last state of each', async () => {
   const bench = new Bench()
   await bench.join()
   bench.node('n1', { podCidr: 'a' })
@@ -134,6 +136,25 @@ it('merges changes of a few milliseconds into one push, the last state of each',
   expect(bench.sent()).toEqual([['n1', 'n2']])
   expect(bench.deltas.at(-1)!.upserts[0]!.resource).toMatchObject({ podCidr: 'b' })
   expect(bench.deltas.at(-1)!.removed).toEqual([])
+})
+
+it('sends a change that comes alone with the turn that made it, and those of a flood at intervals', async () => {
+  const bench = new Bench()
+  await bench.join()
+  const startMs = bench.clock.now()
+  const pushed: number[] = []
+  const apply = bench.deltas.push.bind(bench.deltas)
+  bench.deltas.push = (...deltas) => {
+    pushed.push(bench.clock.now() - startMs - LATENCY_MS)
+    return apply(...deltas)
+  }
+  for (let change = 0; change < 25; change += 1) {
+    bench.node('n1', { podCidr: String(change) })
+    await bench.clock.advance(1)
+  }
+  await bench.clock.advance(100)
+  expect(pushed).toEqual([0, 1, 2, 3].map((push) => push * PUSH_INTERVAL_MS))
+  expect(bench.deltas.at(-1)!.upserts[0]!.resource).toMatchObject({ podCidr: '24' })
 })
 
 it('has one push of a type outstanding, and merges what changes until it is acknowledged', async () => {

@@ -18,8 +18,11 @@ export const HELLO_TIMEOUT_MS = 5000
 export const CLOSE_DEADLINE_MS = 500
 export const DIAL_TIMEOUT_MS = 5000
 
-/** Changes within this time travel in one push. */
-export const PUSH_DEBOUNCE_MS = 5
+/**
+ * From one push to an agent to the next: a change that comes alone goes out with the turn that made it, and those of a
+ * flood travel together: a fifth of what a change may take to be in force everywhere.
+ */
+export const PUSH_INTERVAL_MS = 10
 export const CALL_TIMEOUT_MS = 1000
 export const CALLS_IN_FLIGHT_MAX = 256
 export const SIGN_TIMEOUT_MS = 10_000

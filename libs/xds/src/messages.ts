@@ -1,4 +1,5 @@
 import type { ReplayAnswer, ReplayQuery } from './replay.ts'
+import type { RequestsAnswer, RequestsQuery } from './requests.ts'
 import type { LoadProgress, TypeUrl } from './resources/index.ts'
 import type { ReviewAnswer, ReviewQuery } from './review.ts'
 
@@ -113,6 +114,12 @@ export interface WorkloadReport {
     readonly state: 'Initializing' | 'Available' | 'Unavailable'
     readonly notAfterMs: number
     readonly reason: string
+    /** Upper case hex; empty while there is none. */
+    readonly serialNumber: string
+    /** Short fingerprint of the root that it leads to; empty when that is none that is trusted. */
+    readonly root: string
+    /** Short fingerprints of the roots that its holder believes. */
+    readonly trusts: readonly string[]
   }
 }
 
@@ -157,6 +164,8 @@ export interface CallMethods {
   log: { params: { uid?: string; tailLines: number }; result: { lines: readonly string[] } }
   /** What one proxy of this node would decide, and why. */
   review: { params: ReviewQuery; result: ReviewAnswer }
+  /** Requests that its L7 proxies refused, answered or sent on lately. */
+  requests: { params: RequestsQuery; result: RequestsAnswer }
   /** What it would have decided lately under other policies. */
   replay: { params: ReplayQuery; result: ReplayAnswer }
 }

@@ -2,7 +2,10 @@
  * A question about one hop of a way that nobody has gone yet: what would this proxy decide, and why. Each proxy answers
  * for itself, with the functions that decide when it is real; the control plane follows the answers from hop to hop.
  */
-export type ReviewQuery = SourceReviewQuery | WaypointReviewQuery | DestinationReviewQuery
+export type ReviewQuery = SourceReviewQuery | ProxyReviewQuery | DestinationReviewQuery
+
+/** To an L7 proxy: about a request that nobody sent, or one that somebody did. */
+export type ProxyReviewQuery = WaypointReviewQuery | RequestReviewQuery
 
 /** To the ztunnel of the workload that would dial. */
 export interface SourceReviewQuery {
@@ -26,6 +29,15 @@ export interface WaypointReviewQuery {
   /** IP of the workload that dials. */
   readonly sourceIp: string
   readonly request: ReviewedRequest
+}
+
+/** To the replica that remembers the request. It alone knows the headers, and asks itself what it would decide now. */
+export interface RequestReviewQuery {
+  readonly at: 'request'
+  /** uid of the proxy's pod. */
+  readonly uid: string
+  /** As RequestView has it. */
+  readonly serial: number
 }
 
 export interface ReviewedRequest {
@@ -100,6 +112,8 @@ export type CheckpointName =
   | 'authority'
   | 'custom'
   | 'jwt'
+  | 'audit'
+  | 'dry-run'
   | 'deny'
   | 'allow'
   | 'listener'

@@ -4,7 +4,7 @@ import {
   CALL_TIMEOUT_MS,
   CALLS_IN_FLIGHT_MAX,
   HELLO_TIMEOUT_MS,
-  PUSH_DEBOUNCE_MS,
+  PUSH_INTERVAL_MS,
   SIGNS_IN_FLIGHT_MAX,
 } from './limits.ts'
 import type { MessageLink } from './link/message-link.ts'
@@ -64,6 +64,7 @@ export class DiscoverySession {
   readonly #cancelHelloTimeout: () => void
   #hello: Hello | undefined
   #cancelPush: (() => void) | undefined
+  #pushedAtMs = Number.NEGATIVE_INFINITY
   #nextCall = 1
   #signs = 0
   #clogged = false
@@ -170,7 +171,7 @@ export class DiscoverySession {
     const { handlers } = this.#components
     if (errors.length > 0) handlers.onReject({ type: 'nack', typeUrl, nonce, errors })
     handlers.onAcknowledge(typeUrl)
-    this.#push()
+    this.#schedulePush()
   }
 
   async #sign(request: SignRequest): Promise<void> {
@@ -200,10 +201,14 @@ export class DiscoverySession {
   }
 
   #schedulePush(): void {
-    this.#cancelPush ??= this.#components.clock.schedule(PUSH_DEBOUNCE_MS, () => {
+    if (this.#cancelPush) return
+    const { clock } = this.#components
+    const waitMs = this.#pushedAtMs + PUSH_INTERVAL_MS - clock.monotonic()
+    const push = () => {
       this.#cancelPush = undefined
       this.#push()
-    })
+    }
+    this.#cancelPush = waitMs > 0 ? clock.schedule(waitMs, push) : soon(push)
   }
 
   /**
@@ -215,8 +220,10 @@ export class DiscoverySession {
       if (this.#clogged || this.#closed) return
       const push = this.#pushes.get(typeUrl)
       const delta = push?.next()
-      if (delta) this.#send(delta)
-      else if (push?.isWaiting) return
+      if (delta) {
+        this.#pushedAtMs = this.#components.clock.monotonic()
+        this.#send(delta)
+      } else if (push?.isWaiting) return
     }
   }
 
@@ -244,5 +251,16 @@ export class DiscoverySession {
       call.reject(discoveryError('LINK_CLOSED', `the link closed: ${reason.message}`))
     }
     this.#calls.clear()
+  }
+}
+
+/** With the turn that this is, once all of it has been done. */
+function soon(work: () => void): () => void {
+  let cancelled = false
+  queueMicrotask(() => {
+    if (!cancelled) work()
+  })
+  return () => {
+    cancelled = true
   }
 }

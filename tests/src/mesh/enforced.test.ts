@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { eventually } from '@ambient-lab/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
+import { items } from './objects.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))
 const CALLS = 5
@@ -42,6 +43,17 @@ spec:
     metadata: {labels: {app: stranger}}
     spec: {containers: [{name: curl, image: docker.io/curlimages/curl:8.16.0}]}
 `
+const GATEWAY = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: door, namespace: default}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: page, namespace: default}
+spec: {parentRefs: [{name: door}], rules: [{backendRefs: [{name: httpbin, port: 8000}]}]}
+`
 const STRICT = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -68,9 +80,9 @@ async function enforced(yaml: string, settled: (rows: readonly Row[]) => void): 
       async () => {
         const { code, stdout, stderr } = await lab.run(['enforced', '--prove', '--times', `${CALLS}`, '-o', 'json'])
         expect([0, 1], stderr).toContain(code)
-        const { items } = JSON.parse(stdout) as { items: readonly Row[] }
-        expect(code).toBe(items.every(({ state }) => state === 'ok') ? 0 : 1)
-        settled(items)
+        const { items: rows } = JSON.parse(stdout) as { items: readonly Row[] }
+        expect(code).toBe(rows.every(({ state }) => state === 'ok') ? 0 : 1)
+        settled(rows)
         return true
       },
       { timeoutMs: 20_000 },
@@ -141,6 +153,31 @@ spec: {${SERVICE}, jwtRules: [{issuer: somebody, jwks: '{"keys":[]}'}]}
         { policy: 'tokens', state: 'ok', enforcedAt: ['default/waypoint'], proof: proved('refused') },
       ]),
     )
+    // The calls were sent, and it was the waypoint that refused them.
+    const refused = await items<{ status: number }>(lab, 'requests', '--field-selector', 'spec.state=refused')
+    for (const status of [401, 403]) {
+      expect(refused.filter(({ spec }) => spec.status === status).length).toBeGreaterThanOrEqual(CALLS)
+    }
+  })
+
+  test('ingress by a gateway goes round the waypoint, until the service wants it on that way too', async () => {
+    await lab.run(['apply', '-f', '-'], { input: GATEWAY })
+    await lab.ok('wait', 'gateway/door', '--for', 'condition=Programmed')
+    const get = authorization('get', `{${SERVICE}, rules: [{to: [{operation: {methods: [POST]}}]}]}`)
+    const ingress = async () => {
+      const [door] = await items(lab, 'pods', '-l', 'gateway.networking.k8s.io/gateway-name=door')
+      const { ambientLab } = door!.status as { ambientLab: { ports: Record<string, { port: number }> } }
+      const url = `http://127.0.0.1:${ambientLab.ports['80']!.port}/get`
+      return (await fetch(url, { signal: AbortSignal.timeout(5000) })).status
+    }
+    await lab.run(['apply', '-f', '-'], { input: get })
+    await eventually(async () => expect(await ingress()).toBe(200), { timeoutMs: 20_000 })
+    await enforced(get, (rows) => expect(rows).toMatchObject([{ state: 'PARTLY', code: 'AM0108' }]))
+    await lab.ok('label', 'svc/httpbin', 'istio.io/ingress-use-waypoint=true')
+    await lab.run(['apply', '-f', '-'], { input: get })
+    await eventually(async () => expect(await ingress()).toBe(403), { timeoutMs: 20_000 })
+    await enforced(get, (rows) => expect(rows).toMatchObject([{ state: 'ok', proof: proved('refused') }]))
+    await lab.run(['delete', '-f', '-'], { input: GATEWAY })
   })
 
   test('callers outside the mesh go round the waypoint, until STRICT cuts them', async () => {

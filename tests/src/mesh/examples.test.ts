@@ -116,6 +116,19 @@ const EXAMPLES: readonly Example[] = [
         expect(of('HTTP/1.1 429')).toBe(12 - of('HTTP/1.1 200'))
         expect(of('x-local-rate-limit: true')).toBe(of('HTTP/1.1 429'))
       }),
+      counted((of) => {
+        within(of('checkout 200 '), 3, 6)
+        expect(of('checkout 429 true')).toBe(40 - of('checkout 200 '))
+        expect(of('one replica said no')).toBe(2)
+      }),
+      { patient: true, holds: (output) => expect(output).toBe('     40 checkout 200\n') },
+      {
+        patient: true,
+        holds: (output) => {
+          expect(output).toContain("config.yaml: shop.PATH_/checkout: invalid rate limit unit 'fortnight'\n")
+          expect(output).toContain('shop.PATH_/checkout: unit=HOUR requests_per_unit=100000, shadow_mode: false')
+        },
+      },
     ],
   },
   {
@@ -148,6 +161,30 @@ const EXAMPLES: readonly Example[] = [
           expect(output).toMatch(/denied by ext_authz for not found header .* 403\n/)
           expect(output).toContain('"grpc-additional-header-override-value"')
           expect(output).toContain('principal: spiffe://cluster.local/ns/ext-authz/sa/curl')
+        },
+      },
+    ],
+  },
+  {
+    name: 'opa',
+    probe: 'http://httpbin:8000/status/200',
+    checks: [
+      {
+        patient: true,
+        holds: (output) => {
+          expect(output).toMatch(/^HTTP\/1\.1 200 OK\r\n(.*\n)*x-decided-by: opa\r\n/)
+          expect(output).toMatch(/\nopa: nobody may DELETE \/anything\n403\n$/)
+        },
+      },
+      {
+        holds: (output) =>
+          expect(output).toBe('200\n200\nopa: bob may order up to 100\n403\nopa: eve may not order\n403\n'),
+      },
+      { patient: true, holds: (output) => expect(output).toBe('1\n0\n0\n') },
+      {
+        holds: (output) => {
+          expect(output).toContain('"source_principal":"spiffe://cluster.local/ns/opa/sa/curl"')
+          expect(output).toContain('"body":"opa: bob may order up to 100')
         },
       },
     ],

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AmbientLab } from './ambient.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))
+const FIXTURES = fileURLToPath(new URL('fixtures', import.meta.url))
 const PATIENCE = { timeoutMs: 15_000 }
 
 interface Pod {
@@ -64,5 +65,20 @@ describe('requests', () => {
     }
     await eventually(async () => expect(await page()).toEqual([200, 'istio-envoy']), PATIENCE)
     expect((await fetch(`http://127.0.0.1:${port}/other`)).status).toBe(404)
+  })
+
+  test('are counted at a gateway by a rate limit service, as Istio’s documents deploy it', async () => {
+    await lab.ok('apply', '-f', `${EXAMPLES}/rate-limit/rate-limit-service.yaml`)
+    await lab.ok('apply', '-f', `${FIXTURES}/gateway-rate-limit.yaml`)
+    const port = await portOf('bookinfo-gateway-', '80')
+    const page = async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/productpage`, { signal: AbortSignal.timeout(5000) })
+      return [response.status, response.headers.get('x-envoy-ratelimited')]
+    }
+    await eventually(async () => expect(await page()).toEqual([429, 'true']), PATIENCE)
+    const rlconfig = ['curl', '-s', 'http://ratelimit:6070/rlconfig']
+    expect(await lab.ok('exec', 'deploy/curl', '--', ...rlconfig)).toContain(
+      'productpage-ratelimit.PATH_/productpage: ',
+    )
   })
 })

@@ -89,7 +89,7 @@ function endOf<Incoming, Outgoing>(
     send: (message) => !process.alive || link.send(message),
     start: (handlers) =>
       link.start({
-        onMessage: (message) => process.alive && handlers.onMessage(message),
+        onMessage: (message, bytes) => process.alive && handlers.onMessage(message, bytes),
         onClose: (reason) => process.alive && handlers.onClose(reason),
         onDrain: () => process.alive && handlers.onDrain?.(),
       }),

@@ -1,4 +1,4 @@
-import { CodedError, type Random, type VirtualClock } from '@ambient-lab/std'
+import { CodedError, type Random, sleep, type VirtualClock } from '@ambient-lab/std'
 import { Healing } from './healing.ts'
 import { drawPolicy } from './policy.ts'
 import { castOf, type Scenario } from './scenario.ts'
@@ -18,6 +18,10 @@ export interface FaultComponents {
 /** How far the wall clock may go back in all: certificates are dated back by two minutes. */
 const BACKWARD_MAX_MS = 90_000
 
+/** Steps of the root's rotation, and tries of those that come too early, of one fault. */
+const ROOT_STEP_ATTEMPTS = 25
+const ROOT_STEP_RETRY_MS = 100
+
 type FaultKind = keyof typeof FAULTS
 
 /** What can be done to a lab. Each fault either is over at once or says how it heals. */
@@ -36,6 +40,7 @@ const FAULTS = {
   'pod-delete': (driver: FaultDriver, random: Random) => driver.podDelete(random),
   scale: (driver: FaultDriver, random: Random) => driver.scale(random),
   rotate: (driver: FaultDriver, random: Random) => driver.rotate(random),
+  'root-rotation': (driver: FaultDriver) => driver.rotateRoot(),
   'tunnel-loss': (driver: FaultDriver, random: Random) => driver.tunnelLoss(random),
   'link-loss': (driver: FaultDriver, random: Random) => driver.linkLoss(random),
   'clock-jump': (driver: FaultDriver, random: Random) => driver.clockJump(random),
@@ -196,6 +201,19 @@ export class FaultDriver {
     const node = this.#upNode(random)
     this.#note(`certificates of ${node?.name} rotate`)
     node?.rotate()
+  }
+
+  /** The steps between two roots, each once nobody is cut off by it; what is left undone a later one of these takes up. */
+  async rotateRoot(): Promise<void> {
+    for (let attempt = 0; attempt < ROOT_STEP_ATTEMPTS && this.#lab.controlPlane; attempt += 1) {
+      let outcome = 'waits'
+      await this.#ask(`step of the root ${attempt}`, async () => {
+        outcome = await this.#lab.stepRoot()
+      })
+      this.#note(`root: ${outcome}`)
+      if (outcome === 'Retire') return
+      await sleep(this.#components.clock, ROOT_STEP_RETRY_MS)
+    }
   }
 
   /** Tunnels are cut with streams on them. */

@@ -1,4 +1,4 @@
-import type { Deployment, Pod, Resource } from '@ambient-lab/api'
+import { type Deployment, type Pod, type Resource, ROOT_ROTATION_STEPS, type RootRotationStep } from '@ambient-lab/api'
 import {
   AUTHORIZATION_POLICIES,
   Cluster,
@@ -13,7 +13,7 @@ import {
 } from '@ambient-lab/control-plane'
 import { MemoryNetwork } from '@ambient-lab/dataplane'
 import { CertificateAuthority } from '@ambient-lab/pki'
-import type { Random, VirtualClock } from '@ambient-lab/std'
+import { CodedError, type Random, type VirtualClock } from '@ambient-lab/std'
 import type { TypeUrl } from '@ambient-lab/xds'
 import { ControlLinks } from './control-links.ts'
 import type { Ledger } from './ledger.ts'
@@ -76,6 +76,7 @@ export class SimulatedLab implements Addresses {
   /** Writes as the API would. */
   readonly #api: Cluster
   #lives = 0
+  #rootSteps = 0
   #life: Life | undefined
 
   constructor(components: LabComponents, scenario: Scenario) {
@@ -192,6 +193,21 @@ export class SimulatedLab implements Addresses {
       ...current,
       spec: { ...current.spec!, replicas },
     }))
+  }
+
+  /** As `ambient cert rotate --root` does, a step at a time; none is forced. */
+  async stepRoot(): Promise<RootRotationStep | 'waits'> {
+    const step = ROOT_ROTATION_STEPS[this.#rootSteps % ROOT_ROTATION_STEPS.length]!
+    const create = this.controlPlane!.apiHooks().createOnly!['ambient.lab/rootrotations']!
+    const object = { apiVersion: 'ambient.lab/v1', kind: 'RootRotation', metadata: { name: 'step' }, spec: { step } }
+    try {
+      await create({ object, user: { name: 'somebody', groups: [] }, dryRun: false })
+    } catch (error) {
+      if (CodedError.is(error, 'Conflict')) return 'waits'
+      throw error
+    }
+    this.#rootSteps += 1
+    return step
   }
 
   /** As `kubectl delete pod` does: marked first, gone after its grace. */

@@ -1,12 +1,14 @@
 import {
+  certificateReport,
   LocalSvids,
   LocalWorkloads,
   type MemoryNetwork,
   MemoryTransport,
   ProxyStateHolder,
+  TrustFeed,
   Ztunnel,
 } from '@ambient-lab/dataplane'
-import { type SpiffeId, SvidSource, sameSpiffeId } from '@ambient-lab/pki'
+import { Revocations, type SpiffeId, SvidSource, sameSpiffeId } from '@ambient-lab/pki'
 import type { Clock, Random } from '@ambient-lab/std'
 import { type AccessLog, MetricsRegistry, silentLogger } from '@ambient-lab/telemetry'
 import {
@@ -19,6 +21,7 @@ import {
   type Hello,
   type MessageLink,
   type Reject,
+  TRUST_TYPE,
   type TypeUrl,
   type WorkloadReport,
 } from '@ambient-lab/xds'
@@ -63,6 +66,7 @@ interface Agent {
   readonly programs: VirtualProcess
   readonly ztunnel: Ztunnel
   readonly svids: SvidSource
+  readonly trust: TrustFeed
   readonly client: DiscoveryClient
   readonly workloads: Map<string, SimulatedWorkload>
   /** What was taken over: type → name → version. */
@@ -129,6 +133,7 @@ export class SimulatedNode {
       components: { clock: process.clock, random: chance.fork('svids'), signer },
       init: { ttlSeconds: this.#init.svidTtlSeconds },
     })
+    const trust = new TrustFeed({ clock: process.clock, svids, revocations: new Revocations() })
     const lookup = new LocalSvids({ locals, svids })
     const links = network.conditionsFor(process)
     const transport = new MemoryTransport({ network: tunnels, clock: process.clock, svids: lookup, links })
@@ -146,7 +151,7 @@ export class SimulatedNode {
       init: { host: this.#init.host, captureHost: this.#init.host },
     })
     mutations.ztunnel(ztunnel)
-    const agent: Agent = { process, programs, ztunnel, svids, client, workloads: new Map(), held: new Map() }
+    const agent: Agent = { process, programs, ztunnel, svids, trust, client, workloads: new Map(), held: new Map() }
     this.#agent = agent
     svids.onChange(({ id }) => onCertificate(agent, id))
     await ztunnel.start()
@@ -200,7 +205,9 @@ export class SimulatedNode {
         apply: (typeUrl, upserts, removed) => this.#apply(agent(), typeUrl, upserts, removed),
         calls: {
           traffic: async (query) => agent().ztunnel.traffic(query),
-          review: async (query) => (query.at === 'waypoint' ? { checkpoints: [] } : agent().ztunnel.review(query)),
+          review: async (query) =>
+            query.at === 'waypoint' || query.at === 'request' ? { checkpoints: [] } : agent().ztunnel.review(query),
+          requests: async () => ({ requests: [] }),
           replay: async (query) => agent().ztunnel.replay(query),
           log: async () => ({ lines: [] }),
         },
@@ -237,6 +244,7 @@ export class SimulatedNode {
 
   #take(agent: Agent, typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[]): Reject['errors'] {
     if (ProxyStateHolder.holds(typeUrl)) return agent.ztunnel.state.apply(typeUrl, upserts, removed)
+    if (typeUrl === TRUST_TYPE) return [...agent.trust.apply(upserts)]
     if (typeUrl !== ASSIGNMENT_TYPE) return []
     for (const uid of removed) this.#dismiss(agent, uid)
     for (const { resource } of upserts) this.#assign(agent, resource as Assignment)
@@ -276,8 +284,5 @@ function onCertificate({ workloads, client }: Agent, id: SpiffeId): void {
 }
 
 function certificateView(svids: SvidSource, id: SpiffeId): WorkloadReport['certificate'] {
-  const state = svids.state(id)
-  if (state?.phase === 'Available') return { state: 'Available', notAfterMs: state.svid.notAfterMs, reason: '' }
-  if (state?.phase === 'Unavailable') return { state: 'Unavailable', notAfterMs: 0, reason: state.reason }
-  return { state: 'Initializing', notAfterMs: 0, reason: '' }
+  return certificateReport(svids.state(id) ?? { phase: 'Initializing' })
 }

@@ -44,6 +44,11 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]!
+}
+
 /** A row against a peer. `atLeast`: ours should be that many times theirs; `atMost`: no more than that many times. */
 export function compare(
   init: Pick<Row, 'work' | 'peer' | 'unit' | 'note'> & {
@@ -79,4 +84,9 @@ export function exact(work: string, ours: number, wanted: number): Row {
 /** A row without a peer, whose figure has a bound. */
 export function bounded(work: string, unit: string, ours: number, most: number): Row {
   return { work, peer: '-', unit, ours, theirs: null, ratio: null, goal: `≤ ${most} ${unit}`.trim(), met: ours <= most }
+}
+
+/** A row without a peer, whose figure has no bound. */
+export function told(work: string, unit: string, ours: number): Row {
+  return { work, peer: '-', unit, ours, theirs: null, ratio: null, goal: '', met: null }
 }

@@ -2,6 +2,7 @@ import { type Clock, CodedError, type Random } from '@ambient-lab/std'
 import { AgentAppClient } from './app-client.ts'
 import { type AppListener, serveApp } from './app-server.ts'
 import type { HostPort } from './container.ts'
+import { ContainerFiles, type MountedFile } from './container-files.ts'
 import { findWorkload } from './images.ts'
 import { LineLog } from './line-log.ts'
 import { Socks5Agent } from './socks5-agent.ts'
@@ -11,23 +12,28 @@ export interface AppContainerInit {
   readonly pod: PodIdentity
   readonly container: ContainerSpec
   readonly capture: HostPort
+  /** @default none */
+  readonly files?: readonly MountedFile[]
   readonly host: string
 }
 
 /** One running app of the catalogue: its listeners, its pool of outgoing connections and its log. Lives in the worker. */
 export class AppContainer {
   readonly log: LineLog
+  readonly files: ContainerFiles
   readonly ports: Readonly<Record<string, HostPort>>
   readonly #listeners: readonly AppListener[]
   readonly #agents: readonly Socks5Agent[]
 
   private constructor(
     log: LineLog,
+    files: ContainerFiles,
     ports: Readonly<Record<string, HostPort>>,
     listeners: readonly AppListener[],
     agents: readonly Socks5Agent[],
   ) {
     this.log = log
+    this.files = files
     this.ports = ports
     this.#listeners = listeners
     this.#agents = agents
@@ -39,14 +45,16 @@ export class AppContainer {
     const definition = findWorkload(container.image)
     if (!definition) throw new CodedError('UNKNOWN_IMAGE', `no app stands for image ${container.image}`)
     const log = new LineLog()
+    const files = new ContainerFiles(init.files)
     const { capture } = init
     const { clock } = components
     const agent = new Socks5Agent({ capture, clock })
     const oneShot = new Socks5Agent({ capture, clock, keepAlive: false })
-    const app = definition.create({
+    const app = await definition.create({
       pod,
       container,
       env: { HOSTNAME: pod.name, ...container.env },
+      files,
       client: new AgentAppClient({ agent, oneShot, clock }),
       clock,
       random: components.random.fork(`${pod.uid}/${container.name}`),
@@ -54,7 +62,7 @@ export class AppContainer {
     })
     const wanted = container.ports.length > 0 ? container.ports : (definition.ports?.(container) ?? [])
     const { ports, listeners } = await listen(app, wanted, init.host, log, clock)
-    return new AppContainer(log, ports, listeners, [agent, oneShot])
+    return new AppContainer(log, files, ports, listeners, [agent, oneShot])
   }
 
   async stop(): Promise<void> {

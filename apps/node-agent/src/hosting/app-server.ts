@@ -106,7 +106,7 @@ function sharedServer(app: WorkloadApp, tls: AppKeyPair | undefined, init: AppSe
   })
   if (app.upgrade) {
     http1.on('upgrade', (incoming, socket, head) => {
-      app.upgrade!(asAppRequest(incoming, NEVER_ABORTED), socket, head)
+      app.upgrade!(asAppRequest(incoming, init.port, NEVER_ABORTED), socket, head)
     })
   }
   const hand = (socket: Socket, isHttp2: boolean) => {
@@ -179,7 +179,7 @@ async function answer(app: WorkloadApp, incoming: Incoming, response: Outgoing, 
   })
   let reply: AppReply
   try {
-    reply = await app.http!(asAppRequest(incoming, gone.signal))
+    reply = await app.http!(asAppRequest(incoming, init.port, gone.signal))
   } catch (error) {
     init.log(`unhandled error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
     reply = { status: CodedError.is(error, 'BODY_TOO_LARGE') ? 413 : 500, body: 'Internal Server Error\n' }
@@ -234,7 +234,7 @@ function drained(response: Outgoing): Promise<void> {
   })
 }
 
-function asAppRequest(incoming: Incoming, signal: AbortSignal): AppRequest {
+function asAppRequest(incoming: Incoming, port: number, signal: AbortSignal): AppRequest {
   const target = incoming.url ?? '/'
   const [path = '/', query = ''] = target.split(/\?(.*)/s)
   return {
@@ -245,6 +245,7 @@ function asAppRequest(incoming: Incoming, signal: AbortSignal): AppRequest {
     headers: { host: incoming.headers[':authority'] as string | undefined, ...incoming.headers },
     rawHeaders: incoming.rawHeaders,
     remoteAddress: incoming.socket.remoteAddress ?? '',
+    port,
     httpVersion: incoming.httpVersion,
     ...tlsOf(incoming.socket as Partial<TLSSocket>),
     body: () => readBody(incoming),

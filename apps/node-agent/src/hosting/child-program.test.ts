@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { PROGRAMS } from '../test-kit/programs.ts'
 import { ChildProgram, environmentFor } from './child-program.ts'
 import { type ContainerContext, expandReferences } from './container.ts'
-import { checkTcp } from './tcp-probe.ts'
+import { checkOverSockets } from './probe.ts'
 
 const running: ChildProgram[] = []
 const events: string[] = []
@@ -27,7 +27,7 @@ function run(spec: Partial<ContainerContext['spec']>, clock = systemClock): Chil
   const program = new ChildProgram(
     context(spec),
     { onChange: () => {}, onEvent: (_, reason, message) => events.push(`${reason}: ${message}`) },
-    { clock, random: new SeededRandom(1), check: checkTcp(systemClock), environment: process.env },
+    { clock, random: new SeededRandom(1), check: checkOverSockets(systemClock), environment: process.env },
     { host: '127.0.0.1' },
   )
   running.push(program)

@@ -13,8 +13,8 @@ import {
   type HostPort,
 } from './container.ts'
 import { LineLog } from './line-log.ts'
+import { type Check, Probe, TCP_PROBE_TIMES } from './probe.ts'
 import { RestartPolicy } from './restart-policy.ts'
-import { type TcpCheck, TcpProbe } from './tcp-probe.ts'
 
 /**
  * How a program dies with its agent, even when the agent was killed with -9 and can do nothing about it: descriptor 3 is
@@ -34,7 +34,7 @@ const INHERITED = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'SH
 interface Components {
   readonly clock: Clock
   readonly random: Random
-  readonly check: TcpCheck
+  readonly check: Check
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
@@ -48,7 +48,7 @@ export class ChildProgram implements ContainerRunner {
   readonly #policy: RestartPolicy
   #state: ContainerState = CREATING
   #child: ChildProcess | undefined
-  #probe: TcpProbe | undefined
+  #probe: Probe | undefined
   #stopping: PromiseWithResolvers<void> | undefined
 
   constructor(
@@ -118,7 +118,12 @@ export class ChildProgram implements ContainerRunner {
     this.#become({ phase: 'running', ready, reason: '', message: '', startedAtMs, ports, pid })
     this.#observer.onEvent('Normal', 'Started', `Started container ${this.#context.spec.name}`)
     // Only the first port is asked: a program that honours PORT need not know of others.
-    if (first !== undefined) this.#probe = new TcpProbe(ports[first]!, this.#components, this.#probed)
+    if (first !== undefined) this.#probe = this.#ask(ports[first]!)
+  }
+
+  #ask(target: HostPort): Probe {
+    const { clock, check } = this.#components
+    return new Probe({ clock, check: () => check(target) }, { times: TCP_PROBE_TIMES, well: false }, this.#probed)
   }
 
   readonly #probed = (ready: boolean, failure: string): void => {
@@ -168,9 +173,12 @@ export class ChildProgram implements ContainerRunner {
   }
 }
 
-/** The variables of a program: PORT and PORT_<container port> say where to listen, the proxy ones lead into the mesh. */
+/**
+ * The variables of a program: PORT and PORT_<container port> say where to listen, VOLUME_<its name> where a mounted
+ * volume is, the proxy ones lead into the mesh.
+ */
 export function environmentFor(
-  { pod, spec, capture }: ContainerContext,
+  { pod, spec, capture, volumePaths = {} }: ContainerContext,
   ports: Readonly<Record<string, HostPort>>,
   inherited: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
@@ -183,6 +191,9 @@ export function environmentFor(
   Object.assign(env, { HOSTNAME: pod.name, ALL_PROXY: proxy, all_proxy: proxy, NO_PROXY: 'localhost,127.0.0.1' })
   Object.assign(env, { no_proxy: env.NO_PROXY, AMBIENT_CAPTURE: `${capture.host}:${capture.port}` })
   for (const [containerPort, { port }] of Object.entries(ports)) env[`PORT_${containerPort}`] = String(port)
+  for (const [volume, path] of Object.entries(volumePaths)) {
+    env[`VOLUME_${volume.toUpperCase().replaceAll('-', '_')}`] = path
+  }
   const [first] = spec.ports
   if (first !== undefined) env.PORT = String(ports[first]!.port)
   // The spec's own values come last and may use the others: `URL=http://localhost:$(PORT)`.

@@ -1,3 +1,5 @@
+import type { CertificateReport } from '@ambient-lab/dataplane'
+import type { MountedFile } from './container-files.ts'
 import type { ContainerSpec, PodIdentity } from './workload.ts'
 
 export interface HostPort {
@@ -19,6 +21,8 @@ export interface ContainerState {
   readonly ports: Readonly<Record<string, HostPort>>
   /** Of a child process. */
   readonly pid?: number
+  /** Of a container that holds its own, as an L7 proxy does. */
+  readonly certificate?: CertificateReport
 }
 
 export const CREATING: ContainerState = {
@@ -37,6 +41,10 @@ export interface ContainerContext {
   readonly spec: ContainerSpec
   /** The pod's capture listener: the container's way out. */
   readonly capture: HostPort
+  /** What an app sees of ConfigMaps when it starts. @default none */
+  readonly files?: readonly MountedFile[]
+  /** For a program: the folder of each volume that it mounts. @default none */
+  readonly volumePaths?: Readonly<Record<string, string>>
 }
 
 export interface ContainerObserver {
@@ -50,6 +58,8 @@ export interface ContainerRunner {
   readonly state: ContainerState
   /** Ends it and everything it started; resolves when nothing of it is left. Stopping twice is fine. */
   stop(): Promise<void>
+  /** What it sees of ConfigMaps is this now; a runner whose container has no use for it has no such method. */
+  mount?(files: readonly MountedFile[]): void
   /** Its last lines, oldest first. */
   log(linesMax: number): Promise<readonly string[]>
 }

@@ -3,10 +3,15 @@ import { CodedError, errorMessage } from '@ambient-lab/std'
 import type { AssignedContainer, Assignment, WorkloadReport } from '@ambient-lab/xds'
 import { ChildProgram } from './child-program.ts'
 import type { ContainerContext, ContainerObserver, ContainerRunner, HostPort } from './container.ts'
+import { mountedFiles } from './container-files.ts'
 import type { HostingComponents, HostingInit } from './hosting.ts'
 import { findWorkload } from './images.ts'
+import { ProbedContainer, probesOf } from './probed-container.ts'
 import { ExternalEndpoint, MissingImage, parseEndpoint } from './still-containers.ts'
+import { VolumeFolder } from './volume-folder.ts'
 import type { ContainerSpec, PodIdentity } from './workload.ts'
+
+type Volumes = NonNullable<Assignment['volumes']>
 
 /** One pod of this node: its place in the mesh and its containers. Created started; stopped once. */
 export class HostedWorkload {
@@ -21,6 +26,11 @@ export class HostedWorkload {
   #dns: HostPort | undefined
   #runners: { readonly name: string; readonly runner: ContainerRunner }[] = []
   #failure: string | undefined
+  /** Why the containers have to wait. */
+  #missing: string | undefined
+  #volumes: Volumes = {}
+  #volumesAtStart: Volumes = {}
+  #volumeFolder: VolumeFolder | undefined
   #stopped = false
 
   constructor(
@@ -45,6 +55,8 @@ export class HostedWorkload {
   /** Takes over what may change without a restart, see needsRestart. */
   update(assignment: Assignment): void {
     this.#assignment = assignment
+    if (this.#missing !== undefined) this.#startContainers(this.#capture!)
+    else this.#remount(assignment)
     this.#onChange()
   }
 
@@ -58,7 +70,7 @@ export class HostedWorkload {
 
   async start(): Promise<void> {
     const { uid, name, namespace, address } = this.assignment
-    const isCaptured = () => this.#assignment.captured
+    const assigned = () => this.#assignment
     try {
       const added = await this.#components.mesh.addWorkload({
         uid,
@@ -67,7 +79,13 @@ export class HostedWorkload {
         address,
         // Enrolling a namespace restarts no pod: the ztunnel asks when it matters.
         get captured() {
-          return isCaptured()
+          return assigned().captured
+        },
+        get bypassesInboundCapture() {
+          return assigned().bypassesInboundCapture ?? false
+        },
+        get bypassesDnsCapture() {
+          return assigned().bypassesDnsCapture ?? false
         },
         identity: this.identity,
         dialTarget: (port) => this.#dialTarget(port),
@@ -90,6 +108,7 @@ export class HostedWorkload {
       ...this.#runners.map(({ runner }) => runner.stop()),
       this.#capture ? this.#components.mesh.removeWorkload(uid) : undefined,
     ])
+    this.#volumeFolder?.[Symbol.dispose]()
   }
 
   async log(linesMax: number): Promise<readonly string[]> {
@@ -107,13 +126,14 @@ export class HostedWorkload {
     const everStarted = states.some(({ startedAtMs }) => startedAtMs > 0)
     const speaking = failed ?? waiting ?? states.find(({ message }) => message !== '')
     const pid = states.find((state) => state.pid !== undefined)?.pid
-    const certificate = this.#components.certificateOf(this.identity)
+    const own = states.find((state) => state.certificate)?.certificate
+    const certificate = own ?? (this.assignment.captured ? this.#components.certificateOf(this.identity) : undefined)
     return {
       uid: this.assignment.uid,
       phase: this.#failure || failed ? 'Failed' : everStarted ? 'Running' : 'Pending',
       ready: !this.#stopped && states.length > 0 && states.every(({ ready }) => ready),
       reason: this.#failure ? 'Error' : (speaking?.reason ?? (states.length === 0 ? 'ContainerCreating' : '')),
-      message: this.#failure ?? speaking?.message ?? '',
+      message: this.#failure ?? this.#missing ?? speaking?.message ?? '',
       restarts: this.restarts,
       startedAtMs: this.#createdAtMs,
       captured: this.#capture !== undefined && this.assignment.captured,
@@ -121,12 +141,12 @@ export class HostedWorkload {
       ...(this.#dns ? { dns: this.#dns } : {}),
       ports: Object.assign({}, ...states.map(({ ports }) => ports)),
       ...(pid === undefined ? {} : { pid }),
-      ...(this.assignment.captured && certificate ? { certificate } : {}),
+      ...(certificate ? { certificate } : {}),
     }
   }
 
   #startContainers(capture: HostPort): void {
-    const { endpoint, containers, proxy } = this.assignment
+    const { endpoint, containers, proxy, volumes = {} } = this.assignment
     if (endpoint !== undefined) {
       this.#startEndpoint(endpoint)
       return
@@ -137,14 +157,64 @@ export class HostedWorkload {
       this.#onChange()
       return
     }
+    if (this.#isMissing() || !this.#makeFolders(containers, volumes)) return this.#onChange()
+    this.#volumes = volumes
+    this.#volumesAtStart = volumes
     // The worker is sent a copy: only what a container needs.
     const { uid, name, namespace, serviceAccount, address, labels } = this.assignment
     const pod: PodIdentity = { uid, name, namespace, serviceAccount, address, labels, node: this.#init.node }
     this.#runners = containers.map((container) => ({
       name: container.name,
-      runner: this.#run({ pod, spec: containerSpec(container), capture }),
+      runner: this.#runProbed(container, { pod, spec: containerSpec(container), capture }),
     }))
     this.#onChange()
+  }
+
+  /** As the kubelet: nothing starts before every volume can be mounted; one that goes away later stays as it was. */
+  #isMissing(): boolean {
+    const missing = Object.values(this.assignment.volumes ?? {}).find((volume) => volume.missing !== undefined)?.missing
+    if (missing !== undefined && missing !== this.#missing) this.#event('Warning', 'FailedMount', missing)
+    this.#missing = missing
+    return missing !== undefined
+  }
+
+  #remount({ containers, volumes = {} }: Assignment): void {
+    const present = Object.entries(volumes).filter(([, { missing }]) => missing === undefined)
+    const current = { ...this.#volumes, ...Object.fromEntries(present) }
+    if (JSON.stringify(current) === JSON.stringify(this.#volumes)) return
+    this.#volumes = current
+    try {
+      this.#volumeFolder?.write(current)
+    } catch (error) {
+      this.#event('Warning', 'FailedMount', errorMessage(error))
+    }
+    for (const { name, runner } of this.#runners) {
+      const container = containers.find((one) => one.name === name)
+      if (container) runner.mount?.(mountedFiles(container, this.#volumes, this.#volumesAtStart))
+    }
+  }
+
+  /** Programs need real files. @returns whether they are there */
+  #makeFolders(containers: readonly AssignedContainer[], volumes: Volumes): boolean {
+    const needsFiles = ({ image, mounts = [] }: AssignedContainer) =>
+      !findWorkload(image) && mounts.some(({ volume }) => volumes[volume])
+    if (!containers.some(needsFiles)) return true
+    try {
+      this.#volumeFolder = new VolumeFolder(this.#init.volumesDir, volumes)
+      return true
+    } catch (error) {
+      this.#failure = `volumes cannot be written: ${errorMessage(error)}`
+      this.#event('Warning', 'FailedMount', this.#failure)
+      return false
+    }
+  }
+
+  /** Where a program finds the volumes that it mounts. */
+  #volumePaths({ mounts = [] }: AssignedContainer): Readonly<Record<string, string>> {
+    const folder = this.#volumeFolder
+    if (!folder) return {}
+    const mounted = mounts.filter(({ volume }) => this.#volumes[volume])
+    return Object.fromEntries(mounted.map(({ volume }) => [volume, folder.pathOf(volume)]))
   }
 
   #startEndpoint(text: string): void {
@@ -160,13 +230,25 @@ export class HostedWorkload {
     this.#onChange()
   }
 
+  #runProbed(container: AssignedContainer, context: ContainerContext): ContainerRunner {
+    const probes = probesOf(container)
+    if (!probes) return this.#run(container, context, this.#observer)
+    const create = (observer: ContainerObserver) => this.#run(container, context, observer)
+    return new ProbedContainer(create, { name: container.name, probes }, this.#observer, this.#components)
+  }
+
   /** Our own app where the image is known, else the command as a process, else nothing can run. */
-  #run(context: ContainerContext): ContainerRunner {
-    const { image, command } = context.spec
-    if (findWorkload(image)) return this.#components.simulated.run(context, this.#observer)
-    if (command.length > 0)
-      return new ChildProgram(context, this.#observer, this.#components, { host: this.#init.host })
-    return new MissingImage(image, this.#observer)
+  #run(container: AssignedContainer, context: ContainerContext, observer: ContainerObserver): ContainerRunner {
+    const { image, command } = container
+    if (findWorkload(image)) {
+      const files = mountedFiles(container, this.#volumes)
+      return this.#components.simulated.run({ ...context, files }, observer)
+    }
+    if (command.length > 0) {
+      const volumePaths = this.#volumePaths(container)
+      return new ChildProgram({ ...context, volumePaths }, observer, this.#components, { host: this.#init.host })
+    }
+    return new MissingImage(image, observer)
   }
 
   readonly #observer: ContainerObserver = {
@@ -201,7 +283,17 @@ function containerSpec(container: AssignedContainer): ContainerSpec {
 
 /** Whether two assignments of one uid can share one life, or the pod has to start anew. */
 export function needsRestart(before: Assignment, after: Assignment): boolean {
-  const essence = ({ labels: _labels, captured: _captured, ...rest }: Assignment) => JSON.stringify(rest)
+  const essence = (assignment: Assignment) => {
+    const {
+      labels: _,
+      captured: __,
+      bypassesInboundCapture: ___,
+      bypassesDnsCapture: ____,
+      volumes: _____,
+      ...rest
+    } = assignment
+    return JSON.stringify(rest)
+  }
   return essence(before) !== essence(after)
 }
 

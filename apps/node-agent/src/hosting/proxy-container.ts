@@ -1,8 +1,7 @@
 import type { Worker } from 'node:worker_threads'
 import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
-import type { ReplayAnswer, ReplayQuery, ReviewAnswer, WaypointReviewQuery } from '@ambient-lab/xds'
 import { type ContainerObserver, type ContainerRunner, type ContainerState, CREATING } from './container.ts'
-import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
+import type { ProxyCommand, ProxyNews, ProxyPush, ProxyQuestion, ProxyQuestions, ProxySpec } from './proxy-protocol.ts'
 import { RestartPolicy } from './restart-policy.ts'
 
 /** Has a certificate request signed by the control plane. */
@@ -27,9 +26,7 @@ export class ProxyContainer implements ContainerRunner {
   readonly #spec: ProxySpec
   readonly #observer: ContainerObserver
   readonly #policy: RestartPolicy
-  readonly #questions = new Map<number, (lines: readonly string[]) => void>()
-  readonly #reviews = new Map<number, PromiseWithResolvers<ReviewAnswer>>()
-  readonly #replays = new Map<number, PromiseWithResolvers<ReplayAnswer>>()
+  readonly #questions = new Map<number, PromiseWithResolvers<unknown>>()
   #worker: Worker | undefined
   #state: ContainerState = CREATING
   #stopping: PromiseWithResolvers<void> | undefined
@@ -66,32 +63,27 @@ export class ProxyContainer implements ContainerRunner {
     this.#send({ type: 'signer-back' })
   }
 
-  log(linesMax: number): Promise<readonly string[]> {
-    if (!this.#worker) return Promise.resolve([])
-    this.#lastQuestion += 1
-    const question = this.#lastQuestion
-    this.#send({ type: 'log', question, linesMax })
-    return new Promise((resolve) => this.#questions.set(question, resolve))
+  async log(linesMax: number): Promise<readonly string[]> {
+    try {
+      return await this.ask('log', { linesMax })
+    } catch (error) {
+      // What a thread that is gone wrote went with it.
+      if (CodedError.is(error, 'NOT_FOUND')) return []
+      throw error
+    }
   }
 
-  /** @throws CodedError NOT_FOUND when the thread is not there, or goes away */
-  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+  /** @throws CodedError NOT_FOUND when the thread is not there, or goes away; whatever the proxy answers instead */
+  ask<K extends keyof ProxyQuestions>(
+    about: K,
+    query: ProxyQuestions[K]['query'],
+  ): Promise<ProxyQuestions[K]['answer']> {
     if (!this.#worker) return Promise.reject(notRunning(this.#spec.proxy))
     this.#lastQuestion += 1
-    const pending = Promise.withResolvers<ReviewAnswer>()
-    this.#reviews.set(this.#lastQuestion, pending)
-    this.#send({ type: 'review', question: this.#lastQuestion, query })
-    return pending.promise
-  }
-
-  /** @throws CodedError NOT_FOUND when the thread is not there, or goes away */
-  replay(query: ReplayQuery): Promise<ReplayAnswer> {
-    if (!this.#worker) return Promise.reject(notRunning(this.#spec.proxy))
-    this.#lastQuestion += 1
-    const pending = Promise.withResolvers<ReplayAnswer>()
-    this.#replays.set(this.#lastQuestion, pending)
-    this.#send({ type: 'replay', question: this.#lastQuestion, query })
-    return pending.promise
+    const pending = Promise.withResolvers<unknown>()
+    this.#questions.set(this.#lastQuestion, pending)
+    this.#send({ type: 'ask', id: this.#lastQuestion, question: { about, query } as ProxyQuestion })
+    return pending.promise as Promise<ProxyQuestions[K]['answer']>
   }
 
   get uid(): string {
@@ -116,6 +108,8 @@ export class ProxyContainer implements ContainerRunner {
     switch (news.type) {
       case 'started':
         return this.#started(news.ports)
+      case 'certificate':
+        return this.#become({ certificate: news.report })
       case 'failed':
         this.#observer.onEvent('Warning', 'Failed', `Error: ${news.message}`)
         return this.#become({ phase: 'terminated', ready: false, reason: 'Error', message: news.message, ports: {} })
@@ -123,21 +117,19 @@ export class ProxyContainer implements ContainerRunner {
         return this.#observer.onEvent('Warning', 'ConfigurationRefused', `${news.name}: ${news.reason}`)
       case 'sign':
         return void this.#sign(news.id, news.csrPem, news.ttlSeconds)
-      case 'log':
-        this.#questions.get(news.question)?.(news.lines)
-        this.#questions.delete(news.question)
-        return
-      case 'review':
-        this.#reviews.get(news.question)?.resolve(news.answer)
-        this.#reviews.delete(news.question)
-        return
-      case 'replay':
-        this.#replays.get(news.question)?.resolve(news.answer)
-        this.#replays.delete(news.question)
-        return
+      case 'answer':
+        return this.#asked(news.id)?.resolve(news.answer)
+      case 'no-answer':
+        return this.#asked(news.id)?.reject(new CodedError(news.code, news.message))
       case 'stopped':
         void this.#worker?.terminate()
     }
+  }
+
+  #asked(id: number): PromiseWithResolvers<unknown> | undefined {
+    const pending = this.#questions.get(id)
+    this.#questions.delete(id)
+    return pending
   }
 
   #started(ports: ContainerState['ports']): void {
@@ -159,12 +151,8 @@ export class ProxyContainer implements ContainerRunner {
 
   #gone(cause: string): void {
     this.#worker = undefined
-    for (const answer of this.#questions.values()) answer([])
+    for (const pending of this.#questions.values()) pending.reject(notRunning(this.#spec.proxy))
     this.#questions.clear()
-    for (const pending of this.#reviews.values()) pending.reject(notRunning(this.#spec.proxy))
-    this.#reviews.clear()
-    for (const pending of this.#replays.values()) pending.reject(notRunning(this.#spec.proxy))
-    this.#replays.clear()
     if (this.#stopping) return this.#stopped()
     const [firstLine = ''] = cause.split('\n')
     this.#become({

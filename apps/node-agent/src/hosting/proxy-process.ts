@@ -1,15 +1,23 @@
-import { LinkFaults, NodeNetwork, Waypoint, WsMtlsTransport } from '@ambient-lab/dataplane'
-import { type SignedCertificate, SvidSource } from '@ambient-lab/pki'
+import {
+  certificateReport,
+  LinkFaults,
+  NodeNetwork,
+  TrustFeed,
+  Waypoint,
+  WsMtlsTransport,
+} from '@ambient-lab/dataplane'
+import { Revocations, type SignedCertificate, SvidSource } from '@ambient-lab/pki'
 import { CodedError, Scope, systemClock, unseededRandom } from '@ambient-lab/std'
 import { Logging, MetricsRegistry } from '@ambient-lab/telemetry'
-import { LINK_FAULT_TYPE, type WaypointReviewQuery } from '@ambient-lab/xds'
+import { LINK_FAULT_TYPE, TRUST_TYPE } from '@ambient-lab/xds'
 import { AdminServers } from '../admin.ts'
 import { advertisedHost } from '../advertised-host.ts'
 import { LinkFaultFeed } from '../link-fault-feed.ts'
+import { Profiles } from '../profiles.ts'
 import type { HostPort } from './container.ts'
 import { fetchText } from './fetch-text.ts'
 import { LineLog } from './line-log.ts'
-import type { ProxyCommand, ProxyNews, ProxyPush, ProxySpec } from './proxy-protocol.ts'
+import type { ProxyCommand, ProxyNews, ProxyPush, ProxyQuestion, ProxySpec } from './proxy-protocol.ts'
 
 /** Composition root of one proxy's thread. */
 export class ProxyProcess {
@@ -21,6 +29,7 @@ export class ProxyProcess {
   readonly #metrics = new MetricsRegistry()
   readonly #signing = new Map<number, PromiseWithResolvers<SignedCertificate>>()
   readonly #svids: SvidSource
+  readonly #trust: TrustFeed
   readonly #faults: LinkFaultFeed
   readonly #waypoint: Waypoint
   #lastRequest = 0
@@ -39,8 +48,10 @@ export class ProxyProcess {
       init: { ttlSeconds: spec.certificateTtlSeconds },
     })
     const links = new LinkFaults({ clock })
+    const revocations = new Revocations()
     const svid = (signal?: AbortSignal) => svids.fetch(spec.identity, signal ? { signal } : {})
     this.#svids = svids
+    this.#trust = new TrustFeed({ clock, svids, revocations })
     this.#faults = new LinkFaultFeed(links)
     this.#waypoint = new Waypoint({
       components: {
@@ -49,11 +60,13 @@ export class ProxyProcess {
         network: new NodeNetwork({ clock }),
         svids,
         metrics: this.#metrics,
+        log: this.#logging.logger('rbac'),
         fetchText,
         accessLogSink: (line) => this.#log.push(line),
         transport: new WsMtlsTransport({
           clock,
           links,
+          revocations,
           log: this.#logging.logger('tunnel'),
           svids: { clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() },
         }),
@@ -66,6 +79,7 @@ export class ProxyProcess {
   async start(state: readonly ProxyPush[]): Promise<void> {
     const { adminHost } = this.#spec
     this.#scope.own(this.#svids)
+    this.#scope.defer(this.#svids.onChange(() => this.#reportCertificate()))
     for (const push of state) this.#apply(push)
     await this.#waypoint.start()
     this.#scope.own(this.#waypoint)
@@ -94,19 +108,33 @@ export class ProxyProcess {
         return this.#signed(command.id)?.reject(new CodedError(command.code, command.message))
       case 'signer-back':
         return this.#svids.retryFailed()
-      case 'log':
-        return this.#send({ type: 'log', question: command.question, lines: this.#log.tail(command.linesMax) })
-      case 'review':
-        return void this.#review(command.question, command.query)
-      case 'replay':
-        return this.#send({ type: 'replay', question: command.question, answer: this.#waypoint.replay(command.query) })
+      case 'ask':
+        return void this.#answer(command.id, command.question)
       case 'stop':
         return void this.#stop()
     }
   }
 
-  async #review(question: number, query: WaypointReviewQuery): Promise<void> {
-    this.#send({ type: 'review', question, answer: await this.#waypoint.review(query) })
+  async #answer(id: number, question: ProxyQuestion): Promise<void> {
+    try {
+      this.#send({ type: 'answer', id, answer: await this.#answerTo(question) })
+    } catch (error) {
+      if (!CodedError.is(error)) throw error
+      this.#send({ type: 'no-answer', id, code: error.code, message: error.message })
+    }
+  }
+
+  #answerTo({ about, query }: ProxyQuestion): unknown {
+    switch (about) {
+      case 'log':
+        return this.#log.tail(query.linesMax)
+      case 'review':
+        return this.#waypoint.review(query)
+      case 'replay':
+        return this.#waypoint.replay(query)
+      case 'requests':
+        return this.#waypoint.requests(query)
+    }
   }
 
   #gatewayPortsChanged(ports: Readonly<Record<string, HostPort>>): void {
@@ -118,12 +146,19 @@ export class ProxyProcess {
     this.#send({ type: 'started', ports: { ...this.#gatewayPorts, ...this.#ports } })
   }
 
+  #reportCertificate(): void {
+    const state = this.#svids.state(this.#spec.identity)
+    if (state) this.#send({ type: 'certificate', report: certificateReport(state) })
+  }
+
   #apply({ typeUrl, upserts, removed }: ProxyPush): void {
-    const refused =
-      typeUrl === LINK_FAULT_TYPE
-        ? this.#faults.apply(upserts, removed)
-        : this.#waypoint.apply(typeUrl, upserts, removed)
-    for (const { name, reason } of refused) this.#send({ type: 'refused', name, reason })
+    for (const { name, reason } of this.#take(typeUrl, upserts, removed)) this.#send({ type: 'refused', name, reason })
+  }
+
+  #take(typeUrl: ProxyPush['typeUrl'], upserts: ProxyPush['upserts'], removed: readonly string[]) {
+    if (typeUrl === TRUST_TYPE) return this.#trust.apply(upserts)
+    if (typeUrl === LINK_FAULT_TYPE) return this.#faults.apply(upserts, removed)
+    return this.#waypoint.apply(typeUrl, upserts, removed)
   }
 
   #sign(csrPem: string, ttlSeconds: number): Promise<SignedCertificate> {
@@ -169,6 +204,7 @@ export class ProxyProcess {
         },
         reset: () => logging.reset(),
       },
+      profiles: new Profiles({ clock: systemClock }),
       // The kubelet would only start it again.
       quit: () => void this.#waypoint.drain(),
     }

@@ -1,5 +1,14 @@
+import type { CertificateReport } from '@ambient-lab/dataplane'
 import type { SpiffeId } from '@ambient-lab/pki'
-import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import type {
+  ProxyReviewQuery,
+  ReplayAnswer,
+  ReplayQuery,
+  RequestsAnswer,
+  RequestsQuery,
+  ReviewAnswer,
+  TypeUrl,
+} from '@ambient-lab/xds'
 import type { HostPort } from './container.ts'
 
 /** What one thread is to be. */
@@ -25,6 +34,18 @@ export interface ProxyPush {
   readonly removed: readonly string[]
 }
 
+/** What a proxy can be asked. */
+export interface ProxyQuestions {
+  log: { query: { readonly linesMax: number }; answer: readonly string[] }
+  review: { query: ProxyReviewQuery; answer: ReviewAnswer }
+  replay: { query: ReplayQuery; answer: ReplayAnswer }
+  requests: { query: RequestsQuery; answer: RequestsAnswer }
+}
+
+export type ProxyQuestion = {
+  [K in keyof ProxyQuestions]: { readonly about: K; readonly query: ProxyQuestions[K]['query'] }
+}[keyof ProxyQuestions]
+
 /** Main thread → proxy. */
 export type ProxyCommand =
   | { readonly type: 'start'; readonly spec: ProxySpec; readonly state: readonly ProxyPush[] }
@@ -38,9 +59,7 @@ export type ProxyCommand =
   | { readonly type: 'not-signed'; readonly id: number; readonly code: string; readonly message: string }
   /** Whoever signs can be reached again. */
   | { readonly type: 'signer-back' }
-  | { readonly type: 'log'; readonly question: number; readonly linesMax: number }
-  | { readonly type: 'review'; readonly question: number; readonly query: WaypointReviewQuery }
-  | { readonly type: 'replay'; readonly question: number; readonly query: ReplayQuery }
+  | { readonly type: 'ask'; readonly id: number; readonly question: ProxyQuestion }
   /** Drain, and end. */
   | { readonly type: 'stop' }
 
@@ -48,11 +67,12 @@ export type ProxyCommand =
 export type ProxyNews =
   /** It serves; again whenever its ports are others. */
   | { readonly type: 'started'; readonly ports: Readonly<Record<string, HostPort>> }
+  /** Of its own certificate; again whenever it changes. */
+  | { readonly type: 'certificate'; readonly report: CertificateReport }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'refused'; readonly name: string; readonly reason: string }
   /** The key stays in the thread that made it; only the request leaves. */
   | { readonly type: 'sign'; readonly id: number; readonly csrPem: string; readonly ttlSeconds: number }
-  | { readonly type: 'log'; readonly question: number; readonly lines: readonly string[] }
-  | { readonly type: 'review'; readonly question: number; readonly answer: ReviewAnswer }
-  | { readonly type: 'replay'; readonly question: number; readonly answer: ReplayAnswer }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
+  | { readonly type: 'no-answer'; readonly id: number; readonly code: string; readonly message: string }
   | { readonly type: 'stopped' }

@@ -11,19 +11,23 @@ import {
   L7_PROXY_TYPE,
   LINK_FAULT_TYPE,
   NODE_TYPE,
+  type ProxyReviewQuery,
   type Reject,
   type ReplayAnswer,
   type ReplayQuery,
+  type RequestsAnswer,
+  type RequestsQuery,
   type ReviewAnswer,
+  TRUST_TYPE,
   type TypeUrl,
-  type WaypointReviewQuery,
 } from '@ambient-lab/xds'
 import type { ContainerObserver, ContainerRunner } from './container.ts'
 import { ProxyContainer, type Signer } from './proxy-container.ts'
-import type { ProxyPush } from './proxy-protocol.ts'
+import type { ProxyPush, ProxyQuestions } from './proxy-protocol.ts'
 
 /** What proxies are told, in an order in which later types may name earlier ones. */
 const PROXY_TYPES: readonly TypeUrl[] = [
+  TRUST_TYPE,
   NODE_TYPE,
   ADDRESS_TYPE,
   LINK_FAULT_TYPE,
@@ -114,15 +118,29 @@ export class ProxyThreads {
     return container
   }
 
-  /** @throws CodedError NOT_FOUND when no such replica runs here */
-  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
-    for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.review(query)
+  /** @throws CodedError NOT_FOUND when no such replica runs here, or it has forgotten the request */
+  review(query: ProxyReviewQuery): Promise<ReviewAnswer> {
+    for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.ask('review', query)
     return Promise.reject(new CodedError('NOT_FOUND', `${query.uid} does not run on node ${this.#init.node}`))
   }
 
-  /** What each replica here decided lately, under other policies; one that just ends has nothing to say. */
-  async replay(query: ReplayQuery): Promise<readonly ReplayAnswer[]> {
-    const asked = await Promise.allSettled([...this.#running].map((proxy) => proxy.replay(query)))
+  /** What each replica here decided lately, under other policies. */
+  replay(query: ReplayQuery): Promise<readonly ReplayAnswer[]> {
+    return this.#askAll('replay', query)
+  }
+
+  /** What the replicas here were asked lately. */
+  async requests(query: RequestsQuery): Promise<RequestsAnswer> {
+    const answers = await this.#askAll('requests', query)
+    return { requests: answers.flatMap(({ requests }) => requests) }
+  }
+
+  /** One that just ends has nothing to say. */
+  async #askAll<K extends keyof ProxyQuestions>(
+    about: K,
+    query: ProxyQuestions[K]['query'],
+  ): Promise<ProxyQuestions[K]['answer'][]> {
+    const asked = await Promise.allSettled([...this.#running].map((proxy) => proxy.ask(about, query)))
     return asked.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   }
 

@@ -3,6 +3,7 @@ import { type CancelTimer, type Clock, errorMessage, type Random } from '@ambien
 import { IDLE_THREAD_MS } from '../limits.ts'
 import type { ContainerContext, ContainerObserver, ContainerRunner, ContainerState, HostPort } from './container.ts'
 import { CREATING } from './container.ts'
+import type { MountedFile } from './container-files.ts'
 import { RestartPolicy } from './restart-policy.ts'
 import type { WorkloadsCommand, WorkloadsNews } from './worker-protocol.ts'
 
@@ -43,6 +44,7 @@ export class SimulatedWorkloads implements AsyncDisposable {
   run(context: ContainerContext, observer: ContainerObserver): ContainerRunner {
     const container = new SimulatedContainer(this.#number(), context, observer, {
       clock: this.#components.clock,
+      mount: (run, files) => this.#send({ type: 'mount', run, files }),
       stop: (run) => this.#stop(run),
       log: (run, linesMax) => this.#log(run, linesMax),
     })
@@ -96,8 +98,9 @@ export class SimulatedWorkloads implements AsyncDisposable {
   }
 
   #start(container: SimulatedContainer): void {
+    const { run, files } = container
     const { pod, spec, capture } = container.context
-    this.#send({ type: 'start', run: container.run, pod, container: spec, capture, host: this.#host })
+    this.#send({ type: 'start', run, pod, container: spec, capture, files, host: this.#host })
   }
 
   #gone(cause: string): void {
@@ -157,6 +160,7 @@ export class SimulatedWorkloads implements AsyncDisposable {
 
 interface Owner {
   readonly clock: Clock
+  readonly mount: (run: number, files: readonly MountedFile[]) => void
   readonly stop: (run: number) => boolean
   readonly log: (run: number, linesMax: number) => Promise<readonly string[]>
 }
@@ -166,18 +170,30 @@ class SimulatedContainer implements ContainerRunner {
   readonly context: ContainerContext
   readonly #observer: ContainerObserver
   readonly #owner: Owner
+  #files: readonly MountedFile[]
   #state: ContainerState = CREATING
   #stopping: PromiseWithResolvers<void> | undefined
 
   constructor(run: number, context: ContainerContext, observer: ContainerObserver, owner: Owner) {
     this.run = run
     this.context = context
+    this.#files = context.files ?? []
     this.#observer = observer
     this.#owner = owner
   }
 
   get state(): ContainerState {
     return this.#state
+  }
+
+  /** What it starts with in a new thread, too. */
+  get files(): readonly MountedFile[] {
+    return this.#files
+  }
+
+  mount(files: readonly MountedFile[]): void {
+    this.#files = files
+    this.#owner.mount(this.run, files)
   }
 
   stop(): Promise<void> {

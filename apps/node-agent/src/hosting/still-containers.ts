@@ -7,7 +7,7 @@ import {
   type HostPort,
 } from './container.ts'
 import { knownImages } from './images.ts'
-import { type TcpCheck, TcpProbe } from './tcp-probe.ts'
+import { type Check, Probe, TCP_PROBE_TIMES } from './probe.ts'
 
 /** An image that the lab cannot play, without a command that it could run: it waits, and says what would help. */
 export class MissingImage implements ContainerRunner {
@@ -36,14 +36,14 @@ export class MissingImage implements ContainerRunner {
 
 /** `ambient.lab/endpoint`: something that somebody else runs. It is ready when it accepts; it is never ours to stop. */
 export class ExternalEndpoint implements ContainerRunner {
-  readonly #probe: TcpProbe
+  readonly #probe: Probe
   #state: ContainerState
 
   constructor(
     endpoint: HostPort,
     containerPorts: readonly number[],
     observer: ContainerObserver,
-    components: { readonly clock: Clock; readonly check: TcpCheck },
+    components: { readonly clock: Clock; readonly check: Check },
   ) {
     // Whatever port of the pod is dialled, there is only this one place to reach.
     const ports = Object.fromEntries(
@@ -51,7 +51,9 @@ export class ExternalEndpoint implements ContainerRunner {
     )
     const startedAtMs = components.clock.now()
     this.#state = { ...CREATING, phase: 'running', reason: '', message: 'waiting for the endpoint', startedAtMs, ports }
-    this.#probe = new TcpProbe(endpoint, components, (ready, failure) => {
+    const { clock, check } = components
+    const init = { times: TCP_PROBE_TIMES, well: false }
+    this.#probe = new Probe({ clock, check: () => check(endpoint) }, init, (ready, failure) => {
       this.#state = { ...this.#state, ready, message: failure }
       observer.onChange()
       if (!ready) observer.onEvent('Warning', 'Unhealthy', `Readiness probe failed: ${failure}`)

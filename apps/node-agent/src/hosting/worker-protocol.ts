@@ -1,4 +1,5 @@
 import type { HostPort } from './container.ts'
+import type { MountedFile } from './container-files.ts'
 import type { ContainerSpec, PodIdentity } from './workload.ts'
 
 /** Main thread → workloads worker. */
@@ -10,9 +11,11 @@ export type WorkloadsCommand =
       readonly pod: PodIdentity
       readonly container: ContainerSpec
       readonly capture: HostPort
+      readonly files: readonly MountedFile[]
       /** Where its ports are opened. */
       readonly host: string
     }
+  | { readonly type: 'mount'; readonly run: number; readonly files: readonly MountedFile[] }
   | { readonly type: 'stop'; readonly run: number }
   | { readonly type: 'log'; readonly run: number; readonly question: number; readonly linesMax: number }
 

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock, Random } from '@ambient-lab/std'
 import type { AppClient } from './app-client.ts'
+import type { ContainerFiles } from './container-files.ts'
 
 /**
  * A program that this lab plays itself instead of pulling its image: what it answers on the wire is the image's, its code
@@ -18,7 +19,7 @@ export interface WorkloadDefinition {
   /** What it listens on where the container spec declares no port. @default none */
   readonly ports?: (container: ContainerSpec) => readonly number[]
   /** One instance for each container; it may keep state, as the program's memory would. */
-  create(context: WorkloadContext): WorkloadApp
+  create(context: WorkloadContext): WorkloadApp | Promise<WorkloadApp>
 }
 
 /** Identity, typed: what the catalogue expects of its files. */
@@ -50,6 +51,8 @@ export interface WorkloadContext {
   readonly container: ContainerSpec
   /** The container's variables, and HOSTNAME as Kubernetes sets it. */
   readonly env: Readonly<Record<string, string | undefined>>
+  /** What ConfigMaps put into its file system, `volumeMounts`. */
+  readonly files: ContainerFiles
   /** HTTP through the pod's capture: the only way out that an app has. */
   readonly client: AppClient
   readonly clock: Clock
@@ -92,6 +95,8 @@ export interface AppRequest {
   /** Names as they came, values in order. */
   readonly rawHeaders: readonly string[]
   readonly remoteAddress: string
+  /** The container's port that it came to. */
+  readonly port: number
   /** `1.1`, `2.0`. */
   readonly httpVersion: string
   /** Of a connection whose TLS ended here. */

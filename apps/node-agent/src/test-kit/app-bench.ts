@@ -1,5 +1,6 @@
 import { SeededRandom, systemClock } from '@ambient-lab/std'
 import { AppContainer } from '../hosting/app-container.ts'
+import type { MountedFile } from '../hosting/container-files.ts'
 import type { ContainerSpec } from '../hosting/workload.ts'
 import { LoopbackMesh } from './loopback-mesh.ts'
 
@@ -14,7 +15,12 @@ export class AppBench implements AsyncDisposable {
   readonly mesh = new LoopbackMesh()
   readonly #containers: AppContainer[] = []
 
-  async run(name: string, image: string, spec: Partial<ContainerSpec> = {}): Promise<RunningApp> {
+  async run(
+    name: string,
+    image: string,
+    spec: Partial<ContainerSpec> = {},
+    files: readonly MountedFile[] = [],
+  ): Promise<RunningApp> {
     const pod = {
       uid: name,
       name: `${name}-pod`,
@@ -30,7 +36,7 @@ export class AppBench implements AsyncDisposable {
     const { capture } = await this.mesh.addWorkload({ ...pod, name, identity, captured: true, dialTarget })
     const container: ContainerSpec = { name, image, command: [], args: [], env: {}, ports: [], ...spec }
     const components = { clock: systemClock, random: new SeededRandom(1) }
-    started = await AppContainer.start({ pod, container, capture, host: '127.0.0.1' }, components)
+    started = await AppContainer.start({ pod, container, capture, files, host: '127.0.0.1' }, components)
     this.#containers.push(started)
     const [port] = Object.values(started.ports)
     const running = started

@@ -1,6 +1,6 @@
 import { SeededRandom, systemClock } from '@ambient-lab/std'
 import { ChildProgram } from '../hosting/child-program.ts'
-import { checkTcp } from '../hosting/tcp-probe.ts'
+import { checkOverSockets } from '../hosting/probe.ts'
 import { PROGRAMS } from './programs.ts'
 
 /** Stands for an agent: runs one program, tells what it logs, and waits to be killed. */
@@ -11,7 +11,7 @@ const program = new ChildProgram(
     capture: { host: '127.0.0.1', port: 1 },
   },
   { onChange: () => {}, onEvent: () => {} },
-  { clock: systemClock, random: new SeededRandom(1), check: checkTcp(systemClock), environment: process.env },
+  { clock: systemClock, random: new SeededRandom(1), check: checkOverSockets(systemClock), environment: process.env },
   { host: '127.0.0.1' },
 )
 const told = async () => {

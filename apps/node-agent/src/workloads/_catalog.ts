@@ -11,6 +11,9 @@ import flaky from './flaky.ts'
 import helloworld from './helloworld.ts'
 import httpbin from './httpbin.ts'
 import oidcProvider from './oidc-provider.ts'
+import opa from './opa.ts'
+import rateLimit from './rate-limit.ts'
+import redis from './redis.ts'
 import slow from './slow.ts'
 import tcpEcho from './tcp-echo.ts'
 
@@ -27,6 +30,9 @@ export default [
   helloworld,
   httpbin,
   oidcProvider,
+  opa,
+  rateLimit,
+  redis,
   slow,
   tcpEcho,
 ] as const

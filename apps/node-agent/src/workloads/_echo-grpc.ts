@@ -1,17 +1,15 @@
 import { ProtoWriter } from '@ambient-lab/dataplane'
 import type { AppReply, AppRequest } from '../hosting/workload.ts'
-import { GrpcStatus, grpcReply } from './_grpc.ts'
+import { serveUnary } from './_grpc.ts'
 import type { EchoContext } from './echo.ts'
 
 const SERVICE = '/gateway_api_conformance.echo_basic.grpcecho.GrpcEcho/'
-const METHODS = ['Echo', 'EchoTwo']
 
 /** Unary calls of GrpcEcho. @see https://github.com/kubernetes-sigs/gateway-api/blob/main/conformance/echo-basic/grpcecho.proto */
-export function grpcEcho(context: EchoContext): (request: AppRequest) => AppReply {
+export function grpcEcho(context: EchoContext): (request: AppRequest) => Promise<AppReply> {
   return (request) => {
-    const method = request.path.startsWith(SERVICE) ? request.path.slice(SERVICE.length) : ''
-    if (!METHODS.includes(method)) return grpcReply(undefined, GrpcStatus.unimplemented)
-    return grpcReply(response(request, context))
+    const echo = () => response(request, context)
+    return serveUnary(request, { [`${SERVICE}Echo`]: echo, [`${SERVICE}EchoTwo`]: echo })
   }
 }
 

@@ -1,6 +1,6 @@
 import { ProtoMessage, ProtoWriter } from '@ambient-lab/dataplane'
 import { type AppReply, type AppRequest, defineWorkload, text, type WorkloadContext } from '../hosting/workload.ts'
-import { GrpcStatus, grpcMessage, grpcReply, isGrpc } from './_grpc.ts'
+import { isGrpc, serveUnary } from './_grpc.ts'
 
 const CHECK = '/envoy.service.auth.v3.Authorization/Check'
 const ALLOWING_HEADER = 'x-ext-authz'
@@ -24,7 +24,10 @@ export default defineWorkload({
   ports: () => [8000, 9000],
   create: (context) => ({
     http2: true,
-    http: (request) => (isGrpc(request) ? checkOverGrpc(request, context) : checkOverHttp(request, context)),
+    http: (request) =>
+      isGrpc(request)
+        ? serveUnary(request, { [CHECK]: (message) => checkOverGrpc(message, context) })
+        : checkOverHttp(request, context),
   }),
 })
 
@@ -49,9 +52,8 @@ async function checkOverHttp(request: AppRequest, { log }: WorkloadContext): Pro
 }
 
 /** `envoy.service.auth.v3.CheckRequest` → `CheckResponse`. */
-async function checkOverGrpc(request: AppRequest, context: WorkloadContext): Promise<AppReply> {
-  if (request.path !== CHECK) return grpcReply(undefined, GrpcStatus.unimplemented)
-  const attributes = new ProtoMessage(await grpcMessage(request)).message(1)
+function checkOverGrpc(message: Uint8Array, context: WorkloadContext): Buffer {
+  const attributes = new ProtoMessage(message).message(1)
   const http = attributes?.message(4)?.message(2)
   const headers: Record<string, string> = {}
   for (const entry of http?.messages(3) ?? []) headers[entry.string(1)] = entry.string(2)
@@ -62,7 +64,7 @@ async function checkOverGrpc(request: AppRequest, context: WorkloadContext): Pro
     `${http?.string(2)} ${http?.string(5)}${http?.string(4)}, headers: ${headerText(headers)}, principal: ${principal}`,
   )
   context.log(`[gRPCv3][${isAllowed ? 'allowed' : 'denied'}]: ${received}`)
-  return grpcReply(checkResponse(isAllowed, received))
+  return checkResponse(isAllowed, received)
 }
 
 function checkResponse(isAllowed: boolean, received: string): Buffer {

@@ -28,6 +28,8 @@ describe('images', () => {
     ['registry.k8s.io/gateway-api/conformance/echo-basic:v0.1.0', 'echo'],
     ['registry.istio.io/release/tcp-echo-server:1.3', 'tcp-echo'],
     ['docker.io/kennethreitz/httpbin', 'httpbin'],
+    ['redis:alpine', 'redis'],
+    ['envoyproxy/ratelimit:30a4ce1a', 'rate-limit'],
     ['examples-bookinfo-mongodb:1', undefined],
     ['notcurl', undefined],
     ['', undefined],
@@ -67,6 +69,24 @@ describe('tcp-echo', () => {
     const { container } = await bench.run('tcp-echo', 'tcp-echo-server', { args: ['9000'] })
     const text = 'a line\nand a piece'.repeat(5000)
     expect(await exchange(container.ports['9000']!, text)).toBe(text)
+  })
+})
+
+describe('redis', () => {
+  const NO = /^-ERR this lab's redis keeps nothing: .*$/
+  test.each([
+    ['PING\r\n', ['+PONG']],
+    ['*1\r\n$4\r\nping\r\n', ['+PONG']],
+    ['*2\r\n$4\r\nPING\r\n$1\r\na\r\nPING\r\n', ['+PONG', '+PONG']],
+    ['*3\r\n$3\r\nSET\r\n$4\r\nPING\r\n$1\r\nb\r\n*1\r\n$4\r\nPING\r\n', [NO, '+PONG']],
+    ['GET a\nPING\n', [NO, '+PONG']],
+    ['\r\n*x\r\nPING\r\n', ['+PONG']],
+    ['x'.repeat(1000), ['-ERR Protocol error: too big inline request']],
+  ])('%j is answered %j', async (sent, expected) => {
+    const { container } = await bench.run('redis', 'docker.io/redis:alpine')
+    const lines = (await exchange(container.ports['6379']!, sent)).split('\r\n')
+    expect(lines.pop()).toBe('')
+    expect(lines).toEqual(expected.map((line) => (typeof line === 'string' ? line : expect.stringMatching(line))))
   })
 })
 

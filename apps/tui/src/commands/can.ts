@@ -16,12 +16,14 @@ export default defineCommand({
   ],
   exits: ['no', 'nothing', 'unavailable'],
   async run(context) {
-    const { reviewPath } = await import('../tasks/path-review.ts')
+    const { auditedBy, reviewPath } = await import('../tasks/path-review.ts')
     const { status } = await reviewPath(context)
     const allowed = status?.allowed ?? false
-    const answer = { schema: 'ambient.lab/can/1', allowed, summary: status?.summary ?? '' }
+    const audited = auditedBy(status)
+    const answer = { schema: 'ambient.lab/can/1', allowed, summary: status?.summary ?? '', audited }
     const isJson = context.flags.word('output') === 'json'
-    context.io.answer(isJson ? `${JSON.stringify(answer)}\n` : allowed ? 'yes\n' : `no: ${answer.summary}\n`)
+    const yes = audited.length === 0 ? 'yes' : `yes, audited by ${audited.join(', ')}`
+    context.io.answer(isJson ? `${JSON.stringify(answer)}\n` : allowed ? `${yes}\n` : `no: ${answer.summary}\n`)
     return exitCode(allowed ? 'ok' : 'no')
   },
 })

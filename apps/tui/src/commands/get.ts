@@ -28,6 +28,10 @@ export default defineCommand({
     { line: 'ambient get pods -A -o wide', says: 'every pod, with its node and address' },
     { line: 'ambient get svc/productpage deploy/curl -o yaml', says: 'two objects as they are stored' },
     { line: 'ambient get con --no-headers', says: 'connections, live and lately ended' },
+    {
+      line: 'ambient get requests --field-selector spec.state=refused',
+      says: 'what waypoints and gateways refused lately, with the ids that why takes',
+    },
     { line: "ambient get pods -l app=reviews -o jsonpath='{.items[*].status.podIP}'", says: 'addresses for a script' },
   ],
   exits: ['nothing', 'unavailable', 'permission'],

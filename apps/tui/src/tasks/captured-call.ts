@@ -28,7 +28,8 @@ export async function callHttp(
   if (!('socket' in dial)) return { kind: dial.reply === NOT_ALLOWED ? 'cut' : 'unreachable' }
   const { host, port } = destination
   return new Promise((resolve) => {
-    const sent = request({ method, path, host, port, headers, createConnection: () => dial.socket, agent: false })
+    // No agent, not even `false`: Node would make one, and that dials by itself.
+    const sent = request({ method, path, host, port, headers, createConnection: () => dial.socket })
     const settle = (outcome: CallOutcome) => {
       dial.socket.destroy()
       resolve(outcome)

@@ -1,4 +1,4 @@
-import type { Gateway, GroupVersionResource, Pod, Resource, Service } from '@ambient-lab/api'
+import type { Gateway, GroupVersionResource, HttpRoute, Pod, Resource, Service } from '@ambient-lab/api'
 import { CodedError } from '@ambient-lab/std'
 import type { CommandContext } from '../cli/command.ts'
 import { usageError } from '../cli/usage-error.ts'
@@ -11,9 +11,10 @@ import {
   KIND_SHORT,
   type SecurityPolicy,
 } from './enforcement.ts'
+import { ingressRound } from './ingress-round.ts'
 import { namespacesOf, rowsText } from './list-objects.ts'
 import { goingRound, type Proof, prove } from './prove.ts'
-import { GATEWAYS, PODS, SERVICES } from './resource-types.ts'
+import { GATEWAYS, HTTP_ROUTES, PODS, SERVICES } from './resource-types.ts'
 
 /** One policy, who enforces it, and what traffic showed. */
 export interface EnforcedRow extends Enforcement {
@@ -63,8 +64,7 @@ export async function enforcedRows(context: CommandContext): Promise<readonly En
   const rows: EnforcedRow[] = []
   for (const policy of policies) {
     const said = enforcementOf(policy, state)
-    const round = await goingRound(policy, said, init)
-    const enforcement = round.length > 0 ? passedBy(said, round) : said
+    const enforcement = passedBy(said, await goingRound(policy, said, init), ingressRound(policy, said, state))
     const proof = flags.boolean('prove') ? await prove(policy, enforcement, init) : undefined
     rows.push(rowOf(policy, enforcement, proof))
   }
@@ -78,24 +78,31 @@ function callsOf({ flags }: CommandContext): number {
   throw usageError(`--times ${calls} is no number of calls`, `--times N, 1 to ${CALLS_MAX}`)
 }
 
-function passedBy(said: Enforcement, round: readonly string[]): Enforcement {
-  const note = `${round.join(', ')} outside the mesh: plaintext goes round the waypoint`
-  return { ...said, state: 'PARTLY', code: 'AM0108', note }
+/** @param callers outside the mesh @param gateways that let requests in */
+function passedBy(said: Enforcement, callers: readonly string[], gateways: readonly string[]): Enforcement {
+  const notes = [
+    ...(callers.length > 0 ? [`${callers.join(', ')} outside the mesh: plaintext goes round the waypoint`] : []),
+    ...(gateways.length > 0
+      ? [`ingress by ${gateways.join(', ')} goes round the waypoint: istio.io/ingress-use-waypoint is not true`]
+      : []),
+  ]
+  return notes.length === 0 ? said : { ...said, state: 'PARTLY', code: 'AM0108', note: notes.join('; ') }
 }
 
 async function readState(context: CommandContext): Promise<EnforcementState> {
   const client = await context.api()
   const all = async <R extends Resource>(type: GroupVersionResource): Promise<readonly R[]> =>
     (await client.list<R>(type, { signal: context.signal })).items
-  const [pods, services, serviceEntries, gateways, ...policies] = await Promise.all([
+  const [pods, services, serviceEntries, gateways, routes, ...policies] = await Promise.all([
     all<Pod>(PODS),
     all<Service>(SERVICES),
     all(SERVICE_ENTRIES),
     all<Gateway>(GATEWAYS),
+    all<HttpRoute>(HTTP_ROUTES),
     // Objects of a list carry no kind in Kubernetes.
     ...POLICY_TYPES.map(async ([kind, type]) => (await all<SecurityPolicy>(type)).map((one) => ({ ...one, kind }))),
   ])
-  return { pods, services, serviceEntries, gateways, policies: policies.flat() }
+  return { pods, services, serviceEntries, gateways, routes, policies: policies.flat() }
 }
 
 /** Traffic has the last word. */

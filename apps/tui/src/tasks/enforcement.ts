@@ -1,7 +1,9 @@
 import {
   type AuthorizationPolicy,
+  type Condition,
   type Gateway,
   getCondition,
+  type HttpRoute,
   isConditionTrue,
   matchesEvery,
   objectKey,
@@ -23,6 +25,7 @@ export interface EnforcementState {
   readonly services: readonly Service[]
   readonly serviceEntries: readonly Resource[]
   readonly gateways: readonly Gateway[]
+  readonly routes: readonly HttpRoute[]
 }
 
 export type EnforcedState = 'ok' | 'PARTLY' | 'NOT ENFORCED'
@@ -51,6 +54,22 @@ export const KIND_SHORT = {
 
 /** By the conditions of policies, services and gateways, and by who is in the mesh. Pure. */
 export function enforcementOf(policy: SecurityPolicy, state: EnforcementState): Enforcement {
+  const asked = askedOf(policy, state)
+  const idle = policy.kind === 'AuthorizationPolicy' && asked.enforcedAt.length > 0 ? idleNote(policy) : undefined
+  return idle === undefined ? asked : nobody(`${asked.enforcedAt.join(', ')} ${idle}`)
+}
+
+/** Of a policy that is asked and stops nothing; undefined: it decides. */
+function idleNote({ metadata, spec }: AuthorizationPolicy): string | undefined {
+  if (/^(1|t|true)$/i.test(metadata.annotations?.['istio.io/dry-run'] ?? '')) {
+    return 'asks it in dry run: what it would do is noted, and not done'
+  }
+  if (spec?.action !== 'AUDIT') return undefined
+  return 'marks what it matches for the access log: without a plugin nobody acts on that'
+}
+
+/** Who asks the policy about what comes. */
+function askedOf(policy: SecurityPolicy, state: EnforcementState): Enforcement {
   const targets = targetsOf(policy)
   if (targets.length > 0) return atWaypoints(policy, targets, state)
   if (policy.kind === 'RequestAuthentication') {
@@ -96,9 +115,14 @@ export function isCaptured({ metadata }: Pod): boolean {
   return metadata.annotations?.[REDIRECTION_ANNOTATION] === 'enabled'
 }
 
+/** What the control plane says about the object's waypoint; undefined: it asks for none. */
+export function boundCondition(object: Resource): Condition | undefined {
+  return getCondition(object as Service, 'istio.io/WaypointBound')
+}
+
 /** `namespace/name` of the waypoint that requests to the object go through; undefined: none. */
 export function boundWaypoint(object: Resource): string | undefined {
-  const bound = getCondition(object as Service, 'istio.io/WaypointBound')
+  const bound = boundCondition(object)
   if (bound?.status !== 'True') return undefined
   return /attached to waypoint ([a-z0-9-]+\/[a-z0-9-]+(?:\.[a-z0-9-]+)*)/.exec(bound.message ?? '')?.[1]
 }
@@ -226,7 +250,7 @@ function atWaypoint(
   if (!object) return nobody(`${kind} ${key} was not found`)
   const waypoint = boundWaypoint(object)
   if (waypoint === undefined) {
-    const asked = getCondition(object as Service, 'istio.io/WaypointBound')
+    const asked = boundCondition(object)
     return asked ? nobody(asked.message, 'AM0103') : nobody(`${kind} ${key} is not bound to a waypoint`, 'AM0107')
   }
   const gateway = state.gateways.find(({ metadata }) => objectKey(metadata) === waypoint)

@@ -1,6 +1,6 @@
-import type { Connection, PathReview } from '@ambient-lab/api'
+import type { PathReview } from '@ambient-lab/api'
 import { describe, expect, it } from 'vitest'
-import { formatReview, parseTarget, wayOf } from './path-review.ts'
+import { auditedBy, formatReview, parseTarget } from './path-review.ts'
 
 describe('parseTarget', () => {
   it.each([
@@ -56,32 +56,59 @@ describe('formatReview', () => {
   })
 })
 
-describe('wayOf', () => {
-  const half = (id: string, direction: 'inbound' | 'outbound', workload: string, address: string): Connection =>
-    ({
-      ...{ apiVersion: 'ambient.lab/v1', kind: 'Connection', metadata: { name: id } },
-      spec: { traceId: 't', direction, source: { workload, namespace: 'shop', address: '' }, destination: { address } },
-    }) as Connection
-
-  it('knows from either half who dialled what', () => {
-    const halves = [half('n2-1', 'inbound', 'wp', '10.244.2.5:8080'), half('n1-7', 'outbound', 'curl', '10.96.0.5:80')]
-    const way = { source: { name: 'curl', namespace: 'shop' }, target: { host: '10.96.0.5', port: 80 } }
-    expect(wayOf('n2-1', halves)).toEqual(way)
-    expect(wayOf('n1-7', halves)).toEqual(way)
-  })
-
-  it('takes the only half of plaintext from outside the mesh', () => {
-    expect(wayOf('n2-1', [half('n2-1', 'inbound', 'old', '[fd00::5]:8080')])).toEqual({
-      source: { name: 'old', namespace: 'shop' },
-      target: { host: 'fd00::5', port: 8080 },
-    })
-  })
+describe('formatReview of a request', () => {
+  const past = {
+    ...{ at: '2026-11-26T05:33:43.736Z', by: 'waypoint shop/wp on n2', source: 'curl-1.shop', method: 'POST' },
+    ...{
+      host: 'pay',
+      path: '/charge',
+      httpStatus: 403,
+      responseFlags: '-',
+      details: 'rbac_access_denied',
+      changed: false,
+    },
+  }
+  const status = { allowed: true, summary: 'POST /charge of curl-1.shop may reach pay', checkpoints: [] }
+  const head = 'ALLOWED  POST /charge of curl-1.shop may reach pay'
+  const sent = 'POST /charge of curl-1.shop to pay at waypoint shop/wp on n2, 2026-11-26T05:33:43.736Z'
 
   it.each([
-    ['n9-9', /there is no connection n9-9/],
-    ['n2-1', /is no workload of the lab/],
-  ])('refuses %s', (id, message) => {
-    expect(() => wayOf(id, [half('n2-1', 'inbound', '', '10.244.2.5:8080')])).toThrow(message)
+    ['a refusal', past, [`then  403 rbac_access_denied  ${sent}`]],
+    [
+      'a refusal by something that is no policy',
+      { ...past, httpStatus: 429, responseFlags: 'RL', details: 'request_rate_limited', hint: 'too many' },
+      [`then  429 RL request_rate_limited  ${sent}`, '      too many'],
+    ],
+    [
+      'what would end otherwise now',
+      { ...past, changed: true },
+      [`then  403 rbac_access_denied  ${sent}`, '      what decides has changed since: now it ends as said above'],
+    ],
+    ['what is not answered yet', { ...past, httpStatus: undefined, details: '' }, [`then  no answer yet  ${sent}`]],
+    [
+      'what would have a terminal obey',
+      { ...past, host: 'pay\u001b[2J' },
+      [`then  403 rbac_access_denied  ${sent.replace('pay', 'pay\\x1b[2J')}`],
+    ],
+  ])('says how it ended: %s', (_, ended, lines) => {
+    const { httpStatus, ...rest } = ended
+    const text = formatReview(
+      reviewOf({ ...status, past: { ...rest, ...(httpStatus !== undefined && { httpStatus }) } }),
+    )
+    expect(text.split('\n')).toEqual([head, ...lines, ''])
+  })
+})
+
+describe('auditedBy', () => {
+  const audit = { point: 'audit', at: 'waypoint shop/wp', verdict: 'ok', saw: '', reason: '' } as const
+  const of = (policy: string, matched: boolean) => ({ policy, matched, action: 'AUDIT', dryRun: false, fields: [] })
+
+  it.each([
+    ['those that match', [{ ...audit, policies: [of('shop/a', false), of('shop/b', true)] }], ['shop/b']],
+    ['none where none does', [{ ...audit, verdict: 'skipped' as const, policies: [of('shop/a', false)] }], []],
+    ['none where there is no waypoint', [], []],
+  ])('names %s', (_, checkpoints, names) => {
+    expect(auditedBy({ allowed: true, summary: '', checkpoints })).toEqual(names)
   })
 })
 

@@ -1,17 +1,20 @@
 import type {
-  Connection,
   PathCheckpoint,
   PathPolicy,
   PathReview,
+  PathReviewPast,
   PathReviewRequest,
+  PathReviewSpec,
+  PathReviewStatus,
   PathReviewTarget,
 } from '@ambient-lab/api'
+import type { ApiClient } from '@ambient-lab/lab'
 import { CodedError } from '@ambient-lab/std'
 import type { CommandContext } from '../cli/command.ts'
 import { usageError } from '../cli/usage-error.ts'
-import { layoutColumns } from '../output/columns.ts'
+import { cellText, layoutColumns } from '../output/columns.ts'
 import { podsOf } from './pods.ts'
-import { CONNECTIONS, PATH_REVIEWS } from './resource-types.ts'
+import { PATH_REVIEWS } from './resource-types.ts'
 
 /** Asks the lab whether the workload (first argument) may reach the target (second). @throws CodedError NOT_FOUND */
 export async function reviewPath(context: CommandContext): Promise<PathReview> {
@@ -24,39 +27,29 @@ export async function reviewPath(context: CommandContext): Promise<PathReview> {
 }
 
 /**
- * The same about a connection that was made, by the id that `get connections -o wide` and the access log have: its
- * source, to the address that it was opened to, as it would be decided now.
+ * The same about what was, by its id, as it would be decided now. A connection, by the id that `get connections -o wide`
+ * and the access log have. A request, by its x-request-id, which `get requests` and the access log have: with all that
+ * the request was.
  * @throws CodedError NOT_FOUND
  */
-export async function reviewConnection(context: CommandContext): Promise<PathReview> {
+export async function reviewById(context: CommandContext): Promise<PathReview> {
   const [id = ''] = context.args
+  const { signal, flags } = context
   const client = await context.api()
-  const { items } = await client.list<Connection>(CONNECTIONS, { signal: context.signal })
-  const { source, target } = wayOf(id, items)
-  return ask(context, source, target, {})
-}
-
-/** Where a connection came from and led to. Both halves have its trace id; the source's knows what was dialled. */
-export function wayOf(
-  id: string,
-  connections: readonly Connection[],
-): { readonly source: { readonly name: string; readonly namespace: string }; readonly target: PathReviewTarget } {
-  const named = connections.find(({ metadata }) => metadata.name === id)?.spec
-  const halves = connections.flatMap(({ spec }) => (spec && named && spec.traceId === named.traceId ? [spec] : []))
-  const half = halves.find(({ direction }) => direction === 'outbound') ?? named
-  const place = half && PLACE.exec(half.destination.address)?.groups
-  if (!half || !place) {
-    throw new CodedError('NOT_FOUND', `there is no connection ${id}: the lab knows those that stand or ended lately`, {
-      next: 'ambient get connections -o wide',
-    })
+  const spec: PathReviewSpec = { connectionId: id, request: requestOf(flags, {}) }
+  try {
+    return await create(client, { name: 'connection' }, spec, signal)
+  } catch (noConnection) {
+    if (!CodedError.is(noConnection, 'NOT_FOUND')) throw noConnection
+    try {
+      return await create(client, { name: 'request' }, { requestId: id }, signal)
+    } catch (noRequest) {
+      if (!CodedError.is(noRequest, 'NOT_FOUND')) throw noRequest
+      throw new CodedError('NOT_FOUND', `${noConnection.message}\n${noRequest.message}`, {
+        next: 'ambient get requests, or ambient get connections -o wide',
+      })
+    }
   }
-  const { workload, namespace, address } = half.source
-  if (workload === '') {
-    throw new CodedError('NOT_FOUND', `connection ${id} came from ${address}, which is no workload of the lab`, {
-      next: 'ambient get connections -o wide',
-    })
-  }
-  return { source: { name: workload, namespace }, target: { host: place.v6 ?? place.host!, port: Number(place.port) } }
 }
 
 async function ask(
@@ -66,25 +59,33 @@ async function ask(
   request: PathReviewRequest,
 ): Promise<PathReview> {
   const { flags, signal } = context
-  const client = await context.api()
-  return client.create<PathReview>(
-    PATH_REVIEWS,
-    {
-      apiVersion: 'ambient.lab/v1',
-      kind: 'PathReview',
-      metadata: { name: `${source.name}-${target.name ?? target.host}`.toLowerCase().replaceAll(':', '-') },
-      spec: {
-        source,
-        target,
-        request: {
-          method: flags.word('request'),
-          path: request.path ?? flags.word('path'),
-          headers: headersOf(flags.list('header')),
-        },
-      },
-    },
-    { signal },
-  )
+  const name = `${source.name}-${target.name ?? target.host}`.toLowerCase().replaceAll(':', '-')
+  const spec: PathReviewSpec = { source, target, request: requestOf(flags, request) }
+  return create(await context.api(), { name }, spec, signal)
+}
+
+function requestOf(flags: CommandContext['flags'], { path }: PathReviewRequest): PathReviewRequest {
+  return {
+    method: flags.word('request'),
+    path: path ?? flags.word('path'),
+    headers: headersOf(flags.list('header')),
+  }
+}
+
+function create(
+  client: ApiClient,
+  metadata: { readonly name: string },
+  spec: PathReviewSpec,
+  signal: AbortSignal,
+): Promise<PathReview> {
+  const object = { apiVersion: 'ambient.lab/v1', kind: 'PathReview', metadata, spec }
+  return client.create<PathReview>(PATH_REVIEWS, object, { signal })
+}
+
+/** AUDIT policies that match, `namespace/name`: they stop nothing. */
+export function auditedBy(status: PathReviewStatus | undefined): readonly string[] {
+  const audits = status?.checkpoints.filter(({ point }) => point === 'audit') ?? []
+  return audits.flatMap(({ policies = [] }) => policies.filter(({ matched }) => matched).map(({ policy }) => policy))
 }
 
 /** `svc/pay`, `pod/pay-1`, `pay`, `pay.shop`, `pay:8080`, `http://pay:8080/charge`. @throws CodedError USAGE */
@@ -141,8 +142,35 @@ export function formatReview({ status }: PathReview): string {
   const refused = status.checkpoints.find(({ verdict }) => verdict === 'denied')
   const fix = [...lines('fix ', status.fix), ...lines('also', status.also)].join('')
   return (
-    head + way.replace(/^/gm, '  ').replace(/ +$/, '') + (refused ? formatPolicies(refused) : '') + (fix && `\n${fix}`)
+    head +
+    (status.past ? pastText(status.past) : '') +
+    way.replace(/^/gm, '  ').replace(/ +$/, '') +
+    (refused ? formatPolicies(refused) : '') +
+    (fix && `\n${fix}`)
   )
+}
+
+/** How a request that was sent ended; what a client chose of it is shown, and not obeyed. */
+function pastText({
+  at,
+  by,
+  source,
+  method,
+  host,
+  path,
+  httpStatus,
+  responseFlags,
+  details,
+  hint,
+  changed,
+}: PathReviewPast): string {
+  const end = [httpStatus ?? 'no answer yet', responseFlags === '-' ? '' : responseFlags, details]
+  const texts = [
+    `then  ${end.filter(Boolean).join(' ')}  ${method} ${path} of ${source} to ${host} at ${by}, ${at}`,
+    ...(hint === undefined ? [] : [`      ${hint}`]),
+    ...(changed ? ['      what decides has changed since: now it ends as said above'] : []),
+  ]
+  return texts.map((text) => `${cellText(text)}\n`).join('')
 }
 
 function lines(word: string, texts: readonly string[] = []): string[] {

@@ -69,15 +69,24 @@ export function proofTargets(
   { enforcedAt }: Enforcement,
   state: EnforcementState,
 ): readonly ProofTarget[] {
+  if (targetsOf(policy).length === 0) return podTargets(policy, state)
+  return guardedServices(policy, { enforcedAt }, state).slice(0, TARGETS_MAX).flatMap(serviceTarget)
+}
+
+/** Services that a policy with targets is about. */
+export function guardedServices(
+  policy: SecurityPolicy,
+  { enforcedAt }: Pick<Enforcement, 'enforcedAt'>,
+  state: EnforcementState,
+): readonly Service[] {
   const targets = targetsOf(policy)
-  if (targets.length === 0) return podTargets(policy, state)
   const { namespace } = policy.metadata
   const named = targets.filter(({ kind }) => kind === 'Service').map(({ name }) => `${namespace}/${name}`)
   const isWhole = targets.some(({ kind }) => kind === 'Gateway' || kind === 'GatewayClass')
   const isMeant = (service: Service) =>
     named.includes(objectKey(service.metadata)) ||
     (isWhole && boundWaypoint(service) !== undefined && isAt(boundWaypoint(service)!, enforcedAt))
-  return state.services.filter(isMeant).slice(0, TARGETS_MAX).flatMap(serviceTarget)
+  return state.services.filter(isMeant)
 }
 
 function isAt(waypoint: string, places: readonly string[]): boolean {

@@ -15,11 +15,15 @@ export const GATEWAYS: GroupVersionResource = {
   version: 'v1',
   resource: 'gateways',
 }
+export const HTTP_ROUTES: GroupVersionResource = { ...GATEWAYS, resource: 'httproutes' }
 export const FAULTS = lab('faults')
 export const LOADS = lab('loads')
 export const LABS = lab('labs')
 export const JOIN_TOKENS = lab('jointokens')
 export const CONNECTIONS = lab('connections')
 export const EDGES = lab('edges')
+export const ROOT_ROTATIONS = lab('rootrotations')
+export const CERTIFICATE_REVOCATIONS = lab('certificaterevocations')
+export const REQUESTS = lab('requests')
 export const PATH_REVIEWS = lab('pathreviews')
 export const POLICY_REPLAYS = lab('policyreplays')

@@ -52,8 +52,21 @@ export interface PodStatus {
     readonly ports?: Readonly<Record<string, SocketPlace>>
     /** Of a real program. */
     readonly pid?: number
-    readonly certificate?: { readonly state: string; readonly notAfter?: string; readonly reason?: string }
+    readonly certificate?: PodCertificate
   }
+}
+
+/** Of a pod in the mesh, or of a proxy. */
+export interface PodCertificate {
+  readonly state: string
+  readonly notAfter?: string
+  readonly reason?: string
+  /** Upper case hex. */
+  readonly serialNumber?: string
+  /** Name of the TrustRoot that it leads to; absent when that is none that is trusted. */
+  readonly root?: string
+  /** Names of the TrustRoots that its holder believes. */
+  readonly trusts?: readonly string[]
 }
 
 export type Pod = Resource<PodSpec, PodStatus>

@@ -33,7 +33,12 @@ describe.skipIf(!installed)('kubectl (skipped where it is not installed)', () =>
 
   beforeAll(async () => {
     server = await TestApiServer.start({
-      hooks: { warnings: ({ metadata }) => (metadata.name === 'warned' ? ['AM0104 look'] : []) },
+      hooks: {
+        warnings: ({ metadata }) => (metadata.name === 'warned' ? ['AM0104 look'] : []),
+        createOnly: {
+          'ambient.lab/pathreviews': async ({ object }) => ({ ...object, status: { allowed: false, summary: 'no' } }),
+        },
+      },
     })
     admin = server.client(ADMIN)
     folder = mkdtempSync(join(tmpdir(), 'ambient-kubectl-'))
@@ -175,6 +180,25 @@ describe.skipIf(!installed)('kubectl (skipped where it is not installed)', () =>
     expect((await kubectl('auth', 'can-i', 'delete', 'pods')).stdout).toBe('yes\n')
     expect((await kubectl('api-resources', '-o', 'name')).stdout).toContain('authorizationpolicies.security.istio.io')
     expect((await kubectl('version')).stdout).toContain('ambient-lab')
+  })
+
+  it('asks what can only be asked, and hears of a field that nobody knows', async () => {
+    const review = (spec: object) => ({
+      apiVersion: 'ambient.lab/v1',
+      kind: 'PathReview',
+      metadata: { name: 'ask' },
+      spec,
+    })
+    const asked = await kubectl(
+      'create',
+      '-o',
+      'jsonpath={.status.summary}',
+      '-f',
+      manifest('r.yaml', review({ requestId: 'x' })),
+    )
+    expect(asked).toMatchObject({ code: 0, stdout: 'no' })
+    const wrong = await kubectl('create', '-f', manifest('r.yaml', review({ requestId: 'x', wont: 1 })))
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('unknown field "spec.wont"') })
   })
 
   it('makes and removes namespaces', async () => {

@@ -134,7 +134,9 @@ function pathsOf(kind: ServedKind): [string, object][] {
   const single = {
     ...(verbs.includes('get') && { get: operation('get', []) }),
     ...(verbs.includes('update') && { put: { ...operation('put', write), requestBody: { content } } }),
-    ...(verbs.includes('patch') && {
+    // Nothing that can only be created is patched: but kubectl looks here, and nowhere else, to learn whether the server
+    // reports unknown fields by itself.
+    ...((verbs.includes('patch') || verbs.includes('create')) && {
       patch: { ...operation('patch', [...write, 'force']), requestBody: { content: PATCHES } },
     }),
     ...(verbs.includes('delete') && { delete: operation('delete', ['dryRun', 'propagationPolicy']) }),

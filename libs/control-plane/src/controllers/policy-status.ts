@@ -1,7 +1,7 @@
 import { type AuthorizationPolicy, type Condition, conditionsOf, setCondition } from '@ambient-lab/api'
 import type { Cluster } from '../cluster.ts'
 import { AUTHORIZATION_POLICIES } from '../stored-kinds.ts'
-import { convertAuthorizationPolicy, hasTarget } from '../translate/authorization.ts'
+import { convertAuthorizationPolicy, hasTarget, type L4PolicyMesh } from '../translate/authorization.ts'
 import { type Controller, forEach, itself } from './controller.ts'
 
 const ZTUNNEL_ACCEPTED = 'ZtunnelAccepted'
@@ -11,11 +11,11 @@ export class PolicyStatusController implements Controller {
   readonly name = 'policy-status'
   readonly watches = { [AUTHORIZATION_POLICIES]: itself }
   readonly #cluster: Cluster
-  readonly #rootNamespace: string
+  readonly #mesh: L4PolicyMesh
 
-  constructor(components: { cluster: Cluster }, init: { rootNamespace: string }) {
+  constructor(components: { cluster: Cluster }, mesh: L4PolicyMesh) {
     this.#cluster = components.cluster
-    this.#rootNamespace = init.rootNamespace
+    this.#mesh = mesh
   }
 
   reconcile(keys: readonly string[]): Promise<void> {
@@ -36,16 +36,16 @@ export class PolicyStatusController implements Controller {
       const others = conditions.filter(({ type }) => type !== ZTUNNEL_ACCEPTED)
       return others.length === conditions.length ? conditions : others
     }
-    return setCondition(conditions, ztunnelAccepted(policy, this.#rootNamespace), this.#cluster.clock)
+    return setCondition(conditions, ztunnelAccepted(policy, this.#mesh), this.#cluster.clock)
   }
 }
 
 /** As istiod writes it: a policy of which a part is enforced is accepted, with the reason that says what is not. */
 export function ztunnelAccepted(
   policy: AuthorizationPolicy,
-  rootNamespace: string,
+  mesh: L4PolicyMesh,
 ): Omit<Condition, 'lastTransitionTime'> {
-  const { authorization, finding } = convertAuthorizationPolicy(policy, rootNamespace)
+  const { authorization, finding } = convertAuthorizationPolicy(policy, mesh)
   return {
     type: ZTUNNEL_ACCEPTED,
     status: authorization ? 'True' : 'False',

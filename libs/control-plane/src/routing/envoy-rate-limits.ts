@@ -10,6 +10,7 @@ import type {
   StringMatcher,
   TokenBucket,
 } from '@ambient-lab/xds'
+import { outboundCluster } from './cluster-names.ts'
 import type { ChainRateLimits } from './rate-limits.ts'
 
 /** What EnvoyFilters say about rate limits: on all routes of a chain, and on routes by name. */
@@ -35,13 +36,14 @@ const TIMEOUT_MS_DEFAULT = 20
 export function envoyRateLimits(filters: readonly EnvoyFilter[], proxy: 'waypoint' | 'gateway'): EnvoyRateLimits {
   let chain: ChainRateLimits = {}
   const routes = new Map<string, ChainRateLimits>()
+  const clusters = addedClusters(filters)
   for (const { spec } of filters) {
     for (const { applyTo, match, patch } of spec?.configPatches ?? []) {
       const isMeant =
         proxy === 'gateway' ? /^(ANY|GATEWAY)$/.test(match?.context ?? 'ANY') : WAYPOINT_CONTEXTS.has(match?.context)
       const value = patch?.value
       if (!isMeant || !value || patch.operation === 'REMOVE') continue
-      if (applyTo === 'HTTP_FILTER') chain = { ...chain, ...filterLimits(value) }
+      if (applyTo === 'HTTP_FILTER') chain = { ...chain, ...filterLimits(value, clusters) }
       if (applyTo === 'VIRTUAL_HOST') chain = { ...chain, ...routeLimits(value) }
       if (applyTo === 'HTTP_ROUTE') {
         const name = match?.routeConfiguration?.vhost?.route?.name ?? match?.waypoint?.route?.name
@@ -65,14 +67,34 @@ function withActions(limits: ChainRateLimits): ChainRateLimits {
   return { ...limits, local: { ...limits.local, actions } }
 }
 
+/**
+ * Clusters that EnvoyFilters add beside those of the mesh, by name, as the lab's for the same service and port: Istio's
+ * older documents write one for the rate limit service.
+ */
+function addedClusters(filters: readonly EnvoyFilter[]): ReadonlyMap<string, string> {
+  const patches = filters.flatMap(({ spec }) => spec?.configPatches ?? [])
+  return new Map(
+    patches.flatMap(({ applyTo, patch }): [string, string][] => {
+      const value = patch?.value
+      if (applyTo !== 'CLUSTER' || patch?.operation !== 'ADD' || !value) return []
+      const [locality] = list(field(object(field(value, 'load_assignment')), 'endpoints'))
+      const [endpoint] = list(field(locality ?? {}, 'lb_endpoints'))
+      const address = object(field(object(field(endpoint ?? {}, 'endpoint')), 'address'))
+      const socket = object(field(address, 'socket_address'))
+      const [host, port] = [text(field(socket, 'address')), number(field(socket, 'port_value'))]
+      return host === '' || port === 0 ? [] : [[text(field(value, 'name')), outboundCluster(host, port)]]
+    }),
+  )
+}
+
 /** Of the filter itself. */
-function filterLimits(value: Json): ChainRateLimits {
+function filterLimits(value: Json, clusters: ReadonlyMap<string, string>): ChainRateLimits {
   const config = typedConfig(field(value, 'typed_config'))
   if (value.name === LOCAL_FILTER) {
     const local = localRateLimit(config)
     return local ? { local } : {}
   }
-  const service = value.name === GLOBAL_FILTER ? rateLimitService(config) : undefined
+  const service = value.name === GLOBAL_FILTER ? rateLimitService(config, clusters) : undefined
   return service ? { service } : {}
 }
 
@@ -116,14 +138,14 @@ function localRateLimit(config: Json): LocalRateLimit | undefined {
   }
 }
 
-function rateLimitService(config: Json): RateLimitService | undefined {
+function rateLimitService(config: Json, clusters: ReadonlyMap<string, string>): RateLimitService | undefined {
   const grpc = object(field(object(field(config, 'rate_limit_service')), 'grpc_service'))
   const envoy = object(field(grpc, 'envoy_grpc'))
   const cluster = text(field(envoy, 'cluster_name'))
   if (cluster === '') return undefined
   return {
     domain: text(config.domain),
-    cluster,
+    cluster: clusters.get(cluster) ?? cluster,
     authority: text(envoy.authority) || (cluster.split('|').at(-1) ?? cluster),
     timeoutMs: parseDuration(text(config.timeout)) || TIMEOUT_MS_DEFAULT,
     failureModeDeny: field(config, 'failure_mode_deny') === true,

@@ -299,6 +299,39 @@ describe('rate limits', () => {
     else expect(found).toBeUndefined()
   })
 
+  const address = (socket_address: object) => ({
+    endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address } } }] }],
+  })
+  it.each<[string, object, string]>([
+    [
+      'stands for the service that it is about',
+      { load_assignment: address({ address: 'ratelimit.default.svc.cluster.local', port_value: 8081 }) },
+      'outbound|8081||ratelimit.default.svc.cluster.local',
+    ],
+    [
+      'in camel case too',
+      {
+        loadAssignment: {
+          endpoints: [{ lbEndpoints: [{ endpoint: { address: { socketAddress: { address: 'r', portValue: 1 } } } }] }],
+        },
+      },
+      'outbound|1||r',
+    ],
+    ['without an address stands for nothing', { load_assignment: { endpoints: [] } }, 'rate_limit_cluster'],
+    ['that is nonsense stands for nothing', { load_assignment: address({ address: 1 }) }, 'rate_limit_cluster'],
+  ])('of an EnvoyFilter: a cluster that it adds %s', (_, fields, expected) => {
+    const grpc_service = { envoy_grpc: { cluster_name: 'rate_limit_cluster' }, timeout: '10s' }
+    const typed_config = { domain: 'd', rate_limit_service: { grpc_service, transport_api_version: 'V3' } }
+    const configPatches = [
+      httpFilter({ name: 'envoy.filters.http.ratelimit', typed_config }),
+      { applyTo: 'CLUSTER', patch: { operation: 'ADD', value: { name: 'rate_limit_cluster', ...fields } } },
+    ]
+    const filter = object('EnvoyFilter', { ...target, configPatches })
+    const { service: asked } = filtersOf([[ENVOY_FILTERS, filter]])
+    // As in Envoy the filter's own timeout counts, and the one of the gRPC service does not.
+    expect(asked).toMatchObject({ cluster: expected, authority: 'rate_limit_cluster', timeoutMs: 20 })
+  })
+
   it('of an EnvoyFilter: asked of a service, by actions of the virtual host', () => {
     const rate_limits = [
       { actions: [{ request_headers: { header_name: ':path', descriptor_key: 'PATH' } }, { remote_address: {} }] },

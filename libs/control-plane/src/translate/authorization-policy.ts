@@ -9,7 +9,7 @@ export default defineTranslation({
   kind: AUTHORIZATION_POLICIES,
   typeUrl: AUTHORIZATION_TYPE,
   translate(policy, view) {
-    const { authorization } = convertAuthorizationPolicy(policy, view.mesh.rootNamespace)
+    const { authorization } = convertAuthorizationPolicy(policy, view.mesh)
     if (!authorization) return []
     return [{ name: `${authorization.namespace}/${authorization.name}`, resource: authorization }]
   },

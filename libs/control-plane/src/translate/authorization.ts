@@ -6,6 +6,7 @@ import type {
   AuthorizationSource,
 } from '@ambient-lab/api'
 import type { Authorization, AuthorizationClause, AuthorizationMatch, AuthorizationRule } from '@ambient-lab/xds'
+import type { MeshConfig } from '../mesh-config.ts'
 import { cidrs, ports, serviceAccountMatch, stringMatch } from './authorization-values.ts'
 
 /** Why a policy is not, or not wholly, what its author asked for. */
@@ -28,10 +29,14 @@ const DRY_RUN_ANNOTATION = 'istio.io/dry-run'
 const HTTP_SOURCE = ['remoteIpBlocks', 'notRemoteIpBlocks', 'requestPrincipals', 'notRequestPrincipals'] as const
 const HTTP_OPERATION = ['hosts', 'notHosts', 'methods', 'notMethods', 'paths', 'notPaths'] as const
 
-/** Whether ztunnel is where this policy is enforced, wholly or in part. */
-export function isForZtunnel(policy: AuthorizationPolicy): boolean {
+/** What of the mesh's settings decides about the L4 part of a policy. */
+export type L4PolicyMesh = Pick<MeshConfig, 'rootNamespace' | 'dryRunAtZtunnel'>
+
+/** Whether ztunnel is where this policy is asked, wholly or in part. */
+export function isForZtunnel(policy: AuthorizationPolicy, { dryRunAtZtunnel }: L4PolicyMesh): boolean {
   const action = policy.spec?.action ?? 'ALLOW'
-  return !hasTarget(policy) && !isDryRun(policy) && (action === 'ALLOW' || action === 'DENY')
+  const isMeant = dryRunAtZtunnel || !isDryRun(policy)
+  return !hasTarget(policy) && isMeant && (action === 'ALLOW' || action === 'DENY')
 }
 
 /** Empty for a policy that holds for a whole namespace, or for the mesh. */
@@ -53,13 +58,14 @@ export function isDryRun(policy: AuthorizationPolicy): boolean {
  * of a DENY policy the attribute alone, and a part of a rule that held nothing else becomes a match that never matches.
  * @see reference: istio/istio pilot/pkg/serviceregistry/ambient, which this follows to the word in its findings
  */
-export function convertAuthorizationPolicy(policy: AuthorizationPolicy, rootNamespace: string): ConvertedPolicy {
+export function convertAuthorizationPolicy(policy: AuthorizationPolicy, mesh: L4PolicyMesh): ConvertedPolicy {
   const action = policy.spec?.action ?? 'ALLOW'
   if (hasTarget(policy)) return { authorization: undefined, finding: undefined }
   if (action !== 'ALLOW' && action !== 'DENY') return refused(`ztunnel does not support the ${action} action`)
-  if (isDryRun(policy)) {
+  const dryRun = isDryRun(policy)
+  if (dryRun && !mesh.dryRunAtZtunnel) {
     return refused(
-      'ztunnel does not enforce or log dry-run policies unless AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY is set, which the lab does not support',
+      'ztunnel does not enforce or log dry-run policies unless AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY is set for the control plane',
     )
   }
   const namespace = policy.metadata.namespace ?? ''
@@ -69,8 +75,8 @@ export function convertAuthorizationPolicy(policy: AuthorizationPolicy, rootName
     for (const attribute of converted.http) found.add(attribute)
     return action === 'ALLOW' && converted.http.length > 0 ? [] : [{ clauses: converted.clauses }]
   })
-  const scope = scopeOf(policy, rootNamespace)
-  const authorization = { name: policy.metadata.name, namespace, scope, action, rules, dryRun: false }
+  const scope = scopeOf(policy, mesh.rootNamespace)
+  const authorization = { name: policy.metadata.name, namespace, scope, action, rules, dryRun }
   return { authorization, finding: found.size === 0 ? undefined : httpFinding(authorization, [...found].sort()) }
 }
 

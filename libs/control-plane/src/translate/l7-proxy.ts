@@ -31,6 +31,8 @@ import { touchGateways } from './security-dependencies.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
 
+const CLIENT_IDENTITY_ANNOTATION = 'ambient.istio.io/xfcc-include-client-identity'
+
 /** A waypoint or an ingress gateway, for the nodes that run it. */
 export default defineTranslation({
   name: 'l7-proxy',
@@ -53,6 +55,7 @@ export default defineTranslation({
         .map((pod) => podUid(pod.metadata.namespace ?? '', pod.metadata.name, view.mesh.clusterId)),
       ports: builtin.proxy === 'gateway' ? listenedPorts(gateway, view) : [],
       ...proxyTelemetry(gateway, view),
+      ...(namesClients(gateway, view) && { namesClients: true }),
       pathNormalization: view.mesh.pathNormalization.normalization,
     }
     return [{ name, resource, nodes: view.routes.nodesOf(name) }]
@@ -70,6 +73,12 @@ export default defineTranslation({
     [NAMESPACES]: gatewaysAdmitting,
   },
 })
+
+/** Of waypoints alone: who writes an ingress gateway's header is its own `forwardClientCertDetails`. */
+function namesClients({ metadata, spec }: Gateway, view: TranslationView): boolean {
+  const ofClass = view.get(GATEWAY_CLASSES, spec?.gatewayClassName ?? '')?.metadata.annotations
+  return (metadata.annotations?.[CLIENT_IDENTITY_ANNOTATION] ?? ofClass?.[CLIENT_IDENTITY_ANNOTATION]) === 'true'
+}
 
 /** Each port once: listeners that share one agree on its protocol, or are in conflict; then those of Istio's Gateways. */
 function listenedPorts(gateway: Gateway, view: TranslationView): L7Proxy['ports'] {

@@ -1,11 +1,16 @@
 import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/api'
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
-import { NAMESPACES, PODS } from '../stored-kinds.ts'
+import { CONFIG_MAPS, NAMESPACES, PODS } from '../stored-kinds.ts'
+import { containerProbe } from './container-probe.ts'
 import { ofNamespace } from './dependencies.ts'
+import { containerMounts, podVolumes, usersOfMountedConfigMap } from './pod-volumes.ts'
 import { podUid } from './pod-workload.ts'
 import { defineTranslation } from './translation.ts'
 import { wantsCapture } from './view.ts'
+
+const BYPASS_INBOUND_ANNOTATION = 'ambient.istio.io/bypass-inbound-capture'
+const DNS_CAPTURE_ANNOTATION = 'ambient.istio.io/dns-capture'
 
 /** What a node has to run, for that node alone; until the pod is gone or has finished for good. */
 export default defineTranslation({
@@ -20,6 +25,7 @@ export default defineTranslation({
     const uid = podUid(namespace, metadata.name, view.mesh.clusterId)
     const endpoint = metadata.annotations?.[ENDPOINT_ANNOTATION]
     const proxy = gatewayKeyOf(metadata)
+    const volumes = podVolumes(spec, (name) => view.get(CONFIG_MAPS, `${namespace}/${name}`))
     const resource = {
       uid,
       name: metadata.name,
@@ -27,18 +33,22 @@ export default defineTranslation({
       serviceAccount: spec.serviceAccountName ?? 'default',
       address: status.podIP,
       captured: wantsCapture(pod, view.namespace(namespace)),
+      ...(metadata.annotations?.[BYPASS_INBOUND_ANNOTATION] === 'true' && { bypassesInboundCapture: true }),
+      ...(metadata.annotations?.[DNS_CAPTURE_ANNOTATION] === 'false' && { bypassesDnsCapture: true }),
       labels: metadata.labels ?? {},
       containers: spec.containers.map(assignedContainer),
+      ...(volumes && { volumes }),
       ...(endpoint && { endpoint }),
       ...(proxy !== undefined && { proxy }),
       generation: metadata.generation ?? 1,
     }
     return [{ name: uid, resource, nodes: [node] }]
   },
-  dependencies: { [NAMESPACES]: ofNamespace },
+  dependencies: { [NAMESPACES]: ofNamespace, [CONFIG_MAPS]: usersOfMountedConfigMap },
 })
 
 function assignedContainer(container: Container): AssignedContainer {
+  const mounts = containerMounts(container)
   return {
     name: container.name,
     image: container.image ?? '',
@@ -52,7 +62,16 @@ function assignedContainer(container: Container): AssignedContainer {
         containerPort,
         protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
       })),
+    ...(mounts.length > 0 && { mounts }),
+    ...probesOf(container),
   }
+}
+
+function probesOf(container: Container): Pick<AssignedContainer, 'readiness' | 'liveness' | 'startup'> {
+  const readiness = containerProbe(container.readinessProbe, container)
+  const liveness = containerProbe(container.livenessProbe, container)
+  const startup = containerProbe(container.startupProbe, container)
+  return { ...(readiness && { readiness }), ...(liveness && { liveness }), ...(startup && { startup }) }
 }
 
 /** Values from ConfigMaps, Secrets and the downward API are not there in a lab. */

@@ -1,6 +1,13 @@
 import type { Resource } from '@ambient-lab/api'
 import { SeededRandom, VirtualClock } from '@ambient-lab/std'
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE, TYPE_URLS, VersionedResources } from '@ambient-lab/xds'
+import {
+  ADDRESS_TYPE,
+  ASSIGNMENT_TYPE,
+  type Assignment,
+  AUTHORIZATION_TYPE,
+  TYPE_URLS,
+  VersionedResources,
+} from '@ambient-lab/xds'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Cluster } from '../cluster.ts'
@@ -8,6 +15,7 @@ import { MESH_CONFIG_DEFAULT } from '../mesh-config.ts'
 import { MemoryStore } from '../store/memory-store.ts'
 import {
   AUTHORIZATION_POLICIES,
+  CONFIG_MAPS,
   ENDPOINT_SLICES,
   GATEWAY_CLASSES,
   GATEWAYS,
@@ -86,6 +94,28 @@ function strict(name: string, namespace: string, fields: object = {}): Resource 
 }
 
 describe('what agents are told follows the store', () => {
+  it('carries what a pod mounts of ConfigMaps to its node, and follows it', async () => {
+    const bench = new Bench()
+    const uid = 'Kubernetes//Pod/default/a'
+    const held = () => (bench.resources.get(ASSIGNMENT_TYPE, uid)!.resource as Assignment).volumes
+    const mounting = pod('a', {})
+    const volumes = [{ name: 'v', configMap: { name: 'c' } }]
+    await bench.put(PODS, { ...mounting, spec: { ...(mounting.spec as object), volumes } })
+    await bench.put(PODS, pod('b', {}))
+    expect(held()).toEqual({
+      v: { files: [], missing: 'MountVolume.SetUp failed for volume "v" : configmap "c" not found' },
+    })
+    const map = (data: Record<string, string>) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: meta('c'), data })
+    const before = bench.translator.translationCount
+    await bench.put(CONFIG_MAPS, map({ key: 'one' }))
+    expect(bench.translator.translationCount - before).toBe(1)
+    expect(held()).toEqual({ v: { files: [{ path: 'key', content: 'one', encoding: 'utf8' }] } })
+    await bench.put(CONFIG_MAPS, map({ key: 'two' }))
+    expect(held()?.v?.files).toMatchObject([{ content: 'two' }])
+    await bench.remove(CONFIG_MAPS, 'default/c')
+    expect(held()?.v?.missing).toMatch(/not found/)
+  })
+
   it('ties pods to the services that select them, and unties them', async () => {
     const bench = new Bench()
     await bench.put(PODS, pod('a', { app: 'a' }))

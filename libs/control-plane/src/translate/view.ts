@@ -20,7 +20,7 @@ import {
   type ServiceEntry,
   type StoredKinds,
 } from '../stored-kinds.ts'
-import { isForZtunnel, policySelector } from './authorization.ts'
+import { isForZtunnel, type L4PolicyMesh, policySelector } from './authorization.ts'
 import { EntryHosts, type EntrySelection, entryCandidate, selectEntries } from './entry-selection.ts'
 import { entryVisibility } from './entry-visibility.ts'
 import { RouteIndex } from './route-index.ts'
@@ -171,7 +171,7 @@ export class TranslationView {
       if (info && Object.keys(info.selector).length === 0) selectorless.set(service.metadata.name, info)
     }
     const policies = new SelectorIndex<string>()
-    for (const policy of this.#reader.list(AUTHORIZATION_POLICIES, namespace)) addPolicy(policies, policy)
+    for (const policy of this.#reader.list(AUTHORIZATION_POLICIES, namespace)) addPolicy(policies, policy, this.mesh)
     return {
       services,
       selectorless,
@@ -205,11 +205,14 @@ export class TranslationView {
   }
 }
 
-function addPolicy(index: SelectorIndex<string>, policy: AuthorizationPolicy): void {
-  if (!isForZtunnel(policy)) return
+function addPolicy(index: SelectorIndex<string>, policy: AuthorizationPolicy, mesh: L4PolicyMesh): void {
+  if (!isForZtunnel(policy, mesh)) return
   const { name, namespace } = policy.metadata
   index.add(policySelector(policy), `${namespace}/${name}`)
 }
+
+/** Istio's `cni.excludeNamespaces`. */
+const NEVER_CAPTURED: ReadonlySet<string> = new Set(['kube-system'])
 
 /** Whether the mesh shall capture a pod: its own label counts before its namespace's. */
 export function wantsCapture(
@@ -217,6 +220,7 @@ export function wantsCapture(
   namespace: Resource | undefined,
 ): boolean {
   if (pod.spec?.hostNetwork || pod.metadata.annotations?.['sidecar.istio.io/status']) return false
+  if (NEVER_CAPTURED.has(pod.metadata.namespace ?? '')) return false
   const key = 'istio.io/dataplane-mode'
   return (pod.metadata.labels?.[key] ?? namespace?.metadata.labels?.[key]) === 'ambient'
 }

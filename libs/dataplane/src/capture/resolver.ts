@@ -10,6 +10,8 @@ export interface ResolveRequest {
   /** Who asks; its namespace is the first search domain. */
   readonly source: Workload
   readonly clusterDomain: string
+  /** See DnsQuestion. @default false */
+  readonly ofClusterOnly?: boolean
   /** Draws one address of a headless service, as a resolver's client does. */
   readonly random: Random
 }
@@ -43,9 +45,9 @@ export function resolveHost(state: ProxyState, request: ResolveRequest): Resolut
 
 /** IPv4 first, as programs that ask for both prefer it; undefined: the mesh does not know the name. */
 function addressesOf(state: ProxyState, name: string, request: ResolveRequest): readonly string[] | undefined {
-  const { source: client, clusterDomain } = request
+  const { source: client, clusterDomain, ofClusterOnly = false } = request
   for (const type of ['A', 'AAAA']) {
-    const answer = answerQuestion(state, { name, type, client, clusterDomain })
+    const answer = answerQuestion(state, { name, type, client, clusterDomain, ofClusterOnly })
     if (answer.kind === 'forward') return undefined
     const addresses = answer.records.filter((record) => record.type === type).map(({ data }) => data)
     if (addresses.length > 0) return addresses

@@ -20,8 +20,8 @@ const external = (hostname: string, address: string) => ({
   service: serviceOf('external', address, { hostname, canonical: false }),
 })
 
-function ask(state: ReturnType<typeof stateOf>, name: string, type = 'A') {
-  const answer = answerQuestion(state, { name, type, client, clusterDomain: 'cluster.local' })
+function ask(state: ReturnType<typeof stateOf>, name: string, type = 'A', ofClusterOnly = false) {
+  const answer = answerQuestion(state, { name, type, client, clusterDomain: 'cluster.local', ofClusterOnly })
   return answer.kind === 'forward' ? 'forward' : answer.records.map(({ name, data }) => `${name} ${data}`)
 }
 
@@ -48,6 +48,15 @@ describe('the mesh answers', () => {
     ['...', 'forward'],
   ])('%j', (name, expected) => {
     expect(ask(state, name)).toEqual(expected)
+  })
+
+  it.each([
+    ['reviews', ['reviews. 10.96.0.7']],
+    ['reviews.default.svc.cluster.local', ['reviews.default.svc.cluster.local. 10.96.0.7']],
+    ['api.example.com', 'forward'],
+    ['a.b.example.com', 'forward'],
+  ])('%j as the DNS of the cluster would, where its own is not asked', (name, expected) => {
+    expect(ask(state, name, 'A', true)).toEqual(expected)
   })
 
   it('a known name without an address of the family is empty, not unknown', () => {

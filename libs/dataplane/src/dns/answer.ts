@@ -10,6 +10,8 @@ export interface DnsQuestion {
   /** Who asks: its namespace is the first search domain, its network decides which addresses it can reach. */
   readonly client: Workload
   readonly clusterDomain: string
+  /** Services of the cluster's own domain alone, as its own DNS knows them: nothing that a ServiceEntry names. @default false */
+  readonly ofClusterOnly?: boolean
   /** Whose service wins where neither the client's namespace nor a canonical one has the name. */
   readonly preferredNamespace?: string
 }
@@ -101,8 +103,9 @@ function* wildcardsOf(name: string): Generator<string> {
   for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) yield `*${name.slice(dot)}`
 }
 
-function isAnswerable(service: Service, { clusterDomain }: DnsQuestion): boolean {
-  return service.addresses.length > 0 || service.hostname.endsWith(`.svc.${clusterDomain}`)
+function isAnswerable(service: Service, { clusterDomain, ofClusterOnly }: DnsQuestion): boolean {
+  const isOfCluster = service.hostname.endsWith(`.svc.${clusterDomain}`)
+  return isOfCluster || (service.addresses.length > 0 && !ofClusterOnly)
 }
 
 function addressesOf(state: ProxyState, service: Service, { client, type }: DnsQuestion): readonly string[] {

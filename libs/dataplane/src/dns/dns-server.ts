@@ -30,6 +30,8 @@ export interface DnsServerInit {
   readonly clusterDomain: string
   /** Uid of the workload that asks here: its namespace is the first search domain. */
   readonly uid: string
+  /** See DnsQuestion; asked with each question. @default false */
+  readonly ofClusterOnly?: () => boolean
 }
 
 /** UDP and TCP have to be free on the same port; somebody else may take one of them in between. */
@@ -137,7 +139,8 @@ export class DnsServer implements AsyncDisposable {
     const { name, type } = query
     if (!query.isInternet) return undefined
     const { clusterDomain } = this.#init
-    const answer = answerQuestion(state, { name, type, client, clusterDomain })
+    const ofClusterOnly = this.#init.ofClusterOnly?.() ?? false
+    const answer = answerQuestion(state, { name, type, client, clusterDomain, ofClusterOnly })
     if (answer.kind === 'answer') return { records: answer.records }
     return isOutsideName(name.toLowerCase(), clusterDomain) ? undefined : { code: DNS_CODE.noSuchName }
   }

@@ -35,6 +35,10 @@ export function reviewDestination(init: DestinationReviewInit, query: Destinatio
     const reason = 'not captured: no policy of the mesh guards it'
     return { checkpoints: [write.skipped('capture', workload.name, reason)] }
   }
+  if (local.bypassesInboundCapture && query.protocol !== 'HBONE') {
+    const reason = 'captured on its way out only: no policy of the mesh guards plaintext that comes in'
+    return { checkpoints: [write.skipped('capture', workload.name, reason)] }
+  }
   const target =
     query.protocol === 'HBONE' ? upstreamOf(state, workload, query.authority) : plainTarget(query.authority)
   if ('kind' in target) return { checkpoints: [write.denied('authority', query.authority, target)] }
@@ -77,11 +81,16 @@ function policyCheckpoints(
   const words = verdict.allowed ? '' : verdict.reason
   const refusal = rejection('POLICY_DENIED', `connection closed due to policy rejection: ${words}`)
   const fix = verdict.allowed ? {} : connectionFix(init, facts, workload)
-  if (!verdict.allowed && deny.some(decides)) return [{ ...write.denied('deny', saw, refusal), policies: deny, ...fix }]
+  const noted = dryRunCheckpoint(write, saw, deny)
+  if (!verdict.allowed && deny.some(decides)) {
+    return [...noted, { ...write.denied('deny', saw, refusal), policies: deny, ...fix }]
+  }
+  const enforced = deny.filter(({ dryRun }) => !dryRun).length
   const checkpoints: Checkpoint[] = [
-    deny.length === 0
+    ...noted,
+    enforced === 0
       ? write.skipped('deny', saw, 'no DENY policy applies')
-      : { ...write.ok('deny', saw, `none of ${deny.length} DENY policies matches`), policies: deny },
+      : { ...write.ok('deny', saw, `none of ${enforced} DENY policies matches`), policies: deny },
   ]
   if (!verdict.allowed) return [...checkpoints, { ...write.denied('allow', saw, refusal), policies: allow, ...fix }]
   const allowedBy = allow.find(decides)
@@ -91,6 +100,15 @@ function policyCheckpoints(
       : write.skipped('allow', saw, 'no ALLOW policy applies: everybody may'),
   )
   return checkpoints
+}
+
+/** A ztunnel tells of a DENY in dry run, and of no ALLOW. */
+function dryRunCheckpoint(write: CheckpointWriter, saw: string, deny: readonly PolicyReview[]): Checkpoint[] {
+  const matched = deny.find((policy) => policy.dryRun && policy.matched)
+  if (!matched) return []
+  return [
+    { ...write.skipped('dry-run', saw, `not enforced: DENY ${matched.policy} would refuse it`), policies: [matched] },
+  ]
 }
 
 function decides({ matched, dryRun }: PolicyReview): boolean {

@@ -54,6 +54,23 @@ const WAYS = [
   ['echo', '127.0.0.1', 8080],
 ] as const
 
+describe('a DENY in dry run', () => {
+  it('is told of where it matches, and decides nothing', () => {
+    mesh.policy('p', { action: 'DENY', dryRun: true, ...ruleOf(curl) })
+    const checkpoints = review('curl', 'echo', 80)
+    expect(checkpoints).toContainEqual(
+      expect.objectContaining({ point: 'dry-run', reason: 'not enforced: DENY default/p would refuse it' }),
+    )
+    expect(checkpoints).toContainEqual(expect.objectContaining({ point: 'deny', reason: 'no DENY policy applies' }))
+    expect(checkpoints.at(-1)).toMatchObject({ point: 'listener', verdict: 'ok' })
+  })
+
+  it('is not told of where it does not', () => {
+    mesh.policy('p', { action: 'DENY', dryRun: true, ...ruleOf(nobody) })
+    expect(review('curl', 'echo', 80).map(({ point }) => point)).not.toContain('dry-run')
+  })
+})
+
 describe('review', () => {
   describe.each(POLICIES)('when %s', (_, policy) => {
     it.each(WAYS)('says of %s → %s:%i what a connection then meets', async (source, host, port) => {

@@ -38,7 +38,8 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
         ),
   ]
   const random = new SeededRandom(0)
-  const resolution = resolveHost(state, { host, source, clusterDomain, random })
+  const ofClusterOnly = local.bypassesDnsCapture ?? false
+  const resolution = resolveHost(state, { host, source, clusterDomain, random, ofClusterOnly })
   if (resolution.kind === 'unknown') {
     const unknown = rejection('UNKNOWN_HOST', `the mesh does not know the name ${host}`)
     return { checkpoints: [...checkpoints, write.denied('name', host, unknown)] }

@@ -94,11 +94,41 @@ describe('a refusal', () => {
     expect(refused).toMatchObject({
       point: 'allow',
       httpStatus: 403,
-      fix: ['ALLOW default/allow-to, rule 1: add POST to methods'],
+      fix: ['ALLOW default/allow-to, rule 0: add POST to methods'],
       policies: [{ policy: 'default/allow-to', fields: [{ field: 'to.operation.methods', got: 'POST', held: false }] }],
     })
     const fixed = policy('ALLOW', 'to', { methods: [{ exact: 'GET' }, { exact: 'POST' }] })
     mesh.routes([forwardRoute()], { authorization: [fixed] })
     expect(await mesh.get('/', [], 'POST')).toMatchObject({ status: 200 })
   })
+})
+
+describe('a CUSTOM policy', () => {
+  const custom = (problem?: string): HttpAuthorization => ({
+    ...policy('CUSTOM', 'from', caller('curl')),
+    provider: { name: 'opa', ...(problem !== undefined && { problem }) },
+  })
+  const backends = [{ cluster: 'web', weight: 1 }]
+  const tcpRoutes = [{ name: 'tcp', serverNames: [], destinationCidrs: [], backends }]
+  const guarded = {
+    requests: (authorization: HttpAuthorization[]) => mesh.routes([forwardRoute()], { authorization }),
+    connections: (authorization: HttpAuthorization[]) => mesh.chain({ tcp: { routes: tcpRoutes, authorization } }),
+  }
+
+  it.each(['requests', 'connections'] as const)(
+    'about %s says who would be asked, or why nobody can be',
+    async (what) => {
+      guarded[what]([custom()])
+      const asked = (await review('/', [], 'GET')).find(({ point }) => point === 'custom')
+      expect(asked).toMatchObject({
+        verdict: 'skipped',
+        policies: [{ policy: 'default/custom-from', action: 'CUSTOM' }],
+      })
+      expect(JSON.stringify(asked)).toContain('opa would be asked: what it says is not known before')
+      guarded[what]([custom('no extension provider "opa" in the mesh settings')])
+      const denied = (await review('/', [], 'GET')).at(-1)
+      expect(denied).toMatchObject({ point: 'custom', verdict: 'denied' })
+      expect(denied!.httpStatus).toBe(what === 'requests' ? 403 : undefined)
+    },
+  )
 })

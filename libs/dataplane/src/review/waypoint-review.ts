@@ -1,26 +1,20 @@
 import { formatSpiffeId, parseSpiffeId, type SpiffeId, type SvidState } from '@ambient-lab/pki'
 import {
   ConnectionFacts,
+  evaluateDryRuns,
   explainRequest,
+  type Facts,
   type HttpPolicies,
   type JwtPayload,
   RequestFacts,
-  type TokenRequest,
 } from '@ambient-lab/policy'
 import type { Clock } from '@ambient-lab/std'
-import type {
-  Checkpoint,
-  ReviewAnswer,
-  ReviewedRequest,
-  ReviewHop,
-  Service,
-  WaypointReviewQuery,
-} from '@ambient-lab/xds'
+import type { Checkpoint, PolicyReview, ReviewAnswer, ReviewHop, Service, WaypointReviewQuery } from '@ambient-lab/xds'
 import { formatAddress, parseAuthority } from '../address.ts'
-import { HeaderMap } from '../http1/index.ts'
 import type { ProxyState } from '../state/proxy-state.ts'
 import type { Guard } from '../waypoint/filter.ts'
 import type { CompiledRoute, HttpRuntime } from '../waypoint/http-runtime.ts'
+import type { KeptRequest } from '../waypoint/kept-request.ts'
 import { destinationKeys } from '../waypoint/listener.ts'
 import { LOCAL_REPLIES, type LocalReply } from '../waypoint/local-replies.ts'
 import type { CompiledChain, ProxyConfig } from '../waypoint/proxy-config.ts'
@@ -29,6 +23,8 @@ import type { Clusters } from '../waypoint/upstream/clusters.ts'
 import { CheckpointWriter } from './checkpoint.ts'
 import { policyReview } from './policy-review.ts'
 import { requestFix } from './request-fix.ts'
+import { ReviewRequest } from './review-request.ts'
+import { withoutSecrets } from './secrets.ts'
 
 export interface WaypointReviewInit {
   readonly clock: Clock
@@ -44,28 +40,58 @@ export interface WaypointReviewInit {
 }
 
 /** What a waypoint would decide about a request: certificate, chain, CUSTOM, JWT, DENY, ALLOW, route, endpoint. */
-export async function reviewWaypoint(init: WaypointReviewInit, query: WaypointReviewQuery): Promise<ReviewAnswer> {
-  const { config, identity, svid } = init
-  const write = new CheckpointWriter(`waypoint ${config.name}`)
-  const certificate = write.certificate(formatSpiffeId(identity), svid)
-  if (certificate.verdict === 'denied') return { checkpoints: [certificate] }
+export function reviewWaypoint(init: WaypointReviewInit, query: WaypointReviewQuery): Promise<ReviewAnswer> {
   const arrival = arrivalOf(init, query)
-  if (typeof arrival === 'string') {
-    return { checkpoints: [certificate, write.refused('chain', query.authority, arrival, { httpStatus: 503 })] }
-  }
-  const { chain, facts } = arrival
-  const kind = chain.http ? 'HTTP' : 'TCP'
-  const found = write.ok('chain', query.authority, `${chain.source.name}, ${kind}`)
-  if (!chain.http) return reviewConnection(init, write, arrival, query, [certificate, found])
-  const request = new ReviewRequest(query.request)
-  const checkpoints = [certificate, found, ...(await guardCheckpoints(init, write, chain, facts, request))]
-  if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
-  return reviewRoute(init, write, chain.http, request, query, checkpoints)
+  return review(init, query.authority, arrival, ReviewRequest.of(query.request))
+}
+
+/** What it would decide now about a request that was sent, with all that the request was, header lines and token too. */
+export async function reviewKept(init: WaypointReviewInit, kept: KeptRequest): Promise<ReviewAnswer> {
+  const { chain, facts, head } = kept
+  const { connection } = facts
+  const { destinationIp: address, destinationPort: port } = connection.init
+  const current = init.config.chain(chain)
+  const arrival = current ? { chain: current, facts: connection } : `the filter chain ${chain} is gone`
+  const answer = await review(
+    init,
+    formatAddress({ address, port }),
+    arrival,
+    new ReviewRequest(head),
+    kept.authorizerRefusal,
+  )
+  return { ...answer, checkpoints: withoutSecrets(answer.checkpoints, head) }
 }
 
 interface ReviewArrival {
   readonly chain: CompiledChain
   readonly facts: ConnectionFacts
+}
+
+/**
+ * @param arrival the chain that it comes to, or why there is none
+ * @param said how an authorizer refused this very request, where one did
+ */
+async function review(
+  init: WaypointReviewInit,
+  authority: string,
+  arrival: ReviewArrival | string,
+  request: ReviewRequest,
+  said?: KeptRequest['authorizerRefusal'],
+): Promise<ReviewAnswer> {
+  const { config, identity, svid } = init
+  const write = new CheckpointWriter(`${config.proxy.kind} ${config.name}`)
+  const certificate = write.certificate(formatSpiffeId(identity), svid)
+  if (certificate.verdict === 'denied') return { checkpoints: [certificate] }
+  if (typeof arrival === 'string') {
+    return { checkpoints: [certificate, write.refused('chain', authority, arrival, { httpStatus: 503 })] }
+  }
+  const { chain, facts } = arrival
+  const kind = chain.http ? 'HTTP' : 'TCP'
+  const found = write.ok('chain', authority, `${chain.source.name}, ${kind}`)
+  if (!chain.http) return reviewConnection(init, write, arrival, [certificate, found])
+  const checkpoints = [certificate, found, ...(await guardCheckpoints(init, write, arrival, request, said))]
+  if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
+  return reviewRoute(init, write, chain.http, request, facts, checkpoints)
 }
 
 function arrivalOf({ state, config, uid }: WaypointReviewInit, query: WaypointReviewQuery): ReviewArrival | string {
@@ -87,15 +113,17 @@ function reviewConnection(
   init: WaypointReviewInit,
   write: CheckpointWriter,
   { chain, facts }: ReviewArrival,
-  query: WaypointReviewQuery,
   before: readonly Checkpoint[],
 ): ReviewAnswer {
-  const decided = chain.tcpPolicies ? policyCheckpoints(init, write, chain, facts, chain.tcpPolicies) : []
-  const checkpoints = [...before, ...decided]
+  const { tcpPolicies } = chain
+  const custom = tcpPolicies ? customCheckpoint(write, facts, tcpPolicies, 'a connection') : []
+  if (custom.at(-1)?.verdict === 'denied') return { checkpoints: [...before, ...custom] }
+  const decided = tcpPolicies ? policyCheckpoints(init, write, chain, facts, tcpPolicies) : []
+  const checkpoints = [...before, ...custom, ...decided]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   const route = chain.source.tcp?.routes[0]
   const cluster = route?.backends.find(({ weight }) => weight > 0)?.cluster
-  return withEndpoint(init, write, cluster, query, [
+  return withEndpoint(init, write, cluster, facts, [
     ...checkpoints,
     write.ok('route', route?.name ?? '-', cluster ?? '-'),
   ])
@@ -105,34 +133,50 @@ function reviewConnection(
 async function guardCheckpoints(
   init: WaypointReviewInit,
   write: CheckpointWriter,
-  chain: CompiledChain,
-  connection: ConnectionFacts,
+  { chain, facts: connection }: ReviewArrival,
   request: ReviewRequest,
+  said: KeptRequest['authorizerRefusal'],
 ): Promise<Checkpoint[]> {
   const { policies, authenticator } = chain.guard
-  const custom = policies ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line) : []
+  const custom = policies
+    ? customCheckpoint(write, new RequestFacts(connection, request), policies, request.line, { httpStatus: 403, said })
+    : []
   if (custom.at(-1)?.verdict === 'denied') return custom
-  const token = await tokenCheckpoint(write, authenticator, request, init.clock)
+  const { checkpoint: token, judged } = await tokenCheckpoint(write, authenticator, request, init.clock)
   const checkpoints = [...custom, token]
   if (token.verdict === 'denied') return checkpoints
   if (!policies) return [...checkpoints, write.skipped('allow', request.line, 'no policy applies: everybody may')]
   return [
     ...checkpoints,
-    ...policyCheckpoints(init, write, chain, new RequestFacts(connection, request), policies, request),
+    ...policyCheckpoints(init, write, chain, new RequestFacts(connection, judged), policies, judged),
   ]
+}
+
+interface CustomAnswer {
+  /** Of a refusal; a connection has none. */
+  readonly httpStatus?: number
+  /** How an authorizer refused this very request, where one did. */
+  readonly said?: KeptRequest['authorizerRefusal']
 }
 
 function customCheckpoint(
   write: CheckpointWriter,
-  facts: RequestFacts,
+  facts: Facts,
   policies: HttpPolicies,
   saw: string,
+  { httpStatus, said }: CustomAnswer = {},
 ): Checkpoint[] {
   const { custom, policies: explanations } = explainRequest(facts, policies)
   if (!custom) return []
   const reviews = explanations.map(policyReview).filter(({ action }) => action === 'CUSTOM')
   if ('allowed' in custom) {
-    return [{ ...write.refused('custom', saw, custom.details, { httpStatus: 403 }), policies: reviews }]
+    const refusal = httpStatus === undefined ? {} : { httpStatus }
+    return [{ ...write.refused('custom', saw, custom.details, refusal), policies: reviews }]
+  }
+  if (said) {
+    const { status, reason } = said
+    const then = `${custom.ask.join(', ')}: ${reason} then; what it says now is not known before it is asked`
+    return [{ ...write.refused('custom', saw, then, status >= 400 ? { httpStatus: status } : {}), policies: reviews }]
   }
   const asked = `${custom.ask.join(', ')} would be asked: what it says is not known before`
   return [{ ...write.skipped('custom', saw, asked), policies: reviews }]
@@ -143,14 +187,18 @@ async function tokenCheckpoint(
   authenticator: Guard['authenticator'],
   request: ReviewRequest,
   clock: Clock,
-): Promise<Checkpoint> {
-  if (!authenticator) return write.skipped('jwt', request.token, 'no RequestAuthentication applies')
+): Promise<{ readonly checkpoint: Checkpoint; readonly judged: ReviewRequest }> {
+  const saw = request.token
+  if (!authenticator)
+    return { checkpoint: write.skipped('jwt', saw, 'no RequestAuthentication applies'), judged: request }
   const verdict = await authenticator.authenticate(request, clock.now() / 1000)
-  if (!verdict.accepted) return write.refused('jwt', request.token, verdict.body, { httpStatus: verdict.status })
-  request.jwt = verdict.payload
-  return verdict.payload
-    ? write.ok('jwt', request.token, `accepted: ${principalOf(verdict.payload)}`)
-    : write.skipped('jwt', request.token, 'no token, which is no fault by itself')
+  if (!verdict.accepted) {
+    return { checkpoint: write.refused('jwt', saw, verdict.body, { httpStatus: verdict.status }), judged: request }
+  }
+  const checkpoint = verdict.payload
+    ? write.ok('jwt', saw, `accepted: ${principalOf(verdict.payload)}`)
+    : write.skipped('jwt', saw, 'no token, which is no fault by itself')
+  return { checkpoint, judged: request.accepted(verdict) }
 }
 
 function policyCheckpoints(
@@ -165,17 +213,43 @@ function policyCheckpoints(
   const reviews = explanations.map(policyReview)
   const of = (action: string) => ({ policies: reviews.filter((review) => review.action === action) })
   const saw = request?.line ?? 'a connection'
+  const noted = [...auditCheckpoint(write, saw, of('AUDIT').policies), ...dryRunCheckpoint(write, saw, facts, policies)]
   if (verdict.allowed) {
     const reason = verdict.policy === undefined ? 'no ALLOW policy applies: everybody may' : `${verdict.policy} matches`
     const passed = { ...write.ok('deny', saw, 'no DENY policy matches'), ...of('DENY') }
-    return [passed, { ...write.ok('allow', saw, reason), ...of('ALLOW') }]
+    return [...noted, passed, { ...write.ok('allow', saw, reason), ...of('ALLOW') }]
   }
   const isDenied = verdict.policy !== undefined
   const reason = isDenied ? `explicitly denied by: ${verdict.policy}` : 'allow policies exist, but none allowed'
   const refusal = write.refused(isDenied ? 'deny' : 'allow', saw, reason, request ? { httpStatus: 403 } : {})
   const [namespace = 'default'] = (reviews[0]?.policy ?? '').split('/')
   const fix = requestFix(init, facts, policies, { chain: source, namespace })
-  return [{ ...refusal, ...of(isDenied ? 'DENY' : 'ALLOW'), ...fix }]
+  return [...noted, { ...refusal, ...of(isDenied ? 'DENY' : 'ALLOW'), ...fix }]
+}
+
+/** AUDIT stops nothing: what it matches is marked for whoever logs. */
+function auditCheckpoint(write: CheckpointWriter, saw: string, policies: readonly PolicyReview[]): Checkpoint[] {
+  if (policies.length === 0) return []
+  const matched = policies.find((policy) => policy.matched)
+  if (!matched) return [{ ...write.skipped('audit', saw, 'no AUDIT policy matches'), policies }]
+  return [{ ...write.ok('audit', saw, `${matched.policy} matches: marked for the access log, not stopped`), policies }]
+}
+
+/** What would be decided if policies in dry run were in force, of each action alone: as Envoy's shadow engines have it. */
+function dryRunCheckpoint(
+  write: CheckpointWriter,
+  saw: string,
+  facts: ConnectionFacts | RequestFacts,
+  policies: HttpPolicies,
+): Checkpoint[] {
+  const results = evaluateDryRuns(facts, policies)
+  if (!results) return []
+  const { deny, allow } = results
+  const words = [
+    deny && (deny.policy === undefined ? 'no DENY would refuse it' : `DENY ${deny.policy} would refuse it`),
+    allow && (allow.policy === undefined ? 'no ALLOW would let it in' : `ALLOW ${allow.policy} would let it in`),
+  ]
+  return [write.skipped('dry-run', saw, `not enforced: ${words.filter(Boolean).join('; ')}`)]
 }
 
 function reviewRoute(
@@ -183,7 +257,7 @@ function reviewRoute(
   write: CheckpointWriter,
   runtime: HttpRuntime,
   request: ReviewRequest,
-  query: WaypointReviewQuery,
+  connection: ConnectionFacts,
   checkpoints: readonly Checkpoint[],
 ): ReviewAnswer {
   const route = runtime.routes.find(request)
@@ -197,7 +271,7 @@ function reviewRoute(
     return { checkpoints: [...checkpoints, write.answered('route', request.line, LOCAL_REPLIES.INVALID_BACKEND)] }
   const shares = route.backends.map(({ cluster = 'nowhere', weight }) => `${cluster} ${weight}/${route.totalWeight}`)
   const taken = write.ok('route', request.line, `${route.source.name} to ${shares.join(', ')}`)
-  return withEndpoint(init, write, backend.cluster, query, [...checkpoints, taken])
+  return withEndpoint(init, write, backend.cluster, connection, [...checkpoints, taken])
 }
 
 /** Routes that answer without a backend. */
@@ -215,7 +289,7 @@ function withEndpoint(
   { state, clusters, uid, identity }: WaypointReviewInit,
   write: CheckpointWriter,
   name: string | undefined,
-  query: WaypointReviewQuery,
+  connection: ConnectionFacts,
   checkpoints: readonly Checkpoint[],
 ): ReviewAnswer {
   const refuse = (reply: LocalReply) => ({
@@ -227,6 +301,14 @@ function withEndpoint(
   const healthy = cluster.hosts.filter(({ health }) => !health.isEjected)
   const [host] = healthy
   if (!host) return refuse(LOCAL_REPLIES.NO_HEALTHY_UPSTREAM)
+  if (host.isService) {
+    const chosen = write.ok(
+      'endpoint',
+      name,
+      `${host.address}, through the waypoint of the service, which decides again`,
+    )
+    return { checkpoints: [...checkpoints, chosen] }
+  }
   const many = healthy.length > 1 ? `one of ${healthy.length} endpoints, such as ` : ''
   const workload = host.workload
   const chosen = write.ok('endpoint', name, `${many}${workload?.name ?? host.address}`)
@@ -241,39 +323,9 @@ function withEndpoint(
     protocol: tunnelled ? 'HBONE' : 'TCP',
     authority: formatAddress({ address: host.host, port: host.port }),
     identity: tunnelled ? formatSpiffeId(identity) : '',
-    sourceIp: query.sourceIp || (own?.addresses[0] ?? ''),
+    sourceIp: connection.init.sourceIp || (own?.addresses[0] ?? ''),
   }
   return { ...answer, next }
-}
-
-/** A request that nobody sends, as filters and routes ask about one. */
-class ReviewRequest implements TokenRequest {
-  readonly method: string
-  readonly authority: string
-  readonly path: string
-  readonly scheme = 'http'
-  readonly headers = new HeaderMap()
-  jwt: JwtPayload | undefined
-
-  constructor({ method, authority, path, headers }: ReviewedRequest) {
-    this.method = method
-    this.authority = authority
-    this.path = path
-    for (const [name, value] of Object.entries(headers)) this.headers.append(name.toLowerCase(), value)
-  }
-
-  /** For people. */
-  get line(): string {
-    return `${this.method} ${this.path}`
-  }
-
-  get token(): string {
-    return this.headers.has('authorization') ? 'a token' : 'no token'
-  }
-
-  header(name: string): string | undefined {
-    return this.headers.getJoined(name)
-  }
 }
 
 function principalOf({ iss, sub }: JwtPayload): string {

@@ -1,6 +1,7 @@
 import { maskIp, type PolicySet, parseIp } from '@ambient-lab/policy'
 import type { Address, Node, Service, ServiceKey, Workload } from '@ambient-lab/xds'
 import type { Endpoint, EndpointSet } from './endpoint-set.ts'
+import { LayeredMap, type LayeredMapDraft } from './layered-map.ts'
 import {
   type NetworkAddressKey,
   ProxyState,
@@ -10,18 +11,18 @@ import {
 } from './proxy-state.ts'
 
 /**
- * The next ProxyState in the making: copies a map at the first write to it, and an inner set at the first write to
- * that, so that a push costs what it touches.
+ * The next ProxyState in the making: what is written lies over what there was, and an inner set is copied at the first
+ * write to it, so that a push costs what it touches.
  */
 export class ProxyStateDraft {
   readonly #base: ProxyState
-  readonly #workloads: CopyOnWriteMap<string, Workload>
-  readonly #workloadsByAddress: CopyOnWriteMap<NetworkAddressKey, readonly Workload[]>
-  readonly #services: CopyOnWriteMap<ServiceKey, Service>
-  readonly #servicesByVip: CopyOnWriteMap<NetworkAddressKey, readonly Service[]>
-  readonly #servicesByHostname: CopyOnWriteMap<string, readonly Service[]>
-  readonly #endpoints: CopyOnWriteMap<ServiceKey, EndpointSet>
-  readonly #nodes: CopyOnWriteMap<string, Node>
+  readonly #workloads: LayeredMapDraft<string, Workload>
+  readonly #workloadsByAddress: LayeredMapDraft<NetworkAddressKey, readonly Workload[]>
+  readonly #services: LayeredMapDraft<ServiceKey, Service>
+  readonly #servicesByVip: LayeredMapDraft<NetworkAddressKey, readonly Service[]>
+  readonly #servicesByHostname: LayeredMapDraft<string, readonly Service[]>
+  readonly #endpoints: LayeredMapDraft<ServiceKey, EndpointSet>
+  readonly #nodes: LayeredMapDraft<string, Node>
   /** Endpoint sets that are this draft's own to change. */
   readonly #openEndpoints = new Map<ServiceKey, Map<string, Endpoint>>()
   #vipRanges: readonly VipRange[]
@@ -30,13 +31,13 @@ export class ProxyStateDraft {
   constructor(base: ProxyState) {
     const { indexes } = base
     this.#base = base
-    this.#workloads = new CopyOnWriteMap(indexes.workloads)
-    this.#workloadsByAddress = new CopyOnWriteMap(indexes.workloadsByAddress)
-    this.#services = new CopyOnWriteMap(indexes.services)
-    this.#servicesByVip = new CopyOnWriteMap(indexes.servicesByVip)
-    this.#servicesByHostname = new CopyOnWriteMap(indexes.servicesByHostname)
-    this.#endpoints = new CopyOnWriteMap(indexes.endpoints)
-    this.#nodes = new CopyOnWriteMap(indexes.nodes)
+    this.#workloads = LayeredMap.of(indexes.workloads).draft()
+    this.#workloadsByAddress = LayeredMap.of(indexes.workloadsByAddress).draft()
+    this.#services = LayeredMap.of(indexes.services).draft()
+    this.#servicesByVip = LayeredMap.of(indexes.servicesByVip).draft()
+    this.#servicesByHostname = LayeredMap.of(indexes.servicesByHostname).draft()
+    this.#endpoints = LayeredMap.of(indexes.endpoints).draft()
+    this.#nodes = LayeredMap.of(indexes.nodes).draft()
     this.#vipRanges = indexes.vipRanges
     this.#policies = indexes.policies
   }
@@ -72,15 +73,15 @@ export class ProxyStateDraft {
 
   finish(): ProxyState {
     const indexes: ProxyStateIndexes = {
-      workloads: this.#workloads.current,
-      workloadsByAddress: this.#workloadsByAddress.current,
-      services: this.#services.current,
-      servicesByVip: this.#servicesByVip.current,
+      workloads: this.#workloads.finish(),
+      workloadsByAddress: this.#workloadsByAddress.finish(),
+      services: this.#services.finish(),
+      servicesByVip: this.#servicesByVip.finish(),
       vipRanges: this.#vipRanges,
-      servicesByHostname: this.#servicesByHostname.current,
-      endpoints: this.#endpoints.current,
+      servicesByHostname: this.#servicesByHostname.finish(),
+      endpoints: this.#endpoints.finish(),
       policies: this.#policies,
-      nodes: this.#nodes.current,
+      nodes: this.#nodes.finish(),
     }
     return new ProxyState(indexes, this.#base.version + 1)
   }
@@ -154,7 +155,7 @@ export class ProxyStateDraft {
     return open
   }
 
-  #dropFrom<K, T>(map: CopyOnWriteMap<K, readonly T[]>, key: K, isGone: (item: T) => boolean): void {
+  #dropFrom<K, T>(map: LayeredMapDraft<K, readonly T[]>, key: NoInfer<K>, isGone: (item: T) => boolean): void {
     const items = map.get(key)
     if (!items?.some(isGone)) return
     const rest = items.filter((item) => !isGone(item))
@@ -163,37 +164,7 @@ export class ProxyStateDraft {
   }
 }
 
-class CopyOnWriteMap<K, V> {
-  #base: ReadonlyMap<K, V>
-  #own: Map<K, V> | undefined
-
-  constructor(base: ReadonlyMap<K, V>) {
-    this.#base = base
-  }
-
-  get current(): ReadonlyMap<K, V> {
-    return this.#own ?? this.#base
-  }
-
-  get(key: K): V | undefined {
-    return this.current.get(key)
-  }
-
-  set(key: K, value: V): void {
-    this.#open().set(key, value)
-  }
-
-  delete(key: K): void {
-    if (this.current.has(key)) this.#open().delete(key)
-  }
-
-  #open(): Map<K, V> {
-    this.#own ??= new Map(this.#base)
-    return this.#own
-  }
-}
-
-function append<K, T>(map: CopyOnWriteMap<K, readonly T[]>, key: K, item: T): void {
+function append<K, T>(map: LayeredMapDraft<K, readonly T[]>, key: NoInfer<K>, item: T): void {
   map.set(key, [...(map.get(key) ?? []), item])
 }
 

@@ -1,7 +1,7 @@
-import { parseSpiffeId } from '@ambient-lab/pki'
+import { CERTIFICATES_PEM_BYTES_MAX, parseSpiffeId } from '@ambient-lab/pki'
 import { type Authorization, canonicalIp } from '@ambient-lab/policy'
 import { CodedError } from '@ambient-lab/std'
-import type { Address, Node, Service, Workload } from '@ambient-lab/xds'
+import type { Address, Node, Service, Trust, Workload } from '@ambient-lab/xds'
 import { RESOURCE_LIST_MAX, RESOURCE_TEXT_MAX } from '../limits.ts'
 
 /**
@@ -27,6 +27,21 @@ export function checkNode(name: string, resource: unknown): Node {
     node.object(listener).port('port')
   }
   return resource as Node
+}
+
+/** The shape only; what is in the PEM, its reader judges. @throws CodedError INVALID_RESOURCE */
+export function checkTrust(name: string, resource: unknown): Trust {
+  const trust = new Fields(resource, '')
+  trust.equals('trustDomain', name)
+  for (const field of ['rootsPem', 'authoritiesPem']) for (const pem of trust.list(field)) checkPem(pem, field)
+  checkPem(trust.value.revocationListsPem, 'revocationListsPem')
+  trust.text('signer')
+  return resource as Trust
+}
+
+function checkPem(value: unknown, field: string): void {
+  if (typeof value !== 'string' || value.length > CERTIFICATES_PEM_BYTES_MAX)
+    refuse(field, 'is no PEM text, or too long')
 }
 
 /** The shape only; what the values mean, the policy's compiler checks. @throws CodedError INVALID_RESOURCE */

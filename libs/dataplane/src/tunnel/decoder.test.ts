@@ -44,7 +44,7 @@ class Collector implements FrameHandler {
 const frame = (type: FrameType, stream: number, payload: Uint8Array = Buffer.alloc(0), masked = false) =>
   Buffer.from(encodeFrame(masked, type, stream, payload))
 
-/** A whole WebSocket message with our head inside, every field free. */
+/** A whole WebSocket message with a frame inside that is in order (FIN on stream 1), every field free. */
 function message(init: {
   first?: number
   second?: number
@@ -52,7 +52,7 @@ function message(init: {
   mask?: number[]
   body?: number[]
 }): Buffer {
-  const { first = 0x82, second = 5, length = [], mask = [], body = [3, 0, 0, 0, 1] } = init
+  const { first = 0x82, second = 5, length = [], mask = [], body = [FRAME.FIN, 0, 0, 0, 1] } = init
   return Buffer.from([first, second, ...length, ...mask, ...body])
 }
 
@@ -99,6 +99,7 @@ const MALFORMED: readonly { what: string; input: Buffer; masked?: boolean; code?
     code: 'FRAME_TOO_LARGE',
   },
   { what: 'CONNECT beyond 16 KiB', input: frame(FRAME.CONNECT, 1, Buffer.alloc(16_385)), code: 'FRAME_TOO_LARGE' },
+  { what: 'RESPONSE beyond 16 KiB', input: frame(FRAME.RESPONSE, 1, Buffer.alloc(16_385)), code: 'FRAME_TOO_LARGE' },
   { what: 'CONNECT on the connection', input: frame(FRAME.CONNECT, 0, Buffer.from('{}')) },
   { what: 'a short WINDOW', input: frame(FRAME.WINDOW, 1, Buffer.alloc(3)) },
   { what: 'a long WINDOW', input: frame(FRAME.WINDOW, 1, Buffer.alloc(5)), code: 'FRAME_TOO_LARGE' },
@@ -118,6 +119,11 @@ describe('Decoder', () => {
     for (const cut of [() => 1, (left: number) => left]) {
       expect(() => decode(input, masked, cut)).toThrow(expect.objectContaining({ code }))
     }
+  })
+
+  it('takes the message that those are made of', () => {
+    expect(decode(message({})).found).toMatchObject([{ type: FRAME.FIN, stream: 1 }])
+    expect(decode(message({ second: 0x85, mask: [0, 0, 0, 0] }), true).found).toHaveLength(1)
   })
 
   it('refuses a frame by its head, before its payload is there', () => {

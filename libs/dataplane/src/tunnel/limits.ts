@@ -43,8 +43,11 @@ export const SEND_LOW_MARK_BYTES = 64 * KiB
 /** The same for bytes that had to be copied to wait: what a reader of a socket hands over at once. */
 export const SEND_COPIED_HIGH_MARK_BYTES = 32 * KiB
 
-/** Control frames waiting for a peer that does not read; one that also keeps asking is cut. */
+/** Memory of control frames that wait for a peer which does not read; one that also keeps asking is cut. */
 export const CONTROL_BYTES_MAX = 4 * MiB
+
+/** What a waiting control frame costs besides its bytes, about: most have a few, and an object each. */
+export const CONTROL_FRAME_OVERHEAD_BYTES = 512
 
 /** HBONE's keepalive (ambient.md §2.3). */
 export const PING_INTERVAL_MS = 10_000

@@ -3,7 +3,7 @@ import { BLOCK_BYTES, READ_BYTES } from '../stream/limits.ts'
 import { acquireBlock, releaseBlock } from '../stream/spare-blocks.ts'
 import type { AtTurnEnd } from '../stream/turn-end.ts'
 import { FRAME, HEAD_BYTES_MAX, writeHead } from './frame.ts'
-import { DATA_BYTES_SENT_MAX } from './limits.ts'
+import { CONTROL_FRAME_OVERHEAD_BYTES, DATA_BYTES_SENT_MAX } from './limits.ts'
 import type { MuxStream } from './mux-stream.ts'
 
 /** Below this much room a batch takes no more DATA: a head and hardly a byte would be a waste. */
@@ -38,6 +38,7 @@ export class MuxWriter {
   #filling = false
   #endsNext = false
   #ended = false
+  /** Memory of the control frames that wait. */
   controlBytes = 0
 
   constructor(
@@ -53,7 +54,7 @@ export class MuxWriter {
   sendControl(frame: Uint8Array): void {
     if (this.#ended) return
     this.#control.push(frame)
-    this.controlBytes += frame.length
+    this.controlBytes += frame.length + CONTROL_FRAME_OVERHEAD_BYTES
     this.#flushSoon()
   }
 
@@ -206,7 +207,7 @@ export class MuxWriter {
       count += 1
     }
     this.#control.splice(0, count)
-    this.controlBytes -= at - offset
+    this.controlBytes -= at - offset + count * CONTROL_FRAME_OVERHEAD_BYTES
     return at
   }
 

@@ -37,6 +37,8 @@ export interface ListenOptions {
   /** 0 chooses a free one. */
   readonly port: number
   readonly node: string
+  /** Connections that are no sessions yet; beyond it the newest is hung up on. @default 1024 */
+  readonly handshakesMax?: number
 }
 
 export interface TransportListener extends AsyncDisposable {

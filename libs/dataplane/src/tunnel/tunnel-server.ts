@@ -1,3 +1,4 @@
+import { type SpiffeId, sameSpiffeId } from '@ambient-lab/pki'
 import { type Clock, sleep } from '@ambient-lab/std'
 import { tunnelError } from './errors.ts'
 import { DRAIN_DEADLINE_MS } from './limits.ts'
@@ -60,6 +61,11 @@ export class TunnelServer implements AsyncDisposable {
     await sleep(this.#components.clock, deadlineMs, empty.signal).catch(() => {})
     const reason = tunnelError('DRAIN_TIMEOUT', 'connection failed to drain within the timeout')
     for (const session of [...this.#sessions]) session.close(reason)
+  }
+
+  /** Drains the tunnels of one identity: who presented what in their handshakes does not count any more. */
+  drainLocal(id: SpiffeId): void {
+    for (const session of [...this.#sessions]) if (sameSpiffeId(session.local, id)) session.drain()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

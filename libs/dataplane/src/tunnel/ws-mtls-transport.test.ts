@@ -8,7 +8,7 @@ import {
   type TLSSocket,
 } from 'node:tls'
 import { parseRevocationLists, Revocations, type X509Svid } from '@ambient-lab/pki'
-import { CodedError, systemClock, VirtualClock } from '@ambient-lab/std'
+import { type Clock, CodedError, systemClock, VirtualClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
@@ -16,7 +16,7 @@ import { Recorder } from '../stream/byte-stream.conformance.ts'
 import { encodeConnect } from './connect.ts'
 import { FRAME } from './frame.ts'
 import { certificates, REQUEST, SERVER_NAME, TestSvids, targetOf } from './transport.conformance.ts'
-import type { IncomingConnect, TransportListener, TunnelSession } from './transport.ts'
+import type { IncomingConnect, ListenOptions, TransportListener, TunnelSession } from './transport.ts'
 import { SUBPROTOCOL } from './upgrade.ts'
 import { WsMtlsTransport } from './ws-mtls-transport.ts'
 
@@ -30,13 +30,13 @@ interface LogLine {
   readonly code: string
 }
 
-async function listen(clock = systemClock) {
+async function listen(clock: Clock = systemClock, options: Partial<ListenOptions> = {}) {
   const lines: LogLine[] = []
   const sessions: TunnelSession[] = []
   const incoming: IncomingConnect[] = []
   const log = { warn: (message: string, fields: unknown) => lines.push({ message, ...(fields as { code: string }) }) }
   const transport = new WsMtlsTransport({ clock, svids: new TestSvids(), log: log as never })
-  const listener = await transport.listen({ host: '127.0.0.1', port: 0, node: 'node-b' }, (session) => {
+  const listener = await transport.listen({ host: '127.0.0.1', port: 0, node: 'node-b', ...options }, (session) => {
     sessions.push(session)
     session.onConnect((one) => incoming.push(one))
   })
@@ -129,7 +129,7 @@ describe('WsMtlsTransport: who may be the peer', () => {
     const reasons: string[] = []
     for (const session of sessions) session.onClose(({ code }) => reasons.push(code))
     const pem = certificates.authority.revocationList([leaf.serialNumber])
-    revocations.replace(parseRevocationLists(pem, [...bundle.roots, ...chain.slice(1)]))
+    revocations.replace('a file', parseRevocationLists(pem, [...bundle.roots, ...chain.slice(1)]))
     await eventually(() => recorder.isClosed)
     expect(reasons).toEqual(['CERTIFICATE_REVOKED'])
     expect(good.acceptsStreams).toBe(true)
@@ -221,6 +221,25 @@ describe('WsMtlsTransport: handshakes that do not come to an end', () => {
     await clock.advance(1)
     await ends
     expect(lines.filter(({ code }) => code === 'HANDSHAKE_TIMEOUT')).toHaveLength(2)
+  })
+
+  it('holds so many of them and no more: a tunnel that stands is unharmed, and there is room again when one gives up', async () => {
+    const { transport, listener, sessions, incoming } = await listen(systemClock, { handshakesMax: 3 })
+    const standing = await transport.dial(targetOf(listener))
+    const silent = Array.from({ length: 3 }, () => connectTcp(listener.address.port, '127.0.0.1'))
+    for (const socket of silent) cleanUp.push(() => socket.destroy())
+    await Promise.all(silent.map((socket) => once(socket, 'connect')))
+    const late = connectTcp(listener.address.port, '127.0.0.1')
+    late.on('error', () => {})
+    await closed(late)
+    await expect(transport.dial(targetOf(listener))).rejects.toMatchObject({ code: 'TLS_FAILED' })
+    const connecting = standing.connect(REQUEST)
+    await eventually(() => incoming.length === 1)
+    incoming[0]!.accept('')
+    await connecting
+    silent[0]!.destroy()
+    await eventually(() => transport.dial(targetOf(listener)))
+    await eventually(() => sessions.length === 2)
   })
 
   it('gives up on a server that accepts and says nothing', async () => {

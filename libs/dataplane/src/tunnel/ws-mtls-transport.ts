@@ -99,7 +99,8 @@ export class WsMtlsTransport implements Transport {
       const { node } = await acceptUpgrade(secure)
       return this.#session(secure, 'server', local, remote, serverName, [options.node, node])
     }
-    const listener = new WsMtlsListener(server, { clock, accept, onSession, log })
+    const handshakesMax = options.handshakesMax ?? HANDSHAKES_MAX
+    const listener = new WsMtlsListener(server, { clock, accept, onSession, log, handshakesMax })
     await listener.bind(options)
     return listener
   }
@@ -168,6 +169,7 @@ interface ListenerInit {
   readonly accept: (secure: TLSSocket) => Promise<MuxSession>
   readonly onSession: (session: TunnelSession) => void
   readonly log: Pick<Logger, 'warn'> | undefined
+  readonly handshakesMax: number
 }
 
 class WsMtlsListener implements TransportListener {
@@ -218,7 +220,7 @@ class WsMtlsListener implements TransportListener {
   }
 
   #onConnection(raw: Socket): void {
-    if (this.#handshakes.size >= HANDSHAKES_MAX) {
+    if (this.#handshakes.size >= this.#init.handshakesMax) {
       raw.destroy()
       return
     }

@@ -149,9 +149,11 @@ const extAuthz = object({
   timeoutMs: duration,
   failOpen: boolean,
   statusOnError: within(200, 599),
+  clearRouteCache: boolean,
+  requestBody: optional(object({ maxBytes: weight, allowPartial: boolean, packAsBytes: boolean })),
   http: optional(
     object({
-      pathPrefix: string,
+      pathPrefix: targetText,
       requestHeaders: list(string),
       additionalHeaders: list(headerValue),
       upstreamOnAllow: list(string),
@@ -279,6 +281,7 @@ const l7Proxy = object({
   ports: list(object({ port, protocol: oneOf('HTTP', 'TLS', 'TCP') })),
   accessLog: object({ enabled: boolean, encoding: oneOf('TEXT', 'JSON'), format: optional(string) }),
   tracing: optional(object({ endpoint: string, randomSamplingPercent: within(0, 100), customTags: record(string) })),
+  namesClients: optional(boolean),
   pathNormalization: oneOf('NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
 })
 

@@ -1,4 +1,4 @@
-import type { HttpPolicies, JwtAuthenticator } from '@ambient-lab/policy'
+import type { DryRunResult, HttpPolicies, JwtAuthenticator } from '@ambient-lab/policy'
 import type { Clock, Random } from '@ambient-lab/std'
 import type { ExtAuthz, RateLimitService, Route } from '@ambient-lab/xds'
 import type { HeaderMap } from '../http1/index.ts'
@@ -12,6 +12,20 @@ import type { CompilePattern } from './router/matchers.ts'
 export const FILTER_PHASES = ['custom', 'authn', 'authz', 'limit', 'fault', 'route'] as const
 
 export type FilterPhase = (typeof FILTER_PHASES)[number]
+
+/** Where a filter stands in the chain. */
+export interface FilterPlace {
+  /** Envoy's short name: `cors`, `fault`, `router`. */
+  readonly name: string
+  readonly phase: FilterPhase
+}
+
+/** Orders filters as requests meet them. */
+export function comparePlaces(one: FilterPlace, other: FilterPlace): number {
+  const phases = FILTER_PHASES.indexOf(one.phase) - FILTER_PHASES.indexOf(other.phase)
+  if (phases !== 0) return phases
+  return one.name < other.name ? -1 : Number(one.name > other.name)
+}
 
 /**
  * `stop` holds the message where it is: nothing more of it is delivered, and whoever sends is held back, until
@@ -43,6 +57,12 @@ export interface HttpFilter {
 /** Makes the filter of one request; undefined: this one does not concern it. */
 export type HttpFilterFactory = (stream: HttpStream) => HttpFilter | undefined
 
+/** A filter that has something to do on a route. */
+export interface RouteFilter {
+  readonly place: FilterPlace
+  readonly create: HttpFilterFactory
+}
+
 /** What guards a destination, compiled once for all of its routes. */
 export interface Guard {
   readonly policies: HttpPolicies | undefined
@@ -61,13 +81,12 @@ export interface FilterContext {
   readonly compilePattern: CompilePattern
   /** Told what DENY and ALLOW said about a request; absent where nobody keeps that. */
   readonly onDecision?: (stream: HttpStream, allowed: boolean) => void
+  /** Told what policies in dry run would have said; absent where nobody counts that. */
+  readonly onDryRun?: (results: DryRunResult) => void
 }
 
 /** A filter of the chain; its place in it follows from the phase, and then from the name. */
-export interface HttpFilterDefinition {
-  /** Envoy's short name: `cors`, `fault`, `router`. */
-  readonly name: string
-  readonly phase: FilterPhase
+export interface HttpFilterDefinition extends FilterPlace {
   /**
    * Asked once for each route, so that a filter which has nothing to do there costs its requests nothing.
    * @returns undefined when the route does not concern this filter

@@ -46,6 +46,22 @@ const PSEUDO_HEADERS: Readonly<Record<string, Command>> = {
     upstreamServiceMs === undefined ? undefined : Math.round(upstreamServiceMs),
 }
 
+/** What filters leave for whoever logs, by Envoy's names, `NAMESPACE:KEY`: of AUDIT policies, and of those in dry run. */
+const METADATA: Readonly<Record<string, Command>> = {
+  'envoy.common:access_log_hint': ({ isAudited }) => isAudited?.toString(),
+  ...shadowMetadata('envoy.filters.http.rbac'),
+  ...shadowMetadata('envoy.filters.network.rbac'),
+}
+
+function shadowMetadata(filter: string): Readonly<Record<string, Command>> {
+  return {
+    [`${filter}:istio_dry_run_allow_shadow_effective_policy_id`]: ({ dryRuns }) => dryRuns?.allow?.policy,
+    [`${filter}:istio_dry_run_allow_shadow_engine_result`]: ({ dryRuns }) => dryRuns?.allow?.result,
+    [`${filter}:istio_dry_run_deny_shadow_effective_policy_id`]: ({ dryRuns }) => dryRuns?.deny?.policy,
+    [`${filter}:istio_dry_run_deny_shadow_engine_result`]: ({ dryRuns }) => dryRuns?.deny?.result,
+  }
+}
+
 const isoTime = new IsoTime()
 
 /** Envoy's access log commands. @see https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage */
@@ -73,6 +89,7 @@ const COMMANDS: Readonly<Record<string, CommandOf>> = {
   DOWNSTREAM_PEER_URI_SAN: simple(({ peer }) => peer.identity && formatSpiffeId(peer.identity)),
   REQUESTED_SERVER_NAME: simple(() => undefined),
   ROUTE_NAME: simple(({ routeName }) => routeName || undefined),
+  DYNAMIC_METADATA: (argument) => METADATA[argument] ?? (() => undefined),
   GRPC_STATUS: simple(({ grpcStatus }) => grpcStatus || undefined),
   TRACE_ID: simple(({ traceId }) => traceId || undefined),
   REQ: field(({ requestHeaders }) => requestHeaders),

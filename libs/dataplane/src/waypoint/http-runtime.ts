@@ -1,6 +1,8 @@
 import type { Clock, Random } from '@ambient-lab/std'
 import type { L7Proxy, Route } from '@ambient-lab/xds'
-import type { HttpFilterFactory } from './filter.ts'
+import type { RouteFilter } from './filter.ts'
+import type { HttpStream } from './http-stream.ts'
+import type { LocalReply } from './local-replies.ts'
 import type { RequestRecorder } from './request-recorder.ts'
 import type { CompiledHeaderMutation } from './router/header-mutation.ts'
 import type { LocationOf } from './router/redirect.ts'
@@ -13,7 +15,7 @@ import type { Clusters } from './upstream/clusters.ts'
 /** A route with everything that can be worked out before a request comes. */
 export interface CompiledRoute {
   readonly source: Route
-  readonly filters: readonly HttpFilterFactory[]
+  readonly filters: readonly RouteFilter[]
   readonly requestHeaders: CompiledHeaderMutation | undefined
   readonly responseHeaders: CompiledHeaderMutation | undefined
   readonly backends: readonly CompiledBackend[]
@@ -41,5 +43,7 @@ export interface HttpRuntime {
   readonly proxy: L7Proxy
   readonly routes: RouteTable<CompiledRoute>
   /** The filters of requests that no route matches. */
-  readonly routeless: readonly HttpFilterFactory[]
+  readonly routeless: readonly RouteFilter[]
+  /** Told of each request that the proxy refuses by itself; absent where nobody keeps that. */
+  readonly onRefused?: (stream: HttpStream, reply: LocalReply) => void
 }

@@ -1,10 +1,14 @@
 import { type JwtPayload, RequestFacts, type TokenRequest } from '@ambient-lab/policy'
 import { assert } from '@ambient-lab/std'
 import { type BodyFraming, HeaderMap, HttpCodecError } from '../http1/index.ts'
-import type { HeadStatus, HttpFilter } from './filter.ts'
+import { comparePlaces, type FilterPlace, type HeadStatus, type HttpFilter } from './filter.ts'
+import { GrpcMessageCounter } from './grpc/message-counter.ts'
+import type { HeaderChange } from './header-change.ts'
 import type { CompiledRoute, HttpRuntime } from './http-runtime.ts'
+import type { KeptRequest } from './kept-request.ts'
 import { grpcStatusOf, type HttpFlag, LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
+import { isGrpc } from './router/route-table.ts'
 
 /** A request as it goes down the chain; filters change it in place. */
 export interface HttpRequest {
@@ -55,7 +59,7 @@ export interface ResponseSource {
 /** What a reply of the proxy itself may say. */
 export interface LocalReplyOptions {
   readonly headers?: readonly (readonly [name: string, value: string])[]
-  readonly body?: string
+  readonly body?: string | Uint8Array
   readonly status?: number
   readonly details?: string
   readonly contentType?: string
@@ -69,15 +73,19 @@ export class HttpStream {
   readonly peer: DownstreamPeer
   readonly request: HttpRequest
   readonly record: RequestRecord
-  readonly route: CompiledRoute | undefined
   /** Undefined while there is no response that could be held back. */
   responseSource: ResponseSource | undefined
   /** Claims of the token that was verified. */
   jwt: JwtPayload | undefined
+  /** What became of header lines when the token was looked at; undefined: nothing. */
+  tokenChange: HeaderChange | undefined
+  /** The request is remembered, and to be told how it ended. */
+  kept: KeptRequest | undefined
   requestComplete = false
   responseStarted = false
   responseComplete = false
   readonly #exchange: DownstreamExchange
+  #route: CompiledRoute | undefined
   #filters: HttpFilter[] = []
   /** The filter that the head goes to next, once decoding continues. */
   #decodeAt = 0
@@ -109,8 +117,12 @@ export class HttpStream {
     this.peer = init.peer
     this.request = init.request
     this.record = init.record
-    this.route = init.route
+    this.#route = init.route
     this.#exchange = init.exchange
+  }
+
+  get route(): CompiledRoute | undefined {
+    return this.#route
   }
 
   /** What policies may ask about the request; made when the first one asks. */
@@ -130,20 +142,33 @@ export class HttpStream {
 
   /** Whether the head goes on: replied or not, the first filter has the word. */
   begin(endStream: boolean): void {
-    const factories = this.route?.filters ?? this.runtime.routeless
-    const filters: HttpFilter[] = []
-    for (const create of factories) {
-      const filter = create(this)
-      if (filter) filters.push(filter)
-    }
-    this.#filters = filters
+    this.#addFilters(undefined)
     this.#endStream = endStream
     this.#decodeHeaders()
+  }
+
+  /** A filter wrote into the head: what policies were told of it is forgotten. */
+  headChanged(): void {
+    this.#facts = undefined
+  }
+
+  /**
+   * The filter at `place` changed what routes are chosen by: the route is found again, and who comes behind that filter
+   * is of the route that it is now. Envoy's `clear_route_cache`.
+   */
+  rematchRoute(place: FilterPlace): void {
+    const route = this.runtime.routes.find(this.request)
+    if (route === this.#route) return
+    this.#route = route
+    this.record.routeName = route?.source.name ?? ''
+    for (const filter of this.#filters.splice(this.#decodeAt)) filter.onDestroy?.()
+    this.#addFilters(place)
   }
 
   /** A piece of the request's body. */
   decodeData(piece: Uint8Array): void {
     this.record.bytesReceived += piece.length
+    this.record.requestMessages?.add(piece)
     if (this.responseComplete) return
     if (!this.#collector) return this.#decodeData(piece)
     this.#heldRequest.push(piece)
@@ -193,6 +218,7 @@ export class HttpStream {
     }
     for (let index = this.#filters.length - 1; index >= 0; index -= 1) this.#filters[index]!.encodeData?.(this, piece)
     this.record.bytesSent += piece.length
+    this.record.responseMessages?.add(piece)
     if (!this.#exchange.writeBody(piece)) this.responseSource?.pause()
   }
 
@@ -235,21 +261,22 @@ export class HttpStream {
     if (reply.flag) record.flag(reply.flag)
     if (this.responseStarted) return this.reset()
     const status = options.status ?? reply.status
+    if (status >= 400) this.runtime.onRefused?.(this, reply)
     const text = options.body ?? reply.body
-    const body = Buffer.from(text, 'utf8')
+    const body = typeof text === 'string' ? Buffer.from(text, 'utf8') : Buffer.from(text)
     const headers = new HeaderMap()
-    const isGrpc = record.isGrpc
-    if (isGrpc) {
+    if (record.isGrpc) {
       headers.append('content-type', 'application/grpc')
       headers.append('grpc-status', String(options.grpcStatus ?? grpcStatusOf(status)))
-      if (text !== '') headers.append('grpc-message', encodeURIComponent(text).replaceAll('%20', ' '))
+      if (body.length > 0)
+        headers.append('grpc-message', encodeURIComponent(body.toString('utf8')).replaceAll('%20', ' '))
     } else if (body.length > 0) {
       headers.append('content-type', options.contentType ?? 'text/plain')
     }
     for (const [name, value] of options.headers ?? []) headers.append(name, value)
-    const hasBody = !isGrpc && body.length > 0
+    const hasBody = !record.isGrpc && body.length > 0
     const response: HttpResponse = {
-      status: isGrpc ? 200 : status,
+      status: record.isGrpc ? 200 : status,
       headers,
       framing: hasBody ? 'length' : 'none',
       contentLength: hasBody ? body.length : 0,
@@ -298,7 +325,17 @@ export class HttpStream {
   destroy(): void {
     if (this.#destroyed) return
     this.#destroyed = true
+    this.kept?.ended(this.record)
     for (const filter of this.#filters) filter.onDestroy?.()
+  }
+
+  /** @param behind all of the chain, or what comes behind a place in it */
+  #addFilters(behind: FilterPlace | undefined): void {
+    for (const { place, create } of this.#route?.filters ?? this.runtime.routeless) {
+      if (behind && comparePlaces(place, behind) <= 0) continue
+      const filter = create(this)
+      if (filter) this.#filters.push(filter)
+    }
   }
 
   #decodeData(piece: Uint8Array): void {
@@ -355,6 +392,9 @@ export class HttpStream {
     const { record } = this
     record.status = response.status
     record.responseHeaders = response.headers
+    if (record.isGrpc && response.status === 200 && isGrpc(response.headers.get('content-type'))) {
+      record.responseMessages = new GrpcMessageCounter()
+    }
     if (endStream) this.responseComplete = true
     if (!this.#exchange.writeHead(response, endStream)) this.responseSource?.pause()
   }

@@ -14,6 +14,7 @@ import { eventually } from '@ambient-lab/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NodeNetwork } from '../plain-network.ts'
 import { WsMtlsTransport } from '../tunnel/ws-mtls-transport.ts'
+import { ASK_ALWAYS, AUTHZ } from './filters/ext-authz.conformance.ts'
 import { ProtoMessage, ProtoWriter } from './grpc/protobuf.ts'
 import { clusterOf, forwardRoute, MeshWithWaypoint } from './mesh-with-waypoint.conformance.ts'
 
@@ -106,6 +107,21 @@ async function ask(headers: OutgoingHttpHeaders, body?: string): Promise<Reply> 
   return reply
 }
 
+function grpcMessage(length: number): Buffer {
+  const bytes = Buffer.alloc(5 + length)
+  bytes.writeUInt32BE(length, 1)
+  return bytes
+}
+
+/** What is counted of both directions, of the one pair of ends that there is. */
+function messages(): { request: number; response: number } {
+  const of = (direction: string) => {
+    const line = new RegExp(`^istio_${direction}_messages_total\\{[^}]*destination_service="web[^}]*\\} (\\d+)$`, 'm')
+    return Number(line.exec(mesh.metrics.expose())?.[1] ?? 0)
+  }
+  return { request: of('request'), response: of('response') }
+}
+
 const GRPC = { ':method': 'POST', ':path': '/pkg.Service/Method', 'content-type': 'application/grpc', te: 'trailers' }
 
 describe('HTTP/2 with prior knowledge', () => {
@@ -117,6 +133,42 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(seen[0]!['x-request-id']).toBeDefined()
     expect(mesh.lines).toEqual(['200 - via_upstream'])
     expect(mesh.metrics.expose()).toMatch(/request_protocol="grpc",response_code="200",grpc_response_status="0"/)
+  })
+
+  it('counts the messages of both directions, however frames cut them', async () => {
+    const answers = Buffer.concat([grpcMessage(70_000), grpcMessage(0)])
+    handler = (stream) => {
+      stream.resume().on('end', () => {
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc+proto' }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.end(answers)
+      })
+    }
+    const asked = Buffer.concat([grpcMessage(3), grpcMessage(0), grpcMessage(40_000)])
+    const stream = (await session()).request({ ':authority': 'web', ...GRPC })
+    for (const cut of [0, 2, 7, 8, 14, 30_000]) {
+      const next = asked.subarray(cut, { 0: 2, 2: 7, 7: 8, 8: 14, 14: 30_000 }[cut])
+      await new Promise((resolve) => stream.write(next, resolve)) // a frame of its own
+    }
+    stream.end()
+    let bytes = 0
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+    })
+    await once(stream, 'close')
+    expect(bytes).toBe(answers.length)
+    expect(messages()).toEqual({ request: 3, response: 2 })
+  })
+
+  it('counts no messages in an answer that is none of gRPC', async () => {
+    handler = (stream) => {
+      stream.respond({ ':status': 503, 'content-type': 'text/html' })
+      stream.end('<html></html>')
+    }
+    await ask(GRPC, 'hello')
+    expect(messages()).toEqual({ request: 1, response: 0 })
+    await ask({ ':method': 'POST', ':path': '/', 'content-type': 'text/plain' }, 'hello')
+    expect(messages()).toEqual({ request: 1, response: 0 })
   })
 
   it('has many at once on one connection', async () => {
@@ -248,7 +300,7 @@ describe('HTTP/2 with prior knowledge', () => {
       .finish()
     expect(await ask({ ':path': '/x?y=1' })).toMatchObject({ headers: { ':status': 401 }, body: 'go away' })
     const http = asked.at(-1)!.message(1)!.message(4)!.message(2)!
-    expect([http.string(2), http.string(4), http.string(7)]).toEqual(['GET', '/x?y=1', 'y=1'])
+    expect([http.string(2), http.string(4), http.string(7)]).toEqual(['GET', '/x?y=1', ''])
     answer = new ProtoWriter()
       .message(1, () => {})
       .message(3, (ok) =>
@@ -279,6 +331,28 @@ describe('HTTP/2 with prior knowledge', () => {
       '401 UAEX ext_authz_denied',
       ...Array(3).fill('200 - via_upstream'),
     ])
+  })
+
+  it.each([204, 205, 304])('says %i without the body that an authorizer gives it, and serves on', async (status) => {
+    const service = 'default/web.default.svc.cluster.local'
+    mesh.cluster(clusterOf('authz', { protocol: 'http2', endpoints: { kind: 'service', service, servicePort: 80 } }))
+    handler = (stream) => {
+      const message = new ProtoWriter()
+        .message(1, (rpc) => rpc.uint(1, 7))
+        .message(2, (denied) => denied.message(1, (http) => http.uint(1, status)).string(3, 'no body'))
+        .finish()
+      stream.resume().on('end', () => {
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]))
+      })
+    }
+    const { http: _http, ...provider } = AUTHZ
+    mesh.routes([forwardRoute()], { authorization: [ASK_ALWAYS], extAuthz: [{ ...provider, protocol: 'grpc' }] })
+    for (const _ of [1, 2]) {
+      const reply = await ask({ ':path': '/' })
+      expect([reply.headers[':status'], reply.body]).toEqual([status, ''])
+    }
   })
 
   it('speaks HTTP/1.1 to a backend of HTTP/1.1, and HTTP/2 to one of HTTP/2, whatever the client speaks', async () => {

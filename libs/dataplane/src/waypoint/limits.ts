@@ -60,5 +60,11 @@ export const LOG_FIELD_LENGTH_MAX = 8 * KiB
 /** Answers of policy about requests that can be asked again, of refusals and of the others each; some KB with their headers. */
 export const REQUEST_DECISIONS_KEPT = 512
 
+/** Requests that something else than DENY and ALLOW refused: tokens, authorizers, routes, limits, backends. */
+export const OTHER_REFUSALS_KEPT = 256
+
 /** Between two requests that passed and are kept: ten seconds of a busy waypoint fill the ring. */
 export const REQUEST_DECISION_INTERVAL_MS = 20
+
+/** How often messages of gRPC calls that go on are told of: Istio's `tcp_reporting_duration`. */
+export const GRPC_MESSAGES_REPORT_MS = 5_000

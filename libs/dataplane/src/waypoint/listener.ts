@@ -153,7 +153,7 @@ export class Listener {
 
   #serveTcp(
     stream: ByteStream,
-    { source, tcpPolicies }: CompiledChain,
+    { source, tcpPolicies, tcpExtAuthz }: CompiledChain,
     { peer }: Arrival,
     serverName: string | undefined,
   ): void {
@@ -164,6 +164,7 @@ export class Listener {
       peer,
       routes: source.tcp?.routes ?? [],
       policies: tcpPolicies,
+      extAuthz: tcpExtAuthz,
       serverName,
       onClosed: () => this.release(held),
     })

@@ -1,6 +1,6 @@
 import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
 import { SeededRandom } from '@ambient-lab/std'
-import { MetricsRegistry } from '@ambient-lab/telemetry'
+import { MetricsRegistry, silentLogger } from '@ambient-lab/telemetry'
 import {
   ADDRESS_TYPE,
   CLUSTER_TYPE,
@@ -89,6 +89,7 @@ export class MeshWithWaypoint {
         network,
         svids: this.#svids,
         metrics: this.metrics,
+        log: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => this.lines.push(line),
         transport: this.ground.transport({
@@ -155,6 +156,11 @@ export class MeshWithWaypoint {
     this.waypoint.apply(CLUSTER_TYPE, [], ['web'])
     this.waypoint.apply(FILTER_CHAIN_TYPE, [], [`${PROXY}|${WEB}|80`])
     this.waypoint.apply(L7_PROXY_TYPE, [], [PROXY])
+  }
+
+  /** Nothing is configured for the service any more. */
+  loseChain(): void {
+    this.waypoint.apply(FILTER_CHAIN_TYPE, [], [`${PROXY}|${WEB}|80`])
   }
 
   /** A connection of a workload on node a to the service. */

@@ -1,5 +1,11 @@
 import { JwkSetStore } from '@ambient-lab/pki'
-import { type HttpAuthorization, HttpPolicies, JwtAuthenticator, LinearRegex } from '@ambient-lab/policy'
+import {
+  type DryRunResult,
+  type HttpAuthorization,
+  HttpPolicies,
+  JwtAuthenticator,
+  LinearRegex,
+} from '@ambient-lab/policy'
 
 import { type Clock, Emitter, errorMessage, type Random, SeededRandom, systemClock } from '@ambient-lab/std'
 import type { OtlpSpanExporterComponents } from '@ambient-lab/telemetry'
@@ -19,6 +25,7 @@ import {
 } from '@ambient-lab/xds'
 import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
+import type { DryRunSeries } from './dry-run-series.ts'
 import type { FilterContext, Guard } from './filter.ts'
 import { compileFilters } from './filter-chain.ts'
 import { checkDownstreamTls } from './gateway-listeners.ts'
@@ -47,6 +54,7 @@ export interface ProxyConfigComponents {
   readonly keys: JwkSetStore
   readonly post: OtlpSpanExporterComponents['post']
   readonly decisions: RequestDecisions
+  readonly dryRuns: DryRunSeries
 }
 
 /** What becomes of the connections to one destination; everything that requests need is compiled. */
@@ -57,6 +65,8 @@ export interface CompiledChain {
   readonly guard: Guard
   /** What guards connections whose bytes nobody reads. */
   readonly tcpPolicies: HttpPolicies | undefined
+  /** Whom those have asked, by name. */
+  readonly tcpExtAuthz: Guard['extAuthz']
 }
 
 const L7_TYPES: readonly TypeUrl[] = [L7_PROXY_TYPE, CLUSTER_TYPE, FILTER_CHAIN_TYPE]
@@ -110,6 +120,11 @@ export class ProxyConfig implements Disposable {
       if (chain) return chain
     }
     return undefined
+  }
+
+  /** By its resource name. */
+  chain(name: string): CompiledChain | undefined {
+    return this.#chains.get(name)
   }
 
   /** Of one port of a gateway. */
@@ -186,6 +201,7 @@ export class ProxyConfig implements Disposable {
       guard,
       http: source.http && this.#compileHttp(source.name, source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
+      tcpExtAuthz: providersByName(source.tcp?.extAuthz),
     }
     const before = this.#chains.get(source.name)
     if (before && matchKey(before.source) !== matchKey(source)) this.#removeChain(source.name)
@@ -203,9 +219,10 @@ export class ProxyConfig implements Disposable {
 
   /** @param chain its resource name */
   #compileHttp(chain: string, source: HttpConnectionManager, guard: Guard): HttpRuntime {
-    const { clock, random, clusters, recorder, decisions } = this.#components
+    const { clock, random, clusters, recorder, decisions, dryRuns } = this.#components
     const onDecision = (stream: HttpStream, allowed: boolean) => decisions.add(chain, stream, allowed)
-    const context = { clock, random, compilePattern, guard, onDecision }
+    const onDryRun = (results: DryRunResult) => dryRuns.count(source.statPrefix, results)
+    const context = { clock, random, compilePattern, guard, onDecision, onDryRun }
     return {
       clock,
       random,
@@ -215,6 +232,7 @@ export class ProxyConfig implements Disposable {
       proxy: this.#proxy,
       routes: compileRoutes(source, context),
       routeless: compileFilters({ ...context, route: undefined }),
+      onRefused: (stream, reply) => decisions.refused(chain, stream, reply),
     }
   }
 }
@@ -283,8 +301,12 @@ function compileGuard(
       jwt && jwt.providers.length > 0
         ? new JwtAuthenticator(jwt, { keysAt: (location, timeoutMs) => keys.keysAt(location, timeoutMs) })
         : undefined,
-    extAuthz: new Map((extAuthz ?? []).map((provider) => [provider.provider, provider])),
+    extAuthz: providersByName(extAuthz),
   }
+}
+
+function providersByName(providers: HttpConnectionManager['extAuthz']): Guard['extAuthz'] {
+  return new Map((providers ?? []).map((provider) => [provider.provider, provider]))
 }
 
 function compilePolicies(sources: readonly HttpAuthorization[] | undefined): HttpPolicies | undefined {

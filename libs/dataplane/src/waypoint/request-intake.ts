@@ -1,5 +1,7 @@
+import { formatSpiffeId } from '@ambient-lab/pki'
 import type { Clock } from '@ambient-lab/std'
 import { uuid } from '../random-id.ts'
+import { GrpcMessageCounter } from './grpc/message-counter.ts'
 import type { HttpRuntime } from './http-runtime.ts'
 import { type DownstreamExchange, type HttpRequest, HttpStream } from './http-stream.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
@@ -32,6 +34,10 @@ export function takeIn(intake: RequestIntake): {
   record.protocol = protocol
   record.requestHeaders = request.headers
   record.isGrpc = isGrpc(request.headers.get('content-type'))
+  if (record.isGrpc) {
+    record.requestMessages = new GrpcMessageCounter()
+    runtime.recorder.began(record)
+  }
   const refusal = refusalOf(request, protocol, runtime)
   if (!refusal) prepare(request, peer, record, runtime)
   const route = refusal ? undefined : runtime.routes.find(request)
@@ -72,7 +78,10 @@ function prepare(
   record.requestId = requestId ?? uuid(runtime.random)
   if (requestId === undefined) headers.append('x-request-id', record.requestId)
   else headers.set('x-request-id', requestId)
-  // Only a proxy that ends mutual TLS may write it, and this one writes none.
+  // What a client says of itself counts for nothing.
   headers.delete('x-forwarded-client-cert')
+  if (runtime.proxy.kind === 'waypoint' && runtime.proxy.namesClients && peer.identity) {
+    headers.set('x-forwarded-client-cert', `URI=${formatSpiffeId(peer.identity)}`)
+  }
   runtime.tracing?.begin(record, headers)
 }

@@ -3,6 +3,7 @@ import type { ConnectionFacts, DryRunResult } from '@ambient-lab/policy'
 import type { Service, Workload } from '@ambient-lab/xds'
 import type { SocketAddress } from '../address.ts'
 import type { HeaderMap } from '../http1/index.ts'
+import type { GrpcMessageCounter } from './grpc/message-counter.ts'
 import { HTTP_FLAGS, type HttpFlag } from './local-replies.ts'
 import type { UpstreamHost } from './upstream/host.ts'
 
@@ -39,6 +40,9 @@ export class RequestRecord {
   /** `-` of a connection whose bytes nobody read. */
   protocol: 'HTTP/1.1' | 'HTTP/1.0' | 'HTTP/2' | '-' = 'HTTP/1.1'
   isGrpc = false
+  /** Of a gRPC call, and of an answer that is gRPC. */
+  requestMessages: GrpcMessageCounter | undefined
+  responseMessages: GrpcMessageCounter | undefined
   requestHeaders: HeaderMap | undefined
   responseHeaders: HeaderMap | undefined
   responseTrailers: HeaderMap | undefined
@@ -64,6 +68,8 @@ export class RequestRecord {
   spanId = ''
   parentSpanId = ''
   isSampled = false
+  /** An AUDIT policy matched: Envoy's `access_log_hint`; undefined where there are none. */
+  isAudited: boolean | undefined
   /** What policies in dry run would have said; undefined where there are none. */
   dryRuns: DryRunResult | undefined
   #flags = NO_FLAGS

@@ -1,4 +1,5 @@
 import type { Clock } from '@ambient-lab/std'
+import type { GrpcMessageSeries } from './grpc-message-series.ts'
 import type { LineOf } from './request-log.ts'
 import type { RequestRecord } from './request-record.ts'
 import type { RequestSeries } from './request-series.ts'
@@ -8,6 +9,7 @@ import type { SpanExporter } from './tracing.ts'
 export interface RequestRecorderComponents {
   readonly clock: Clock
   readonly series: RequestSeries
+  readonly messageSeries: GrpcMessageSeries
   readonly tcpSeries: TcpSeries
   /** Takes lines without their ends. */
   readonly logSink: (line: string) => void
@@ -29,11 +31,17 @@ export class RequestRecorder {
     this.#components.tcpSeries.opened(record)
   }
 
+  /** A gRPC call goes on. */
+  began(record: RequestRecord): void {
+    this.#components.messageSeries.began(record)
+  }
+
   finish(record: RequestRecord): void {
-    const { clock, series, tcpSeries, logSink } = this.#components
+    const { clock, series, messageSeries, tcpSeries, logSink } = this.#components
     record.durationMs = clock.monotonic() - record.startedMs
     if (record.protocol === '-') tcpSeries.closed(record)
     else series.count(record)
+    if (record.isGrpc) messageSeries.ended(record)
     if (this.lineOf) logSink(this.lineOf(record))
     if (record.isSampled) this.spans?.add(record)
   }

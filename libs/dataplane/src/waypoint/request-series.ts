@@ -1,8 +1,6 @@
-import { type SpiffeId, sameSpiffeId } from '@ambient-lab/pki'
 import type { BucketHistogram, Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
-import type { Service, Workload } from '@ambient-lab/xds'
 import { END_LABELS, endLabels, type Reporter, securityPolicy } from './end-labels.ts'
-import { REQUEST_SERIES_MAX } from './limits.ts'
+import { EndsCache } from './ends-cache.ts'
 import type { RequestRecord } from './request-record.ts'
 
 const LABELS = [
@@ -30,16 +28,6 @@ interface Handles {
   readonly responseBytes: BucketHistogram
 }
 
-/** What the handles of a request depend on besides its outcome. */
-interface Ends {
-  readonly identity: SpiffeId | undefined
-  readonly source: Workload | undefined
-  readonly destination: Workload | undefined
-  readonly service: Service | undefined
-  /** By `status flags protocol grpcStatus`. */
-  readonly handles: Map<string, Handles>
-}
-
 export interface RequestSeriesInit {
   readonly metrics: MetricsRegistry
   /** Asked when a series begins. */
@@ -53,9 +41,8 @@ export class RequestSeries {
   readonly #duration: MetricFamily<Label, BucketHistogram>
   readonly #requestBytes: MetricFamily<Label, BucketHistogram>
   readonly #responseBytes: MetricFamily<Label, BucketHistogram>
-  readonly #ends = new Map<string, Ends>()
-  /** The ends of the request before: clients ask the same service again and again. */
-  #last: Ends | undefined
+  /** For each pair of ends by `status flags protocol grpcStatus`. */
+  readonly #handles = new EndsCache(() => new Map<string, Handles>())
 
   constructor({ metrics, reporter }: RequestSeriesInit) {
     const histogram = (name: string, help: string) =>
@@ -80,9 +67,9 @@ export class RequestSeries {
   }
 
   #handlesOf(record: RequestRecord): Handles {
-    const ends = this.#endsOf(record)
+    const handlesOfEnds = this.#handles.of(record)
     const outcome = `${record.status} ${record.flags} ${record.isGrpc ? `grpc ${record.grpcStatus}` : 'http'}`
-    let handles = ends.handles.get(outcome)
+    let handles = handlesOfEnds.get(outcome)
     if (!handles) {
       const labels = this.#labelsOf(record)
       handles = {
@@ -91,25 +78,9 @@ export class RequestSeries {
         requestBytes: this.#requestBytes.labels(labels),
         responseBytes: this.#responseBytes.labels(labels),
       }
-      ends.handles.set(outcome, handles)
+      handlesOfEnds.set(outcome, handles)
     }
     return handles
-  }
-
-  #endsOf({ peer, upstreamHost }: RequestRecord): Ends {
-    const { identity, workload: source, service } = peer
-    const destination = upstreamHost?.workload
-    const last = this.#last
-    if (last && isSame(last, identity, source, destination, service)) return last
-    const key = `${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.namespace ?? ''}/${service?.hostname ?? ''}`
-    let ends = this.#ends.get(key)
-    if (!ends || !isSame(ends, identity, source, destination, service)) {
-      if (this.#ends.size >= REQUEST_SERIES_MAX) this.#ends.clear()
-      ends = { identity, source, destination, service, handles: new Map() }
-      this.#ends.set(key, ends)
-    }
-    this.#last = ends
-    return ends
   }
 
   #labelsOf(record: RequestRecord): Labels {
@@ -122,16 +93,4 @@ export class RequestSeries {
       connection_security_policy: securityPolicy(record),
     }
   }
-}
-
-function isSame(
-  ends: Ends,
-  identity: SpiffeId | undefined,
-  source: Workload | undefined,
-  destination: Workload | undefined,
-  service: Service | undefined,
-): boolean {
-  if (ends.source !== source || ends.destination !== destination || ends.service !== service) return false
-  if (ends.identity === identity) return true
-  return ends.identity !== undefined && identity !== undefined && sameSpiffeId(ends.identity, identity)
 }

@@ -1,19 +1,22 @@
 import {
   cidrContains,
   evaluateCustom,
+  evaluateDryRuns,
   evaluateRequest,
   type HttpPolicies,
+  isAudited,
   parseCidr,
   parseIp,
 } from '@ambient-lab/policy'
 import { type Clock, CodedError, type Random } from '@ambient-lab/std'
-import type { TcpRoute } from '@ambient-lab/xds'
+import type { ExtAuthz, TcpRoute } from '@ambient-lab/xds'
 import type { ByteStream } from '../stream/byte-stream.ts'
 import { Copy } from '../stream/copy.ts'
 import { CONNECT_TIMEOUT } from '../stream/errors.ts'
 import { asCodedError } from '../ztunnel/outbound.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
 import type { RequestRecorder } from './request-recorder.ts'
+import { TcpAuthorization, type TcpAuthorizationInit } from './tcp-authorization.ts'
 import type { Clusters } from './upstream/clusters.ts'
 
 export interface TcpProxyComponents {
@@ -28,20 +31,22 @@ export interface TcpConnectionInit {
   readonly peer: DownstreamPeer
   readonly routes: readonly TcpRoute[]
   readonly policies: HttpPolicies | undefined
+  /** Whom CUSTOM policies have asked, by name. */
+  readonly extAuthz: ReadonlyMap<string, ExtAuthz>
   /** SNI of the client hello; undefined without TLS. */
   readonly serverName: string | undefined
   readonly onClosed: () => void
 }
 
-const CUSTOM_DENIED = { allowed: false, details: 'ext_authz_error' } as const
-
-/** A connection whose bytes nobody reads: a route is chosen, an endpoint dialled, and bytes move. */
+/** A connection whose bytes nobody reads: it is judged, a route is chosen, an endpoint dialled, and bytes move. */
 export class TcpConnection {
   readonly #components: TcpProxyComponents
   readonly #init: TcpConnectionInit
   readonly #record: RequestRecord
   readonly #abort = new AbortController()
   #copy: Copy | undefined
+  /** While somebody is asked. */
+  #authorization: TcpAuthorization | undefined
 
   constructor(components: TcpProxyComponents, init: TcpConnectionInit) {
     const { clock } = components
@@ -53,14 +58,46 @@ export class TcpConnection {
   }
 
   cut(reason: CodedError): void {
+    if (this.#authorization) return this.#deny('ext_authz_error')
     this.#abort.abort(reason)
     this.#copy?.abort(reason)
   }
 
+  /** As Istio orders them: CUSTOM, then DENY and ALLOW. */
   #start(): void {
+    const { peer, policies, serverName, extAuthz: providers } = this.#init
+    const custom = policies && evaluateCustom(peer.facts, policies)
+    if (!custom) return this.#decide()
+    if ('allowed' in custom) return this.#deny(custom.details)
+    const onDecided: TcpAuthorizationInit['onDecided'] = (refusal) => {
+      if (!this.#authorization) return
+      if (refusal) return this.#deny(refusal)
+      this.#authorization = undefined
+      this.#decide()
+    }
+    this.#authorization = new TcpAuthorization(this.#components, { peer, serverName, providers, onDecided })
+    this.#authorization.ask(custom.ask)
+  }
+
+  #decide(): void {
+    const { peer, policies } = this.#init
+    if (policies?.audit.isEnforced) this.#record.isAudited = isAudited(peer.facts, policies)
+    this.#record.dryRuns = policies && evaluateDryRuns(peer.facts, policies)
+    const verdict = policies && evaluateRequest(peer.facts, policies)
+    if (verdict && !verdict.allowed) this.#deny(verdict.details)
+    else this.#connect()
+  }
+
+  #deny(details: string): void {
+    this.#authorization?.cancel()
+    this.#authorization = undefined
+    this.#record.details = details
+    this.#refuse('UAEX')
+  }
+
+  #connect(): void {
     const { clusters, random, clock, recorder } = this.#components
-    const { downstream, peer, routes, policies, serverName } = this.#init
-    if (policies && !this.#isAllowed(policies)) return this.#refuse('UAEX')
+    const { downstream, peer, routes, serverName } = this.#init
     const route = chooseTcpRoute(routes, serverName, peer.local.address)
     const name = route && drawBackend(route, random)
     this.#record.routeName = route?.name ?? ''
@@ -102,15 +139,6 @@ export class TcpConnection {
         this.#refuse('UF')
       },
     )
-  }
-
-  /** A CUSTOM policy needs somebody to be asked about connections, which nobody here can: it denies what it matches. */
-  #isAllowed(policies: HttpPolicies): boolean {
-    const { facts } = this.#init.peer
-    const verdict = evaluateCustom(facts, policies) ? CUSTOM_DENIED : evaluateRequest(facts, policies)
-    if (verdict.allowed) return true
-    this.#record.details = verdict.details
-    return false
   }
 
   #refuse(flag: 'NR' | 'NC' | 'UH' | 'UO' | 'UF' | 'UAEX'): void {

@@ -52,6 +52,18 @@ export function describeWaypoint(title: string, makeGround: () => Ground): void 
       expect(metrics).toMatch(/istio_request_duration_milliseconds_count\{.*\} 1/)
     })
 
+    it('says nothing of the client’s certificate, and passes nobody’s word on, unless it is told to name clients', async () => {
+      const forged = ['x-forwarded-client-cert: URI=spiffe://cluster.local/ns/default/sa/admin']
+      await mesh.get('/before', forged)
+      mesh.proxy({ namesClients: true })
+      await mesh.get('/after', forged)
+      const said = requests().map(({ head }) => [head.path, head.headers.get('x-forwarded-client-cert')])
+      expect(Object.fromEntries(said)).toEqual({
+        '/before': undefined,
+        '/after': 'URI=spiffe://cluster.local/ns/default/sa/curl',
+      })
+    })
+
     it('reaches the pod as the waypoint, with the address of the client', async () => {
       await mesh.get()
       await mesh.ground.until(() => mesh.nodes.b.connections.length > 0)

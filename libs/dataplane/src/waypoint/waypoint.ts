@@ -1,19 +1,29 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
-import { type Clock, type Random, Scope, sleep } from '@ambient-lab/std'
-import type { MetricsRegistry } from '@ambient-lab/telemetry'
-import type { ReplayAnswer, ReplayQuery, ReviewAnswer, TypeUrl, WaypointReviewQuery } from '@ambient-lab/xds'
+import { type Clock, CodedError, type Random, Scope, sleep } from '@ambient-lab/std'
+import type { Logger, MetricsRegistry } from '@ambient-lab/telemetry'
+import type {
+  ProxyReviewQuery,
+  ReplayAnswer,
+  ReplayQuery,
+  RequestsAnswer,
+  RequestsQuery,
+  ReviewAnswer,
+  TypeUrl,
+} from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
 import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { replayRequests } from '../review/request-replay.ts'
-import { reviewWaypoint } from '../review/waypoint-review.ts'
+import { reviewKept, reviewWaypoint } from '../review/waypoint-review.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
+import { DryRunSeries } from './dry-run-series.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
+import { GrpcMessageSeries } from './grpc-message-series.ts'
 import { Listener } from './listener.ts'
 import { OwnHttpClient } from './own-http-client.ts'
 import { OwnWorkload } from './own-workload.ts'
@@ -33,6 +43,8 @@ export interface WaypointComponents {
   readonly network: PlainNetwork
   readonly svids: SvidSource
   readonly metrics: MetricsRegistry
+  /** Of policies: what those in dry run would have done. */
+  readonly log: Logger
   /** Reads the keys of issuers. */
   readonly fetchText: FetchText
   /** Takes the lines of the access log, without their ends. */
@@ -81,7 +93,7 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, fetchText, accessLogSink } = components
+    const { clock, random, transport, network, metrics, log, fetchText, accessLogSink } = components
     const { state } = this
     const { uid, node, identity, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
@@ -93,13 +105,14 @@ export class Waypoint implements AsyncDisposable {
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
       { random, state, own, tunnels: this.#tunnels, network },
-      { node, identity, clusterDomain, labRanges },
+      { node, identity, clusterDomain, labRanges, usesWaypoints: () => this.config.proxy.kind === 'gateway' },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
     const reporter = () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source')
     const series = new RequestSeries({ metrics, reporter })
+    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter })
     const tcpSeries = new TcpSeries({ metrics, reporter })
-    const recorder = new RequestRecorder({ clock, series, tcpSeries, logSink: accessLogSink })
+    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, logSink: accessLogSink })
     this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(init.proxy, {
@@ -112,6 +125,7 @@ export class Waypoint implements AsyncDisposable {
         fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
       }),
       decisions: this.#decisions,
+      dryRuns: new DryRunSeries({ metrics, log }),
       post: (endpoint, body) => client.post(endpoint, body, clock),
     })
     this.#listener = new Listener({
@@ -151,7 +165,12 @@ export class Waypoint implements AsyncDisposable {
     this.#scope.own(this.#gateway)
     this.#scope.defer(this.config.onProxy.on(({ ports }) => void this.#gateway.update(ports)))
     await this.#gateway.update(this.config.proxy.ports)
-    this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#tunnels.drainSource(id)))
+    this.#scope.defer(
+      svids.onChange(({ id, kind }) => {
+        if (kind === 'available' || kind === 'trusts-less') this.#tunnels.drainSource(id)
+        if (kind === 'trusts-less') this.#server.drainLocal(id)
+      }),
+    )
   }
 
   /** Where the HBONE listener really listens; known after `start`. */
@@ -175,18 +194,30 @@ export class Waypoint implements AsyncDisposable {
     return this.config.apply(typeUrl, upserts, this.#own.isRetired ? [] : removed)
   }
 
-  /** What the control plane's `review` call answers: the decisions on a request that nobody has sent. */
-  review(query: WaypointReviewQuery): Promise<ReviewAnswer> {
+  /**
+   * What the control plane's `review` call answers: the decisions on a request that nobody has sent, or on one of late.
+   * @throws CodedError NOT_FOUND for a request that is forgotten
+   */
+  async review(query: ProxyReviewQuery): Promise<ReviewAnswer> {
     const { clock, svids } = this.#components
     const { uid, identity } = this.#init
     const { config, clusters } = this
-    return reviewWaypoint(
-      {
-        ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
-        decisions: this.#decisions,
-      },
-      query,
-    )
+    const init = {
+      ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
+      decisions: this.#decisions,
+    }
+    if (query.at === 'waypoint') return reviewWaypoint(init, query)
+    const kept = this.#decisions.find(query.serial)
+    if (!kept) throw new CodedError('NOT_FOUND', `${config.name} has forgotten the request: later ones took its place`)
+    return reviewKept(init, kept)
+  }
+
+  /** What the control plane's `requests` call answers: requests of late, without what may be a secret of them. */
+  requests({ id }: RequestsQuery): RequestsAnswer {
+    const { uid, node } = this.#init
+    const { name: proxy, proxy: settings } = this.config
+    const at = { uid, node, proxy, kind: settings.kind }
+    return { requests: this.#decisions.requests(id).map((kept) => kept.view(at)) }
   }
 
   /** What the control plane's `replay` call answers: late decisions under other policies. */

@@ -1,6 +1,6 @@
 import { ConnectionFacts } from '@ambient-lab/policy'
 import { VirtualClock } from '@ambient-lab/std'
-import { silentLogger } from '@ambient-lab/telemetry'
+import { Logging, silentLogger } from '@ambient-lab/telemetry'
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import { ProxyStateHolder } from '../state/proxy-state-holder.ts'
@@ -12,6 +12,25 @@ const ECHO = workloadOf('echo', 'b', '10.244.2.5')
 const FACTS = new ConnectionFacts({
   ...{ sourceIp: '10.244.1.4', destinationIp: '10.244.2.5', destinationPort: 8080 },
   identity: { trustDomain: 'cluster.local', namespace: 'default', serviceAccount: 'curl' },
+})
+
+describe('a policy in dry run', () => {
+  it.each([
+    ['a DENY that matches', 'DENY', [{ clauses: [] }], ['default/p']],
+    ['a DENY of something else', 'DENY', [{ clauses: [{ matches: [{ destinationPorts: [81] }] }] }], []],
+    ['an ALLOW that lets nobody in', 'ALLOW', [], []],
+  ] as const)('%s is told, and stops nobody', (_, action, rules, told) => {
+    const lines: string[] = []
+    const logging = new Logging({ components: { clock: new VirtualClock(), sink: (line) => lines.push(line) } })
+    const state = new ProxyStateHolder()
+    const decisions = new DecisionLog({ clock: new VirtualClock() })
+    const guard = new InboundGuard({ state, decisions, log: logging.logger('ztunnel') })
+    const resource = { name: 'p', namespace: 'default', scope: 'NAMESPACE', action, dryRun: true, rules }
+    expect(state.apply(ADDRESS_TYPE, [{ name: ECHO.uid, resource: { workload: ECHO } }], [])).toEqual([])
+    expect(state.apply(AUTHORIZATION_TYPE, [{ name: 'default/p', resource }], [])).toEqual([])
+    expect(guard.check(ECHO, FACTS)).toBeUndefined()
+    expect(lines.map((line) => /dry-run: deny policy match.*policy="?([^"\s]+)/.exec(line)?.[1])).toEqual(told)
+  })
 })
 
 describe('what is asked again after the workload was dialled', () => {

@@ -30,7 +30,8 @@ export interface PassthroughComponents {
 
 /**
  * Plain connections that arrive on the node's underlay, each opened by a PROXY protocol header that stands for the IP
- * header of a real network. A captured pod's policies apply, with no identity; other pods get the bytes as they are.
+ * header of a real network. A captured pod's policies apply, with no identity; other pods get the bytes as they are, and so do those that have only
+ * what they send captured.
  * The client's connection stands before we decide, as with real transparent capture: a refusal is a reset.
  */
 export class InboundPassthrough {
@@ -50,7 +51,8 @@ export class InboundPassthrough {
     const local = locals.byAddress(address)
     if (!local) return downstream.reset(dataplaneError('DESTINATION_UNKNOWN', `no pod here has address ${address}`))
     const workload = state.current.workload(local.uid)
-    if (!local.captured) return this.#dial(header, local, downstream, undefined, undefined)
+    if (!local.captured || local.bypassesInboundCapture)
+      return this.#dial(header, local, downstream, undefined, undefined)
     if (!workload) return downstream.reset(dataplaneError('SOURCE_UNKNOWN', `workload ${local.uid} is not known yet`))
     const opening = this.#openingOf(header, workload)
     const facts = new ConnectionFacts({

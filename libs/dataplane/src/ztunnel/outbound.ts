@@ -105,7 +105,8 @@ export class Outbound {
     const { host, port } = captured.destination
     const { random, state, network } = this.#components
     const { clusterDomain } = this.#init
-    const resolution = resolveHost(state.current, { host, source, clusterDomain, random })
+    const ofClusterOnly = captured.source.bypassesDnsCapture ?? false
+    const resolution = resolveHost(state.current, { host, source, clusterDomain, random, ofClusterOnly })
     if (resolution.kind === 'address') return this.#plan(captured, source, { address: resolution.address, port })
     if (resolution.kind === 'unknown') return this.#refuseName(captured, source)
     void network.lookup(resolution.name).then((found) => {

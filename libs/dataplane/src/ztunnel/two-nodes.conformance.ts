@@ -159,6 +159,7 @@ export class TwoNodes {
       { workload: workloadOf('curl', 'a', '10.244.1.4') },
       { workload: workloadOf('bare', 'a', '10.244.1.5', { tunnelProtocol: 'NONE' }) },
       { workload: workloadOf('echo', 'b', '10.244.2.5', { services }) },
+      { workload: workloadOf('open', 'b', '10.244.2.6') },
       { service: serviceOf('echo', '10.96.0.10') },
       { service: serviceOf('empty', '10.96.0.11') },
     ])
@@ -166,6 +167,7 @@ export class TwoNodes {
     await this.run(this.a, 'curl', '10.244.1.4', true)
     await this.run(this.a, 'bare', '10.244.1.5', false)
     await this.run(this.b, 'echo', '10.244.2.5', true, server.address)
+    await this.run(this.b, 'open', '10.244.2.6', true, server.address, { bypassesInboundCapture: true })
   }
 
   /** What the control plane tells every node. */
@@ -208,6 +210,7 @@ export class TwoNodes {
     address: string,
     captured: boolean,
     listener?: { host: string; port: number },
+    options: Pick<LocalWorkload, 'bypassesInboundCapture'> = {},
   ): Promise<void> {
     const local: LocalWorkload = {
       uid: `Kubernetes//Pod/default/${name}`,
@@ -216,6 +219,7 @@ export class TwoNodes {
       identity: { trustDomain: 'cluster.local', namespace: 'default', serviceAccount: name },
       address,
       captured,
+      bypassesInboundCapture: options.bypassesInboundCapture ?? false,
       dialTarget: (port) => (port === 8080 ? listener : undefined),
     }
     this.captures.set(name, (await node.ztunnel.addWorkload(local)).capture)

@@ -236,6 +236,16 @@ export function describeTwoZtunnels(title: string, makeGround: () => Ground): vo
       ])
     })
 
+    it('lets plaintext pass a pod that has only its way out captured, unseen, and guards its tunnels', async () => {
+      mesh.policy('closed', { action: 'DENY', rules: [{ clauses: [{ matches: [{ destinationPorts: [8080] }] }] }] })
+      const { program, reply } = await mesh.dial('bare', '10.244.2.6', 8080, 'plain')
+      expect(reply).toBe(0)
+      await mesh.ground.until(() => program.text === 'PLAIN')
+      expect(mesh.b.connections).toEqual([])
+      expect((await mesh.dial('curl', '10.244.2.6', 8080)).reply).toBe(2)
+      expect(mesh.b.connections).toMatchObject([{ state: 'failed', protocol: 'HBONE', responseFlags: 'DENY' }])
+    })
+
     it('carries plaintext of uncaptured pods, unless the destination is STRICT', async () => {
       const { program, reply } = await mesh.dial('bare', 'echo', 80, 'plain')
       expect(reply).toBe(0)

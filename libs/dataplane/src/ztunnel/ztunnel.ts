@@ -144,8 +144,14 @@ export class Ztunnel implements AsyncDisposable {
     this.#underlay = await dialer.listen(address, (stream) => this.#passthrough.handle(stream))
     this.#scope.own(this.#underlay)
     this.#scope.defer(this.state.onChange.on((typeUrl) => this.#onStateChange(typeUrl)))
-    // A tunnel lives as long as it has streams; new ones should present the new certificate.
-    this.#scope.defer(svids.onChange(({ id, kind }) => kind === 'available' && this.#pool.drainSource(id)))
+    this.#scope.defer(
+      svids.onChange(({ id, kind }) => {
+        // A tunnel lives as long as it has streams; new ones should present the new certificate.
+        if (kind === 'available' || kind === 'trusts-less') this.#pool.drainSource(id)
+        // Peers whom we would not let in any more finish what they have; for anything new they have to come in again.
+        if (kind === 'trusts-less') this.#server.drainLocal(id)
+      }),
+    )
   }
 
   /** Where the two listeners really listen; known after `start`. */

@@ -143,7 +143,7 @@ export class MemoryLink<Incoming, Outgoing> implements MessageLink<Incoming, Out
       this.close(error as CodedError)
       return
     }
-    this.#handlers?.onMessage(message)
+    this.#handlers?.onMessage(message, Buffer.byteLength(text))
   }
 
   #end(reason: CodedError): void {

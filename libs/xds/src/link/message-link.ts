@@ -17,7 +17,8 @@ export interface MessageLink<Incoming, Outgoing> {
 }
 
 export interface LinkHandlers<Incoming> {
-  onMessage(message: Incoming): void
+  /** @param bytes of the message as it travelled */
+  onMessage(message: Incoming, bytes: number): void
   /** Once, whatever ended the link. */
   onClose(reason: CodedError): void
   onDrain?(): void

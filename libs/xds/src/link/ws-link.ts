@@ -116,14 +116,15 @@ export class WsLink<Incoming, Outgoing> implements MessageLink<Incoming, Outgoin
     this.#heard()
     if (this.#reason) return
     let message: Incoming
+    const text = data.toString()
     try {
       if (isBinary) throw discoveryError('MALFORMED_MESSAGE', 'a binary frame')
-      message = this.#decode(data.toString())
+      message = this.#decode(text)
     } catch (error) {
       this.close(error as CodedError)
       return
     }
-    this.#handlers?.onMessage(message)
+    this.#handlers?.onMessage(message, Buffer.byteLength(text))
   }
 
   /** Frames that ws refuses (too large, bad UTF-8) end here, as does a broken connection; 'close' follows. */

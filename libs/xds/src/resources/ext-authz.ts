@@ -12,6 +12,7 @@ export interface ExtAuthz {
   readonly failOpen: boolean
   /** Status of the refusal when it cannot be asked. */
   readonly statusOnError: number
+  /** Whether the route is chosen again by what it wrote into the request. */
   readonly clearRouteCache: boolean
   /** Absent: the body is not sent along. */
   readonly requestBody?: {
@@ -33,6 +34,7 @@ export interface ExtAuthzHttp {
   readonly additionalHeaders: readonly { readonly name: string; readonly value: string }[]
   /** Headers of the answer that go on: with the request, with the refusal, with the response to an allowed request. */
   readonly upstreamOnAllow: readonly string[]
+  /** None: all of them. Else `www-authenticate` and `location` besides. */
   readonly downstreamOnDeny: readonly string[]
   readonly downstreamOnAllow: readonly string[]
 }

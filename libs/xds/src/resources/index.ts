@@ -7,6 +7,7 @@ import type { LinkFault } from './link-fault.ts'
 import type { LoadRun } from './load-run.ts'
 import type { Node } from './node.ts'
 import type { Service } from './service.ts'
+import type { Trust } from './trust.ts'
 import type { Workload } from './workload.ts'
 
 export type * from './assignment.ts'
@@ -23,6 +24,7 @@ export type * from './rate-limit.ts'
 export type * from './route.ts'
 export type * from './service.ts'
 export type * from './string-matcher.ts'
+export type * from './trust.ts'
 export type * from './workload.ts'
 
 /** A workload or a service, as in Istio's workload API. Resource name: the uid, or `namespace/hostname`. */
@@ -32,6 +34,7 @@ export type Address = { readonly workload: Workload } | { readonly service: Serv
 export interface ResourceTypes {
   'type.googleapis.com/istio.workload.Address': Address
   'type.googleapis.com/istio.security.Authorization': Authorization
+  'type.googleapis.com/ambient.lab.Trust': Trust
   'type.googleapis.com/ambient.lab.Node': Node
   'type.googleapis.com/ambient.lab.Assignment': Assignment
   'type.googleapis.com/ambient.lab.LinkFault': LinkFault
@@ -45,6 +48,7 @@ export type TypeUrl = keyof ResourceTypes
 
 export const ADDRESS_TYPE = 'type.googleapis.com/istio.workload.Address'
 export const AUTHORIZATION_TYPE = 'type.googleapis.com/istio.security.Authorization'
+export const TRUST_TYPE = 'type.googleapis.com/ambient.lab.Trust'
 export const NODE_TYPE = 'type.googleapis.com/ambient.lab.Node'
 export const ASSIGNMENT_TYPE = 'type.googleapis.com/ambient.lab.Assignment'
 export const LINK_FAULT_TYPE = 'type.googleapis.com/ambient.lab.LinkFault'
@@ -54,6 +58,7 @@ export const FILTER_CHAIN_TYPE = 'type.googleapis.com/ambient.lab.FilterChain'
 export const L7_PROXY_TYPE = 'type.googleapis.com/ambient.lab.L7Proxy'
 
 export const TYPE_URLS = [
+  TRUST_TYPE,
   NODE_TYPE,
   AUTHORIZATION_TYPE,
   ADDRESS_TYPE,

@@ -12,6 +12,8 @@ export interface L7Proxy {
   readonly ports: readonly ProxyPort[]
   readonly accessLog: AccessLogConfig
   readonly tracing?: TracingConfig
+  /** Whether requests that it passes on name their client in `x-forwarded-client-cert`. @default false */
+  readonly namesClients?: boolean
   readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
 }
 

@@ -102,6 +102,7 @@ export class InProcessLab implements AsyncDisposable {
           log: async () => ({ lines: [] }),
           review: async () => ({ checkpoints: [] }),
           replay: async () => ({ decisions: 0, flips: [], refused: [] }),
+          requests: async () => ({ requests: [] }),
         },
         onRefused: () => {},
       },

@@ -24,8 +24,6 @@ export interface AmbientPolicyCase extends CorpusCase {
   readonly effectiveRules?: boolean
 }
 
-const { rootNamespace } = MESH_CONFIG_DEFAULT
-
 /** istiod's own tests of what ztunnel gets, and of what it says about what it left out. */
 export default defineJudge<AmbientPolicyCase>({
   corpus: 'istio-ambient-policy',
@@ -33,7 +31,7 @@ export default defineJudge<AmbientPolicyCase>({
     switch (item.area) {
       case 'authorizationpolicy': {
         const [policy] = (await readInput(folder, item.input)) as AuthorizationPolicy[]
-        const { authorization } = convertAuthorizationPolicy(policy!, rootNamespace)
+        const { authorization } = convertAuthorizationPolicy(policy!, MESH_CONFIG_DEFAULT)
         return same(inIstiosShape(authorization), await readExpected(folder, item.expected))
       }
       case 'peerauthentication': {
@@ -49,7 +47,7 @@ export default defineJudge<AmbientPolicyCase>({
 })
 
 function judgeStatus({ policy, expectedStatusMessage, effectiveRules }: AmbientPolicyCase): Verdict {
-  const { authorization, finding } = convertAuthorizationPolicy(policy, rootNamespace)
+  const { authorization, finding } = convertAuthorizationPolicy(policy, MESH_CONFIG_DEFAULT)
   const canMatch = (authorization?.rules ?? []).some(({ clauses }) =>
     clauses.every(({ matches }) => matches.some((match) => Object.keys(match).length > 0)),
   )

@@ -1,8 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { pinned } from './cores.ts'
-import { freePort, listening, type Pair, type PairInit, type Peer, processPair } from './pair.ts'
+import { listening, type Pair, type PairInit, type Peer, processPair } from './pair.ts'
 
 const BINARY = process.env.AMBIENT_BENCH_ZTUNNEL
+/** It takes no other. */
+const SOCKS5_PORT = 15080
 
 /**
  * Istio's ztunnel, built with its feature `testing`, as its Development.md runs it without a cluster: dedicated mode, a CA
@@ -17,15 +19,18 @@ export const ztunnel: Peer = {
 }
 
 async function startZtunnel({ certificates, backendPort, cores }: PairInit): Promise<Pair> {
-  const socksPort = await freePort()
   const workloads = certificates.write(
     'ztunnel-workloads.yaml',
-    `- name: local
+    `workloads:
+- uid: cluster1//v1/Pod/default/local
+  name: local
   namespace: default
   serviceAccount: default
-  workloadIp: "127.0.0.1"
+  workloadIps: ["127.0.0.1"]
   protocol: HBONE
   node: local
+  network: ""
+  services: {}
 `,
   )
   const env = {
@@ -36,14 +41,13 @@ async function startZtunnel({ certificates, backendPort, cores }: PairInit): Pro
     NODE_NAME: 'local',
     PROXY_MODE: 'dedicated',
     PROXY_WORKLOAD_INFO: 'default/local/default',
-    SOCKS5_ADDR: `127.0.0.1:${socksPort}`,
+    UNSTABLE_ENABLE_SOCKS5: 'true',
     ZTUNNEL_WORKER_THREADS: '1',
-    RUST_LOG: 'warn',
   }
   const [command, args] = pinned(cores?.source, BINARY!, [])
   const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
-  await listening(socksPort, child)
-  return processPair({ port: socksPort, socks: { ip: '127.0.0.1', port: backendPort } }, [child])
+  await listening(SOCKS5_PORT, child)
+  return processPair({ port: SOCKS5_PORT, socks: { ip: '127.0.0.1', port: backendPort } }, [child])
 }
 
 function ztunnelVersion(): string | undefined {

@@ -3,8 +3,13 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Pod } from '@ambient-lab/api'
+import type { GroupVersionResource, Pod, Resource } from '@ambient-lab/api'
 import { ApiClient } from '@ambient-lab/lab'
+import { type ProcessRecord, readProcessRecords } from '@ambient-lab/std'
+import { cpuSeconds } from '../l4/process-usage.ts'
+
+/** Requests to the API at once while much is written. */
+const WRITES_AT_ONCE = 128
 
 export interface BenchLabInit {
   readonly name: string
@@ -50,9 +55,13 @@ spec:
   }
 
   get client(): ApiClient {
-    const labs = join(this.#home, 'labs')
-    this.#client ??= ApiClient.fromKubeconfig(join(labs, readdirSync(labs)[0]!, 'kubeconfig'))
+    this.#client ??= ApiClient.fromKubeconfig(join(this.#folder, 'kubeconfig'))
     return this.#client
+  }
+
+  get #folder(): string {
+    const labs = join(this.#home, 'labs')
+    return join(labs, readdirSync(labs)[0]!)
   }
 
   /** Runs a command to its end, and answers what it printed. */
@@ -71,6 +80,30 @@ spec:
   async capture(namespace: string, pod: string): Promise<{ readonly host: string; readonly port: number }> {
     const { items } = await this.client.list<Pod>(PODS, { namespace })
     return items.find(({ metadata }) => metadata.name === pod)!.status!.ambientLab!.capture!
+  }
+
+  /** As they are recorded now. */
+  processes(role: 'control-plane' | 'node-agent'): ProcessRecord[] {
+    return readProcessRecords(join(this.#folder, 'processes')).filter((record) => record.role === role)
+  }
+
+  /** Processor seconds so far: what work costs also on a machine that others use. */
+  usage(): { readonly plane: number; readonly agents: number } {
+    const of = (role: 'control-plane' | 'node-agent') =>
+      this.processes(role).reduce((sum, { pid }) => sum + cpuSeconds(pid), 0)
+    return { plane: of('control-plane'), agents: of('node-agent') }
+  }
+
+  /** Creates objects, many at once. */
+  async createAll(objects: readonly (readonly [type: GroupVersionResource, object: Resource])[]): Promise<void> {
+    let next = 0
+    const work = async () => {
+      while (next < objects.length) {
+        const [type, object] = objects[next++]!
+        await this.client.create(type, object)
+      }
+    }
+    await Promise.all(Array.from({ length: WRITES_AT_ONCE }, work))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

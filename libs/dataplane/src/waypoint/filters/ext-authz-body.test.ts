@@ -1,36 +1,10 @@
 import { VirtualClock } from '@ambient-lab/std'
+import type { ExtAuthz } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { MemoryPlainNetwork } from '../../memory-plain-network.ts'
 import { MemoryNetwork, MemoryTransport } from '../../tunnel/memory-transport.ts'
 import { clusterOfPod, forwardRoute, MeshWithWaypoint } from '../mesh-with-waypoint.conformance.ts'
-
-const AUTHZ = {
-  provider: 'authz',
-  protocol: 'http' as const,
-  cluster: 'authz',
-  authority: 'authz',
-  timeoutMs: 500,
-  failOpen: false,
-  statusOnError: 403,
-  clearRouteCache: false,
-  http: {
-    pathPrefix: '/check',
-    requestHeaders: [],
-    additionalHeaders: [],
-    upstreamOnAllow: [],
-    downstreamOnDeny: [],
-    downstreamOnAllow: [],
-  },
-}
-
-const CUSTOM = {
-  name: 'ask',
-  namespace: 'default',
-  action: 'CUSTOM' as const,
-  provider: { name: 'authz' },
-  rules: [{ index: 0, clauses: [] }],
-  dryRun: false,
-}
+import { ASK_ALWAYS, AUTHZ } from './ext-authz.conformance.ts'
 
 const post = (body: string, headers: readonly string[] = []) =>
   ['POST /x HTTP/1.1', 'host: web', `content-length: ${body.length}`, ...headers, '', body].join('\r\n')
@@ -57,9 +31,9 @@ describe('an authorizer that is shown the body', () => {
   })
   afterEach(() => mesh.stop())
 
-  function show(maxBytes: number, allowPartial: boolean, overrides: Partial<typeof AUTHZ> = {}): void {
+  function show(maxBytes: number, allowPartial: boolean, overrides: Partial<ExtAuthz> = {}): void {
     const requestBody = { maxBytes, allowPartial, packAsBytes: false }
-    mesh.routes([forwardRoute()], { authorization: [CUSTOM], extAuthz: [{ ...AUTHZ, requestBody, ...overrides }] })
+    mesh.routes([forwardRoute()], { authorization: [ASK_ALWAYS], extAuthz: [{ ...AUTHZ, requestBody, ...overrides }] })
   }
   const asked = () =>
     mesh.servers[1].requests.map(({ head, body }) => [body.toString(), head.headers.get('x-envoy-auth-partial-body')])

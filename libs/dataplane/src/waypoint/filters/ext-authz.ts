@@ -1,26 +1,21 @@
 import { evaluateCustom } from '@ambient-lab/policy'
-import { type CancelTimer, CodedError } from '@ambient-lab/std'
+import type { CancelTimer } from '@ambient-lab/std'
 import type { ExtAuthz } from '@ambient-lab/xds'
-import { HeaderMap, type OutgoingRequest } from '../../http1/index.ts'
+import { HttpCodecError } from '../../http1/index.ts'
+import { applyHeader, applyToRequest, type CheckAnswer, checkHeaders, type HeaderOption } from '../check-answer.ts'
 import { defineHttpFilter, type FilterStatus, type HeadStatus, type HttpFilter } from '../filter.ts'
-import {
-  CHECK_PATH,
-  type CheckAnswer,
-  type CheckedBody,
-  decodeCheckResponse,
-  encodeCheckRequest,
-  PARTIAL_BODY_HEADER,
-} from '../grpc/ext-authz-messages.ts'
+import { CHECK_PATH, type CheckedBody, encodeCheckRequest, readCheckResponse } from '../grpc/ext-authz-messages.ts'
 import { GrpcCall } from '../grpc/grpc-call.ts'
-import type { ProtoMessage } from '../grpc/protobuf.ts'
+import { httpCheckAnswer, httpCheckRequest } from '../http-check.ts'
 import type { HttpResponse, HttpStream } from '../http-stream.ts'
 import { LOCAL_REPLIES } from '../local-replies.ts'
-import { UpstreamCall, type UpstreamCallResult } from '../upstream/upstream-call.ts'
+import { UpstreamCall } from '../upstream/upstream-call.ts'
+
+const PLACE = { name: 'ext-authz', phase: 'custom' } as const
 
 /** Asks somebody else about the requests that CUSTOM policies match: Envoy's ext_authz, over gRPC or HTTP. */
 export default defineHttpFilter({
-  name: 'ext-authz',
-  phase: 'custom',
+  ...PLACE,
   create({ guard }) {
     const { policies, extAuthz } = guard
     if (!policies || policies.custom.length === 0) return undefined
@@ -42,7 +37,7 @@ class ExternalAuthorization implements HttpFilter {
   /** No provider wants more. */
   #bodyBytesMax = 0
   /** What the authorizer wants the client to see besides the response. */
-  #responseHeaders: (readonly [string, string])[] = []
+  #responseHeaders: HeaderOption[] = []
 
   constructor(policies: Policies, providers: ReadonlyMap<string, ExtAuthz>) {
     this.#policies = policies
@@ -83,7 +78,7 @@ class ExternalAuthorization implements HttpFilter {
   }
 
   encodeHeaders(_stream: HttpStream, { headers }: HttpResponse): FilterStatus {
-    for (const [name, value] of this.#responseHeaders) headers.append(name, value)
+    for (const option of this.#responseHeaders) applyHeader(headers, option)
     return 'continue'
   }
 
@@ -107,26 +102,15 @@ class ExternalAuthorization implements HttpFilter {
     if (this.#body && requestBody && !requestBody.allowPartial && this.#bodyBytes > requestBody.maxBytes)
       return stream.localReply(LOCAL_REPLIES.PAYLOAD_TOO_LARGE)
     const body = this.#bodyFor(provider)
-    if (provider.protocol === 'grpc') return this.#askGrpc(stream, provider, others, body)
-    const { clusters, clock, random } = stream.runtime
-    const cluster = clusters.get(provider.cluster)
-    if (!cluster) return this.#failed(stream, provider, others)
-    const head = checkRequest(stream, provider, body)
-    const onResult = (result: UpstreamCallResult | undefined) => {
+    const onAnswer = (answer: CheckAnswer | undefined) => {
+      if (stream.destroyed) return
       this.#cancelTimeout?.()
       this.#call = undefined
-      if (!result || result.status >= 500) return this.#failed(stream, provider, others)
-      if (result.status !== 200) return this.#denied(stream, provider, result)
-      this.#allowed(stream, provider, result)
-      this.#ask(stream, others)
+      if (!answer) return this.#failed(stream, provider, others)
+      this.#answered(stream, provider, answer, others)
     }
-    const sent = body && { body: body.bytes }
-    this.#call = new UpstreamCall({ cluster, clock, random, peer: stream.peer, head, onResult, ...sent })
-    this.#cancelTimeout = clock.schedule(provider.timeoutMs, () => {
-      this.#call?.cancel()
-      this.#failed(stream, provider, others)
-    })
-    this.#call.start()
+    if (provider.protocol === 'grpc') this.#askGrpc(stream, provider, body, onAnswer)
+    else this.#askHttp(stream, provider, body, onAnswer)
   }
 
   #bodyFor({ requestBody }: ExtAuthz): CheckedBody | undefined {
@@ -135,42 +119,47 @@ class ExternalAuthorization implements HttpFilter {
     return { bytes: Buffer.concat(this.#body).subarray(0, requestBody.maxBytes), isPartial }
   }
 
-  #askGrpc(stream: HttpStream, provider: ExtAuthz, others: readonly string[], body: CheckedBody | undefined): void {
+  #askGrpc(stream: HttpStream, provider: ExtAuthz, body: CheckedBody | undefined, onAnswer: OnAnswer): void {
     const { cluster, authority, timeoutMs, requestBody } = provider
+    const message = encodeCheckRequest(stream, body, requestBody?.packAsBytes)
     this.#call = new GrpcCall({
-      stream,
-      cluster,
-      authority,
-      path: CHECK_PATH,
-      message: encodeCheckRequest(stream, body, requestBody?.packAsBytes),
-      timeoutMs,
-      onAnswer: (message) => {
-        this.#call = undefined
-        const answer = message && decoded(message)
-        if (!answer) return this.#failed(stream, provider, others)
-        if (!answer.allowed) return this.#deniedByGrpc(stream, answer)
-        const { headers } = stream.request
-        for (const name of answer.headersToRemove) headers.delete(name)
-        for (const { name, value, append } of answer.headers) {
-          if (append) headers.append(name, value)
-          else headers.set(name, value)
-        }
-        this.#responseHeaders.push(...answer.responseHeaders.map(({ name, value }) => [name, value] as const))
-        this.#ask(stream, others)
-      },
+      ...{ runtime: stream.runtime, peer: stream.peer, cluster, authority, path: CHECK_PATH, message, timeoutMs },
+      onAnswer: (answer) => onAnswer(answer && readCheckResponse(answer)),
     })
   }
 
-  #deniedByGrpc(stream: HttpStream, { status, body, headers }: CheckAnswer): void {
-    const contentType = headers.find(({ name }) => name === 'content-type')?.value
-    stream.localReply(LOCAL_REPLIES.EXT_AUTHZ_DENIED, {
-      status,
-      body,
-      headers: headers
-        .filter(({ name }) => name !== 'content-length' && name !== 'content-type')
-        .map(({ name, value }) => [name, value] as const),
-      ...(contentType !== undefined && { contentType }),
+  #askHttp(stream: HttpStream, provider: ExtAuthz, body: CheckedBody | undefined, onAnswer: OnAnswer): void {
+    const { clusters, clock, random } = stream.runtime
+    const cluster = clusters.get(provider.cluster)
+    // Not at once: the head is not held yet.
+    if (!cluster) return queueMicrotask(() => onAnswer(undefined))
+    const call = new UpstreamCall({
+      ...{ cluster, clock, random, peer: stream.peer },
+      head: httpCheckRequest(stream, provider, body),
+      onResult: (result) =>
+        onAnswer(result && result.status < 500 ? httpCheckAnswer(result, provider.http) : undefined),
+      ...(body && { body: body.bytes }),
     })
+    this.#call = call
+    this.#cancelTimeout = clock.schedule(provider.timeoutMs, () => {
+      call.cancel()
+      onAnswer(undefined)
+    })
+    call.start()
+  }
+
+  /** An answer may want what cannot be sent: then it is no answer to go by (Envoy: `validate_mutations`). */
+  #answered(stream: HttpStream, provider: ExtAuthz, answer: CheckAnswer, others: readonly string[]): void {
+    try {
+      if (!answer.allowed) return denied(stream, answer)
+      checkHeaders(answer.responseHeaders)
+      if (applyToRequest(stream, answer) && provider.clearRouteCache) stream.rematchRoute(PLACE)
+      this.#responseHeaders.push(...answer.responseHeaders)
+    } catch (error) {
+      if (!(error instanceof HttpCodecError)) throw error
+      return stream.localReply(LOCAL_REPLIES.EXT_AUTHZ_INVALID)
+    }
+    this.#ask(stream, others)
   }
 
   #failed(stream: HttpStream, provider: ExtAuthz | undefined, others: readonly string[]): void {
@@ -178,57 +167,23 @@ class ExternalAuthorization implements HttpFilter {
     const status = provider?.statusOnError
     stream.localReply(LOCAL_REPLIES.EXT_AUTHZ_ERROR, status === undefined ? {} : { status })
   }
-
-  #denied(stream: HttpStream, { http }: ExtAuthz, { status, headers, body }: UpstreamCallResult): void {
-    const shown = [...headers].filter(([name]) => matchesName(http?.downstreamOnDeny ?? [], name))
-    stream.localReply(LOCAL_REPLIES.EXT_AUTHZ_DENIED, {
-      status,
-      body: body.toString('utf8'),
-      headers: shown.filter(([name]) => name !== 'content-length' && name !== 'content-type'),
-      contentType: headers.get('content-type') ?? 'text/plain',
-    })
-  }
-
-  #allowed(stream: HttpStream, { http }: ExtAuthz, { headers }: UpstreamCallResult): void {
-    for (const [name, value] of headers) {
-      if (matchesName(http?.upstreamOnAllow ?? [], name)) stream.request.headers.set(name, value)
-      if (matchesName(http?.downstreamOnAllow ?? [], name)) this.#responseHeaders.push([name, value])
-    }
-  }
 }
 
-function decoded(message: ProtoMessage): CheckAnswer | undefined {
-  try {
-    return decodeCheckResponse(message)
-  } catch (error) {
-    if (!CodedError.is(error, 'PROTOBUF_MALFORMED')) throw error
-    return undefined
-  }
-}
+type OnAnswer = (answer: CheckAnswer | undefined) => void
 
-/** The request about the request: its method and path, with the headers and the body that the provider wants to see. */
-function checkRequest(
-  { request }: HttpStream,
-  { http, authority }: ExtAuthz,
-  body: CheckedBody | undefined,
-): OutgoingRequest {
-  const headers = new HeaderMap([['host', request.authority || authority]])
-  for (const [name, value] of request.headers) {
-    if (name === 'authorization' || matchesName(http?.requestHeaders ?? [], name)) headers.append(name, value)
-  }
-  for (const { name, value } of http?.additionalHeaders ?? []) headers.set(name, value)
-  const target = `${http?.pathPrefix ?? ''}${request.path}`
-  if (!body) return { method: request.method, target, headers, framing: 'none', contentLength: 0 }
-  headers.set(PARTIAL_BODY_HEADER, String(body.isPartial))
-  return { method: request.method, target, headers, framing: 'length', contentLength: body.bytes.length }
-}
-
-/** Exact, or with a `*` at its beginning or end. */
-export function matchesName(patterns: readonly string[], name: string): boolean {
-  return patterns.some((pattern) => {
-    if (pattern === '*') return true
-    if (pattern.endsWith('*')) return name.startsWith(pattern.slice(0, -1))
-    if (pattern.startsWith('*')) return name.endsWith(pattern.slice(1))
-    return name === pattern
+/** @throws HttpCodecError NOT_ENCODABLE */
+function denied(stream: HttpStream, { status, body, headers }: CheckAnswer): void {
+  if (status < 200 || status > 599) return stream.localReply(LOCAL_REPLIES.EXT_AUTHZ_INVALID)
+  const contentType = headers.findLast(({ name }) => name === 'content-type')?.value
+  stream.localReply(LOCAL_REPLIES.EXT_AUTHZ_DENIED, {
+    status,
+    body,
+    headers: headers
+      .filter(({ name }) => !OF_THE_REPLY.includes(name) && !name.startsWith(':'))
+      .map(({ name, value }) => [name, value] as const),
+    ...(contentType !== undefined && { contentType }),
   })
 }
+
+/** What a reply writes by itself. */
+const OF_THE_REPLY = ['content-length', 'transfer-encoding', 'content-type']

@@ -1,5 +1,6 @@
 import type { JwtAuthenticator, JwtVerdict } from '@ambient-lab/policy'
 import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.ts'
+import { applyToken } from '../header-change.ts'
 import type { HttpStream } from '../http-stream.ts'
 import { LOCAL_REPLIES } from '../local-replies.ts'
 import { withoutQueryParameters } from '../router/query.ts'
@@ -39,8 +40,7 @@ class JwtAuthn implements HttpFilter {
       return 'stop'
     }
     const { request } = stream
-    for (const name of verdict.removeHeaders) request.headers.delete(name)
-    for (const [name, value] of verdict.addHeaders) request.headers.append(name, value)
+    stream.tokenChange = applyToken(request.headers, verdict)
     if (verdict.removeParams.length > 0) request.path = withoutQueryParameters(request.path, verdict.removeParams)
     stream.jwt = verdict.payload
     return 'continue'

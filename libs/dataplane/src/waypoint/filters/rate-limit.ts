@@ -1,5 +1,6 @@
 import { CodedError } from '@ambient-lab/std'
 import type { RateLimitService } from '@ambient-lab/xds'
+import { HeaderMap, HttpCodecError } from '../../http1/index.ts'
 import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.ts'
 import { GrpcCall } from '../grpc/grpc-call.ts'
 import type { ProtoMessage } from '../grpc/protobuf.ts'
@@ -46,7 +47,8 @@ class GlobalRateLimit implements HttpFilter {
     if (descriptors.length === 0) return 'continue'
     const { cluster, authority, domain, timeoutMs } = this.#service
     this.#call = new GrpcCall({
-      stream,
+      runtime: stream.runtime,
+      peer: stream.peer,
       cluster,
       authority,
       path: SHOULD_RATE_LIMIT_PATH,
@@ -84,11 +86,15 @@ class GlobalRateLimit implements HttpFilter {
   }
 }
 
-function decoded(answer: ProtoMessage): RateLimitAnswer | undefined {
+/** What cannot be read, or sent on, is no answer. */
+function decoded(message: ProtoMessage): RateLimitAnswer | undefined {
   try {
-    return decodeRateLimitResponse(answer)
+    const answer = decodeRateLimitResponse(message)
+    // Throws for a header that a request or a response cannot have.
+    new HeaderMap([...answer.requestHeaders, ...answer.responseHeaders])
+    return answer
   } catch (error) {
-    if (!CodedError.is(error, 'PROTOBUF_MALFORMED')) throw error
-    return undefined
+    if (error instanceof HttpCodecError || CodedError.is(error, 'PROTOBUF_MALFORMED')) return undefined
+    throw error
   }
 }

@@ -12,7 +12,7 @@ import { defineHttpFilter, type FilterStatus, type HttpFilter } from '../filter.
 import type { CompiledBackend, CompiledRoute } from '../http-runtime.ts'
 import type { HttpStream, ResponseSource } from '../http-stream.ts'
 import { RETRY_BUFFER_BYTES_MAX } from '../limits.ts'
-import { LOCAL_REPLIES, resetReply } from '../local-replies.ts'
+import { LOCAL_REPLIES, type LocalReply, resetReply } from '../local-replies.ts'
 import { hashRequest } from '../router/hash-policy.ts'
 import { type ResetReason, retryDelayMs, type TryOutcome } from '../router/retries.ts'
 import { Shadow } from '../router/shadow.ts'
@@ -39,6 +39,8 @@ export default defineHttpFilter({
       }
     },
 })
+
+const DIRECT_RESPONSE: LocalReply = { ...LOCAL_REPLIES.INVALID_BACKEND, hint: 'the route answers so by itself' }
 
 class NoRoute implements HttpFilter {
   decodeHeaders(stream: HttpStream): FilterStatus {
@@ -87,7 +89,7 @@ function answerFromRoute(
   body: string,
   headers: readonly (readonly [string, string])[],
 ): void {
-  stream.localReply(LOCAL_REPLIES.INVALID_BACKEND, { status, body, headers, details: 'direct_response' })
+  stream.localReply(DIRECT_RESPONSE, { status, body, headers })
 }
 
 /** One request on its way to a backend, with all its tries. */

@@ -1,12 +1,14 @@
 import { type CancelTimer, CodedError } from '@ambient-lab/std'
 import { HeaderMap } from '../../http1/index.ts'
-import type { HttpStream } from '../http-stream.ts'
+import type { HttpRuntime } from '../http-runtime.ts'
+import type { DownstreamPeer } from '../request-record.ts'
 import { UpstreamCall, type UpstreamCallResult } from '../upstream/upstream-call.ts'
 import { ProtoMessage } from './protobuf.ts'
 
 export interface GrpcCallInit {
+  readonly runtime: Pick<HttpRuntime, 'clusters' | 'clock' | 'random'>
   /** On whose behalf. */
-  readonly stream: HttpStream
+  readonly peer: DownstreamPeer
   /** Name of a cluster. */
   readonly cluster: string
   readonly authority: string
@@ -26,8 +28,8 @@ export class GrpcCall {
   #over = false
 
   constructor(init: GrpcCallInit) {
-    const { stream, authority, path, message, timeoutMs } = init
-    const { clusters, clock, random } = stream.runtime
+    const { peer, authority, path, message, timeoutMs } = init
+    const { clusters, clock, random } = init.runtime
     this.#onAnswer = init.onAnswer
     this.#cancelTimeout = clock.schedule(timeoutMs, () => {
       this.#call?.cancel()
@@ -43,13 +45,13 @@ export class GrpcCall {
       ['host', authority],
       ['content-type', 'application/grpc'],
       ['te', 'trailers'],
-      ['grpc-timeout', `${timeoutMs}m`],
+      ['grpc-timeout', grpcTimeout(timeoutMs)],
     ])
     this.#call = new UpstreamCall({
       cluster,
       clock,
       random,
-      peer: stream.peer,
+      peer,
       head: { method: 'POST', target: path, headers, framing: 'length', contentLength: body.length },
       body,
       isHttp2: true,
@@ -70,6 +72,12 @@ export class GrpcCall {
     this.#cancelTimeout()
     this.#onAnswer(answer)
   }
+}
+
+/** At most eight digits, in the finest unit that has room. @see PROTOCOL-HTTP2.md, Timeout */
+export function grpcTimeout(timeoutMs: number): string {
+  const wholeMs = Math.ceil(timeoutMs)
+  return wholeMs < 1e8 ? `${wholeMs}m` : `${Math.ceil(wholeMs / 1000)}S`
 }
 
 /** @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message */

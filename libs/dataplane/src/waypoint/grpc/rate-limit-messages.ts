@@ -1,4 +1,5 @@
 import type { FilledEntry } from '../rate-limit-descriptors.ts'
+import { headerValueOf, textOfValue } from './header-value.ts'
 import { type ProtoMessage, ProtoWriter } from './protobuf.ts'
 
 export const SHOULD_RATE_LIMIT_PATH = '/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit'
@@ -10,7 +11,8 @@ export function encodeRateLimitRequest(domain: string, descriptors: readonly (re
   const writer = new ProtoWriter().string(1, domain)
   for (const entries of descriptors) {
     writer.message(2, (descriptor) => {
-      for (const { key, value } of entries) descriptor.message(1, (entry) => entry.string(1, key).string(2, value))
+      for (const { key, value } of entries)
+        descriptor.message(1, (entry) => entry.string(1, key).string(2, textOfValue(value)))
     })
   }
   return writer.finish()
@@ -80,6 +82,6 @@ export function rateLimitHeaders(windows: readonly RateLimitWindow[]): readonly 
   ]
 }
 
-function headersOf(headers: readonly ProtoMessage[]): [string, string][] {
-  return headers.map((header) => [header.string(1).toLowerCase(), header.string(2) || header.string(3)])
+function headersOf(headers: readonly ProtoMessage[]): (readonly [string, string])[] {
+  return headers.map(headerValueOf)
 }

@@ -24,6 +24,19 @@ export function withoutQueryParameters(path: string, names: readonly string[]): 
   return kept.length === 0 ? path.slice(0, question) : `${path.slice(0, question)}?${kept.join('&')}`
 }
 
+/** A path whose query has each of the parameters once, with that value: in the place of others of the name, at the end. */
+export function withQueryParameters(
+  path: string,
+  parameters: readonly (readonly [name: string, value: string])[],
+): string {
+  let result = path
+  for (const [name, value] of parameters) {
+    const rest = withoutQueryParameters(result, [name])
+    result = `${rest}${rest.includes('?') ? '&' : '?'}${encodeURIComponent(name)}=${encodeURIComponent(value)}`
+  }
+  return result
+}
+
 /** Percent escapes only: a plus stays one, as in Envoy. Text with a broken escape stays as it is. */
 function decodeComponent(text: string): string {
   if (!text.includes('%')) return text

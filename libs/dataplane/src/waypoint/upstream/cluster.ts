@@ -85,10 +85,10 @@ export class Cluster implements Disposable {
   }
 
   /**
-   * The way to a host on behalf of a client.
+   * The way to a host on behalf of a client, or of the proxy itself, whose connections are nobody else's.
    * @param isHttp2 whether the client spoke HTTP/2, which a cluster of protocol `downstream` follows
    */
-  poolOf(host: UpstreamHost, peer: DownstreamPeer, isHttp2: boolean): UpstreamPool {
+  poolOf(host: UpstreamHost, peer: DownstreamPeer | undefined, isHttp2: boolean): UpstreamPool {
     const { protocol } = this.config
     const speaksHttp2 = protocol === 'http2' || (protocol === 'downstream' && isHttp2)
     const key = `${host.key} ${this.#clientKey(peer)}${speaksHttp2 ? ' h2' : ''}`
@@ -115,20 +115,22 @@ export class Cluster implements Disposable {
   }
 
   /**
-   * A connection to a host for a client as the cluster wants it, from the outside in: what leads there, PROXY protocol, TLS.
+   * A connection to a host for a client, or the proxy itself, as the cluster wants it, from the outside in: what leads there, PROXY protocol, TLS.
    * @param protocols for ALPN
    * @throws CodedError as EndpointDialer.dial and secureUpstream
    */
   async dial(
     host: UpstreamHost,
-    peer: DownstreamPeer,
+    peer: DownstreamPeer | undefined,
     options: EndpointDialOptions,
     protocols: readonly string[],
   ): Promise<ByteStream> {
     const { tls, proxyProtocol } = this.config
-    const stream = await this.#components.dialer.dial(host, peer, options)
-    if (proxyProtocol === 'V1') stream.write(encodeProxyLine(peer.address, peer.local))
-    if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(peer.address, peer.local))
+    const { dialer } = this.#components
+    const stream = await dialer.dial(host, peer, options)
+    const { address, local } = peer ?? { address: dialer.ownAddress(), local: { address: host.host, port: host.port } }
+    if (proxyProtocol === 'V1') stream.write(encodeProxyLine(address, local))
+    if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(address, local))
     return needsTls(tls) ? secureUpstream(stream, tls, { host: host.host, protocols, signal: options.signal }) : stream
   }
 
@@ -153,7 +155,9 @@ export class Cluster implements Disposable {
   }
 
   /** Who may share a connection: a client's address, and where what it says of a client is one connection, that. */
-  #clientKey({ address, local }: DownstreamPeer): string {
+  #clientKey(peer: DownstreamPeer | undefined): string {
+    if (!peer) return 'own'
+    const { address, local } = peer
     return this.config.proxyProtocol ? `${formatAddress(address)} ${formatAddress(local)}` : address.address
   }
 
@@ -166,6 +170,8 @@ export class Cluster implements Disposable {
     if (endpoints === this.#endpoints && service === this.#service) return
     this.#endpoints = endpoints
     this.#service = service
+    const throughWaypoint = service && this.#throughWaypoint(service)
+    if (throughWaypoint !== undefined) return this.#keepService(throughWaypoint, source.servicePort)
     const nowMs = this.#components.clock.monotonic()
     const seen = new Set<string>()
     for (const endpoint of service ? endpoints.values() : NO_ENDPOINTS.values()) {
@@ -188,18 +194,32 @@ export class Cluster implements Disposable {
     this.#keepOnly(seen)
   }
 
+  /** The virtual address that leads through the service's waypoint, where a gateway shall go that way. */
+  #throughWaypoint({ ingressUseWaypoint, waypoint, addresses }: Service): string | undefined {
+    if (!ingressUseWaypoint || !waypoint || !this.#components.dialer.usesWaypoints) return undefined
+    return addresses.find(({ network }) => network === this.#own.network)?.address
+  }
+
+  #keepService(host: string, port: number): void {
+    const key = `service ${host}:${port}`
+    if (!this.#hosts.has(key))
+      this.#add({ key, host, port, nowMs: this.#components.clock.monotonic(), isService: true })
+    this.#keepOnly(new Set([key]))
+  }
+
   #add(init: {
     readonly key: string
     readonly host: string
     readonly port: number
     readonly nowMs: number
     readonly workload?: UpstreamHost['workload']
+    readonly isService?: boolean
   }): void {
-    const { key, host, port, nowMs, workload } = init
+    const { key, host, port, nowMs, workload, isService = false } = init
     const address = formatAddress({ address: host, port })
     const weight = workload?.capacity ?? 1
     this.#dropPools(key)
-    this.#hosts.set(key, new UpstreamHost({ key, address, host, port, addedMs: nowMs, workload, weight }))
+    this.#hosts.set(key, new UpstreamHost({ key, address, host, port, addedMs: nowMs, workload, isService, weight }))
   }
 
   #keepOnly(keys: ReadonlySet<string>): void {

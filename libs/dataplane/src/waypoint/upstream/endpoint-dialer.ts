@@ -3,14 +3,14 @@ import { type Cidr, cidrContains, parseIp } from '@ambient-lab/policy'
 import type { CodedError, Random } from '@ambient-lab/std'
 import type { Workload } from '@ambient-lab/xds'
 import { formatAddress, type HostPort, type SocketAddress } from '../../address.ts'
-import { dataplaneError } from '../../errors.ts'
+import { dataplaneError, type Rejection } from '../../errors.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
 import type { ByteStream } from '../../stream/byte-stream.ts'
 import type { TunnelPool } from '../../tunnel/tunnel-pool.ts'
 import { formatForwarded, newTraceparent } from '../../ztunnel/forwarded.ts'
 import { chooseEndpoint } from '../../ztunnel/load-balancing.ts'
-import { planDirect, type TunnelPlan } from '../../ztunnel/outbound-plan.ts'
+import { type OutboundPlan, planDirect, planOutbound, type TunnelPlan } from '../../ztunnel/outbound-plan.ts'
 import { encodeProxyHeader } from '../../ztunnel/proxy-protocol.ts'
 import { serverNameOf } from '../../ztunnel/server-name.ts'
 import { addressOf } from '../../ztunnel/workload-address.ts'
@@ -34,6 +34,8 @@ export interface EndpointDialerInit {
   readonly clusterDomain: string
   /** Addresses that exist in the lab only: never dialled on the machine's own network. */
   readonly labRanges: readonly Cidr[]
+  /** Whether it goes through the waypoints of services that want that of gateways. @default never */
+  readonly usesWaypoints?: () => boolean
 }
 
 export interface EndpointDialOptions {
@@ -62,14 +64,19 @@ export class EndpointDialer {
     this.#init = init
   }
 
+  get usesWaypoints(): boolean {
+    return this.#init.usesWaypoints?.() ?? false
+  }
+
   /**
-   * @param peer whose request it is: its address travels along, so that the destination knows the client
+   * @param peer whose request it is: its address travels along, so that the destination knows the client; undefined: ours
    * @throws CodedError as TunnelPool.connect and Dialer.dial; NODE_UNREACHABLE, NO_ROUTE
    */
-  dial(host: UpstreamHost, peer: DownstreamPeer, options: EndpointDialOptions): Promise<ByteStream> {
+  dial(host: UpstreamHost, peer: DownstreamPeer | undefined, options: EndpointDialOptions): Promise<ByteStream> {
     const { workload } = host
+    if (host.isService) return this.#dialThroughWaypoint(host, peer, options)
     if (!workload) return this.#dialOutside({ host: host.host, port: host.port }, options)
-    const client = { address: peer.address, service: peer.service?.hostname }
+    const client = { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname }
     // An endpoint that somebody wrote by hand may be at a pod's address: then it is the pod that answers there.
     const pod = workload.node
       ? undefined
@@ -84,8 +91,7 @@ export class EndpointDialer {
   async dialAddress(destination: SocketAddress, options: EndpointDialOptions): Promise<ByteStream> {
     const { random, state } = this.#components
     const own = this.#own()
-    const port = EPHEMERAL_PORT_FIRST + random.integer(EPHEMERAL_PORTS)
-    const client = { address: { address: own.addresses[0] ?? '', port }, service: undefined }
+    const client = { address: this.ownAddress(), service: undefined }
     const workload = state.current.workloadByAddress(own.network, destination.address)
     if (workload) return this.#dialWorkload(workload, destination, client, options)
     const service = state.current.serviceByVip(own.network, destination.address, own.namespace)
@@ -96,6 +102,30 @@ export class EndpointDialer {
       throw dataplaneError('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${formatAddress(destination)}`)
     }
     return this.#dialWorkload(chosen.workload, { address, port: chosen.port }, client, options)
+  }
+
+  /** Of a connection of ours. @throws CodedError SOURCE_UNKNOWN */
+  ownAddress(): SocketAddress {
+    const port = EPHEMERAL_PORT_FIRST + this.#components.random.integer(EPHEMERAL_PORTS)
+    return { address: this.#own().addresses[0] ?? '', port }
+  }
+
+  /** As a ztunnel plans it for a workload: the service's waypoint is given the address and chooses. */
+  #dialThroughWaypoint(
+    host: UpstreamHost,
+    peer: DownstreamPeer | undefined,
+    options: EndpointDialOptions,
+  ): Promise<ByteStream> {
+    const { random, state } = this.#components
+    const own = this.#own()
+    const destination = { address: host.host, port: host.port }
+    const plan = planOutbound(state.current, { source: own, destination, random })
+    return this.#follow(
+      own,
+      plan,
+      { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname },
+      options,
+    )
   }
 
   #own(): Workload {
@@ -114,9 +144,19 @@ export class EndpointDialer {
     const own = this.#own()
     // Straight to the pod: a waypoint that answers for it too is not asked (ambient.md §1.8).
     const plan = planDirect(state.current, { source: own, destination, random }, workload, destination.port, undefined)
+    return this.#follow(own, plan, client, options)
+  }
+
+  async #follow(
+    own: Workload,
+    plan: OutboundPlan | Rejection,
+    client: Client,
+    options: EndpointDialOptions,
+  ): Promise<ByteStream> {
     if (plan.kind === 'rejection') throw dataplaneError(plan.code, plan.reason, { origin: 'upstream' })
     if (plan.kind === 'tunnel') return this.#tunnel(own, plan, client, options)
-    return this.#dialPlain(plan.target, workload, client.address, options)
+    if (!plan.destination) return this.#dialOutside(plan.target, options)
+    return this.#dialPlain(plan.target, plan.destination, client.address, options)
   }
 
   async #tunnel(own: Workload, plan: TunnelPlan, client: Client, { signal }: EndpointDialOptions): Promise<ByteStream> {

@@ -9,8 +9,10 @@ export class UpstreamHost {
   readonly host: string
   readonly port: number
   readonly addedMs: number
-  /** Undefined for a host outside of the mesh. */
+  /** Undefined for a host outside of the mesh, and for a service. */
   workload: Workload | undefined
+  /** It stands for a whole service, whose waypoint is asked which endpoint it shall be. */
+  readonly isService: boolean
   /** Share of traffic relative to its neighbours, before warm-up. */
   weight: number
   /** Requests that are on their way to it. */
@@ -24,6 +26,8 @@ export class UpstreamHost {
     readonly port: number
     readonly addedMs: number
     readonly workload?: Workload | undefined
+    /** @default false */
+    readonly isService?: boolean
     /** @default 1 */
     readonly weight?: number
   }) {
@@ -33,6 +37,7 @@ export class UpstreamHost {
     this.port = init.port
     this.addedMs = init.addedMs
     this.workload = init.workload
+    this.isService = init.isService ?? false
     this.weight = init.weight ?? 1
   }
 

@@ -1,5 +1,5 @@
 import type { Clock, Random } from '@ambient-lab/std'
-import { KiB } from '@ambient-lab/std'
+import { MiB } from '@ambient-lab/std'
 import type { HeaderMap, OutgoingRequest, ResponseHead } from '../../http1/index.ts'
 import type { DownstreamPeer } from '../request-record.ts'
 import type { Cluster } from './cluster.ts'
@@ -13,8 +13,8 @@ export interface UpstreamCallResult {
   readonly body: Buffer
 }
 
-/** An answer that a proxy reads whole is short. */
-const BODY_BYTES_MAX = 64 * KiB
+/** An answer that a proxy reads whole is short; what is longer is none. Envoy's `per_connection_buffer_limit_bytes`. */
+const BODY_BYTES_MAX = MiB
 
 /** A request of the proxy's own, with a short body or none, whose answer is read whole. */
 export class UpstreamCall implements TryObserver {
@@ -30,6 +30,7 @@ export class UpstreamCall implements TryObserver {
     readonly cluster: Cluster
     readonly clock: Clock
     readonly random: Random
+    /** Of whose request it is about; the call itself is the proxy's. */
     readonly peer: DownstreamPeer
     readonly head: OutgoingRequest
     readonly body?: Uint8Array
@@ -42,7 +43,8 @@ export class UpstreamCall implements TryObserver {
     this.#sent = init.body
     this.#onResult = init.onResult
     const host = cluster.pick({ random, hash: undefined }, peer)
-    this.#request = host && new UpstreamRequest({ cluster, clock, host, peer, head, isHttp2, observer: this })
+    this.#request =
+      host && new UpstreamRequest({ cluster, clock, host, peer: undefined, head, isHttp2, observer: this })
   }
 
   start(): void {
@@ -67,7 +69,10 @@ export class UpstreamCall implements TryObserver {
 
   onResponseBody(piece: Uint8Array): void {
     this.#bytes += piece.length
-    if (this.#bytes <= BODY_BYTES_MAX) this.#body.push(piece)
+    this.#body.push(piece)
+    if (this.#bytes <= BODY_BYTES_MAX) return
+    this.#request!.cancel()
+    this.#end(undefined)
   }
 
   onResponseEnd(trailers: HeaderMap | undefined): void {

@@ -37,7 +37,8 @@ export class UpstreamRequest implements PoolCustomer, ResponseObserver {
     readonly cluster: Cluster
     readonly clock: Clock
     readonly host: UpstreamHost
-    readonly peer: DownstreamPeer
+    /** Undefined: the proxy itself. */
+    readonly peer: DownstreamPeer | undefined
     readonly head: OutgoingRequest
     /** Whether the client spoke HTTP/2, for clusters that follow it. */
     readonly isHttp2: boolean

@@ -1,0 +1,72 @@
+import type { Clock } from '@ambient-lab/std'
+import type { Counter, MetricsRegistry } from '@ambient-lab/telemetry'
+import { END_LABELS, endLabels, type Reporter } from './end-labels.ts'
+import { EndsCache } from './ends-cache.ts'
+import { GRPC_MESSAGES_REPORT_MS } from './limits.ts'
+import type { RequestRecord } from './request-record.ts'
+
+export interface GrpcMessageSeriesInit {
+  readonly metrics: MetricsRegistry
+  /** Asked when a series begins. */
+  readonly reporter: () => Reporter
+}
+
+/**
+ * `istio_request_messages_total`, `istio_response_messages_total`: by the two ends alone, as Istio's filter has them, and
+ * told of calls that last while they do.
+ */
+export class GrpcMessageSeries {
+  readonly #clock: Clock
+  readonly #counters: EndsCache<{ readonly requests: Counter; readonly responses: Counter }>
+  /** Calls that go on. */
+  readonly #live = new Set<RequestRecord>()
+  #isWaiting = false
+
+  constructor(components: { readonly clock: Clock }, { metrics, reporter }: GrpcMessageSeriesInit) {
+    const counter = (direction: string, from: string) =>
+      metrics.counter({
+        name: `istio_${direction}_messages_total`,
+        help: `The total number of gRPC messages sent from a ${from}`,
+        labels: END_LABELS,
+      })
+    this.#clock = components.clock
+    const [requests, responses] = [counter('request', 'client'), counter('response', 'server')]
+    this.#counters = new EndsCache((record) => {
+      const labels = endLabels(reporter(), record)
+      return { requests: requests.labels(labels), responses: responses.labels(labels) }
+    })
+  }
+
+  began(record: RequestRecord): void {
+    this.#live.add(record)
+    if (!this.#isWaiting) this.#wait()
+  }
+
+  ended(record: RequestRecord): void {
+    this.#live.delete(record)
+    this.#report(record)
+  }
+
+  #wait(): void {
+    this.#isWaiting = true
+    this.#clock.schedule(
+      GRPC_MESSAGES_REPORT_MS,
+      () => {
+        this.#isWaiting = false
+        // Where a call goes is not known before it went there.
+        for (const record of this.#live) if (record.upstreamHost) this.#report(record)
+        if (this.#live.size > 0) this.#wait()
+      },
+      { background: true },
+    )
+  }
+
+  #report(record: RequestRecord): void {
+    const requests = record.requestMessages?.takeNew() ?? 0
+    const responses = record.responseMessages?.takeNew() ?? 0
+    if (requests === 0 && responses === 0) return
+    const counters = this.#counters.of(record)
+    counters.requests.inc(requests)
+    counters.responses.inc(responses)
+  }
+}
