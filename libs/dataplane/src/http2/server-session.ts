@@ -91,9 +91,9 @@ export class Http2ServerSession extends Http2Session {
     const { status, headers, framing, contentLength } = response
     encoder.begin()
     encoder.field(':status', statusText(status))
-    // Without a body the field says how long it would have been.
     const length = framing === 'length' ? String(contentLength) : framing === 'none' && headers.get('content-length')
-    if (length) encoder.field('content-length', length)
+    // Without a body the field says how long it would have been, where it can say anything (RFC 9110 §8.6).
+    if (length && status !== 204 && status !== 205) encoder.field('content-length', length)
     encodeHeaders(encoder, headers)
     this.sendHeaders(stream.id, endStream)
     if (endStream) this.localEnd(stream)

@@ -210,7 +210,7 @@ class Http2Exchange implements DownstreamExchange, Http2StreamSink {
 
   /** What is written as its body all the same is dropped. */
   #isBodiless(status: number): boolean {
-    return status === 204 || status === 304 || this.#current?.request.method === 'HEAD'
+    return status === 204 || status === 205 || status === 304 || this.#current?.request.method === 'HEAD'
   }
 
   /** What is left of the request has no reader. */
