@@ -39,6 +39,8 @@ export interface Http2OutgoingResponse {
 export interface Http2RequestHandler {
   /** The stream's sink is to be set before this returns. */
   onRequest(stream: Http2Stream, head: Http2RequestHead, endStream: boolean): void
+  /** A stream was reset whose head is no request, or is too large. */
+  onRefused?(reason: 'malformed' | 'too large'): void
   /** The connection is gone; its streams were told. */
   onClosed(): void
 }
@@ -135,9 +137,11 @@ export class Http2ServerSession extends Http2Session {
     if (this.#refusing) return this.closed.addReset(id)
     if (this.streams.size >= this.streamsMax) return this.refuse(id, HTTP2_ERROR.REFUSED_STREAM)
     const { fields } = this
-    if (fields.tooLarge) return this.refuse(id, HTTP2_ERROR.ENHANCE_YOUR_CALM)
-    const head = this.#judge(endStream)
-    if (head === undefined) return this.refuse(id, HTTP2_ERROR.PROTOCOL_ERROR)
+    const head = fields.tooLarge ? undefined : this.#judge(endStream)
+    if (head === undefined) {
+      this.#handler.onRefused?.(fields.tooLarge ? 'too large' : 'malformed')
+      return this.refuse(id, fields.tooLarge ? HTTP2_ERROR.ENHANCE_YOUR_CALM : HTTP2_ERROR.PROTOCOL_ERROR)
+    }
     const receiveWindow = this.streamWindowBytes
     const stream = new Http2Stream(this, { id, sendWindow: this.peer.windowBytes, receiveWindow })
     stream.hasHead = true

@@ -23,6 +23,7 @@ import {
 } from './limits.ts'
 import type { HttpFlag } from './local-replies.ts'
 import { takeIn } from './request-intake.ts'
+import { RequestRecord } from './request-record.ts'
 
 const dates = new DateHeader()
 
@@ -77,6 +78,16 @@ export class Http2Connection implements ByteSink, Http2RequestHandler {
 
   onRequest(stream: Http2Stream, head: Http2RequestHead, endStream: boolean): void {
     new Http2Exchange(this.#init, this.#session, stream).begin(head, endStream)
+  }
+
+  /** A request that never got a head of its own. */
+  onRefused(reason: 'malformed' | 'too large'): void {
+    const { clock, peer } = this.#init
+    const record = new RequestRecord({ peer, startedAtMs: clock.now(), startedMs: clock.monotonic() })
+    record.protocol = 'HTTP/2'
+    record.flag('DPE')
+    record.details = reason === 'malformed' ? FAILURES.malformed[1] : 'http2.too_many_headers'
+    this.#init.runtime().recorder.finish(record)
   }
 
   onClosed(): void {

@@ -427,6 +427,22 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(calls).toBe(4)
   })
 
+  it.each([
+    [{ ':path': '/a#b' }, 1, '0 DPE http2.violation.of.messaging.rule'],
+    [
+      Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`x-${index}`, 'y'])),
+      11,
+      '0 DPE http2.too_many_headers',
+    ],
+  ])('resets what is no request, with a line in the log', async (headers, code, line) => {
+    const stream = (await session()).request({ ':authority': 'web', ...headers })
+    stream.on('error', () => {})
+    await new Promise((resolve) => stream.on('close', resolve))
+    expect(stream.rstCode).toBe(code)
+    expect(mesh.lines).toEqual([line])
+    expect(await ask({ ':path': '/' })).toMatchObject({ headers: { ':status': 200 } })
+  })
+
   it('resets a request whose body is not as long as it said, with a line in the log', async () => {
     const stream = (await session()).request({
       ':method': 'POST',
