@@ -8,6 +8,7 @@ import {
   type Service,
 } from '@ambient-lab/api'
 import type { MeshConfig } from '../mesh-config.ts'
+import { SidecarIndex } from '../sidecars/sidecar-index.ts'
 import type { StoreEvent } from '../store/store.ts'
 import {
   AUTHORIZATION_POLICIES,
@@ -63,6 +64,7 @@ export class TranslationView {
   #routes: RouteIndex | undefined
   #targets: TargetIndex | undefined
   #networks: Networks | undefined
+  #sidecars: SidecarIndex | undefined
 
   constructor(reader: ObjectReader, mesh: MeshConfig) {
     this.#reader = reader
@@ -83,6 +85,7 @@ export class TranslationView {
     if (NETWORK_KINDS.has(change.type)) this.#networks = undefined
     this.#routes?.update(change)
     this.#targets?.update(change)
+    this.#sidecars?.update(change)
     if (change.type !== SERVICE_ENTRIES || !this.#hosts) return
     if (change.previous) this.#hosts.remove(change.previous as ServiceEntry)
     if (change.operation === 'deleted') this.#hosts.remove(change.object as ServiceEntry)
@@ -93,6 +96,12 @@ export class TranslationView {
   get routes(): RouteIndex {
     this.#routes ??= new RouteIndex(this.#reader, this.mesh.clusterDomain)
     return this.#routes
+  }
+
+  /** Where sidecars run; always up to date. */
+  get sidecars(): SidecarIndex {
+    this.#sidecars ??= new SidecarIndex(this.#reader)
+    return this.#sidecars
   }
 
   /** Which policies are about what; always up to date. */
