@@ -75,7 +75,7 @@ function rankOf(
 ): number {
   const { workload } = endpoint
   const isNowhere = workload.addresses.length === 0 && workload.hostname === ''
-  if (isNowhere && workload.network === source.network) return -1
+  if (isNowhere && (workload.network === source.network || !workload.networkGateway)) return -1
   if (!isUsable(endpoint, service)) return -1
   if (targetPortOf(endpoint, service, servicePort, throughTunnel) === undefined) return -1
   const balancing = service.loadBalancing
