@@ -208,7 +208,7 @@ class MemoryListener implements TransportListener {
       const offer = this.#components.network.takeOffer(number)
       if (!offer) return refuse(tunnelError('TLS_FAILED', 'no client hello', { origin: 'downstream' }))
       try {
-        offer.answer(await this.#serve(stream, serverName, offer.fromNode, offer.svid))
+        offer.answer(await this.#serve(() => stream, serverName, offer.fromNode, offer.svid))
       } catch (error) {
         offer.refuse(error)
         refuse(tunnelError('TLS_FAILED', 'the handshake failed', { origin: 'downstream', cause: error }))
@@ -228,16 +228,22 @@ class MemoryListener implements TransportListener {
   /** The server's half of a dial. Returns the certificate it presented. */
   welcome(carrier: MemoryStream, target: DialTarget, clientSvid: X509Svid): Promise<X509Svid> {
     const { links } = this.#components
-    const shaped = links?.shape(carrier, this.#node, target.fromNode) ?? carrier
+    // Not before the peer is let in: a link's stream is somebody's to close.
+    const shaped = () => links?.shape(carrier, this.#node, target.fromNode) ?? carrier
     return this.#serve(shaped, target.serverName, target.fromNode, clientSvid)
   }
 
-  async #serve(carrier: ByteStream, serverName: string, fromNode: string, clientSvid: X509Svid): Promise<X509Svid> {
+  async #serve(
+    carrierOf: () => ByteStream,
+    serverName: string,
+    fromNode: string,
+    clientSvid: X509Svid,
+  ): Promise<X509Svid> {
     const { svids, clock } = this.#components
     const svid = await svids.serverSvid(serverName)
     const remote = authorize(clientSvid, svid, clock, { trustDomain: svid.id.trustDomain })
     const session = new MuxSession(
-      { carrier, clock, atTurnEnd: atMicrotask },
+      { carrier: carrierOf(), clock, atTurnEnd: atMicrotask },
       { role: 'server', local: svid.id, remote, serverName, remoteAddress: `${fromNode}:0` },
     )
     this.#sessions.add(session)
