@@ -63,17 +63,26 @@ export function isForAmbient(
   return world.namespaceLabels(namespace)[DATAPLANE_MODE] === 'ambient' && !injects(world, namespace)
 }
 
-/** What the labels of a service say about its waypoint. `none`: it has none, and asks for none. */
+/**
+ * What the labels of a service say about its waypoint. `none`: it has none, and asks for none; `unknown`: its namespace,
+ * which may ask for one, is not among the objects.
+ */
 export type WaypointState =
-  | { readonly state: 'none' }
+  | { readonly state: 'none' | 'unknown' }
   | { readonly state: 'missing' | 'not ready' | 'wrong traffic'; readonly key: string }
   | { readonly state: 'ok'; readonly key: string; readonly gateway: Gateway }
+
+/** Whether the labels of a namespace can be told; files alone seldom hold it. */
+export function isNamespaceKnown(world: AnalysisWorld, name: string): boolean {
+  return world.get(namespaceKind, undefined, name) !== undefined
+}
 
 /** By labels, in the order of the control plane: the object's own, or else its namespace's. */
 export function waypointState(world: AnalysisWorld, object: Resource): WaypointState {
   const { namespace = '', labels } = object.metadata
   const named = useWaypoint(labels, namespace) ?? useWaypoint(world.namespaceLabels(namespace), namespace)
-  if (!named || named === 'none') return { state: 'none' }
+  if (named === 'none') return { state: 'none' }
+  if (!named) return { state: isNamespaceKnown(world, namespace) ? 'none' : 'unknown' }
   const key = `${named.namespace}/${named.name}`
   const gateway = world.get(gatewayKind, named.namespace, named.name)
   if (!gateway) return { state: 'missing', key }

@@ -9,7 +9,7 @@ export interface Analyzer {
   readonly name: string
   /** All that it can find. */
   readonly codes: readonly FindingCode[]
-  /** Pure: reads the world alone, and must bear objects that break their schema. */
+  /** Pure: reads the world alone. The objects keep to their schema; all that it does not require may be missing. */
   find(world: AnalysisWorld): Iterable<Finding>
 }
 

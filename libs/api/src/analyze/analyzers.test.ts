@@ -108,7 +108,7 @@ const CASES: readonly (readonly [code: FindingCode, has: readonly Resource[], ha
     ],
     [mesh, waypoint, web(USES), pod('web'), ONLY_WAYPOINT],
   ],
-  ['AM0107', [web(), policy(TO_WEB)], [web(USES), waypoint, policy(TO_WEB)]],
+  ['AM0107', [mesh, web(), policy(TO_WEB)], [web(USES), waypoint, policy(TO_WEB)]],
   [
     'AM0108',
     [mesh, waypoint, web(USES), policy({ ...TO_WEB, rules: [{ to: GET }] })],
@@ -125,7 +125,7 @@ const CASES: readonly (readonly [code: FindingCode, has: readonly Resource[], ha
   ],
   [
     'AM1001',
-    [web(), object('httproute/web', { parentRefs: [{ kind: 'Service', group: '', name: 'web' }] })],
+    [mesh, web(), object('httproute/web', { parentRefs: [{ kind: 'Service', group: '', name: 'web' }] })],
     [web(USES), waypoint, object('httproute/web', { parentRefs: [{ kind: 'Service', group: '', name: 'web' }] })],
   ],
   ['AM1001', [mesh, web(), route({ host: 'web' })], [mesh, web(USES), waypoint, route({ host: 'web' })]],
@@ -349,6 +349,15 @@ describe('the analyzers', () => {
     const codes = async (allocatesEntryAddresses: boolean) =>
       (await analyze(objects, { allocatesEntryAddresses })).map(({ code }) => code)
     expect([await codes(false), await codes(true)]).toEqual([['IST0134'], []])
+  })
+
+  it('say nothing of waypoints and capture where the namespace is not told', async () => {
+    const web80 = service('web', [{ name: 'http', port: 80 }])
+    const attached = object('httproute/web', { parentRefs: [{ kind: 'Service', group: '', name: 'web' }] })
+    const elsewhere = object('namespace/other', {}, { labels: AMBIENT })
+    expect(await codesOf([elsewhere, web80, pod('web'), policy({ ...TO_WEB, rules: [{}] }), attached, strict])).toEqual(
+      [],
+    )
   })
 
   it('find every code of the table, and no other', async () => {

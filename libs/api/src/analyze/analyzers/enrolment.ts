@@ -1,6 +1,6 @@
 import { DATAPLANE_MODE } from '../../enrolment.ts'
 import { describeReference } from '../../reference.ts'
-import { asksForAmbient, hasAmbient, hasSidecar, isAmbient } from '../ambient-mesh.ts'
+import { asksForAmbient, hasAmbient, hasSidecar, isAmbient, isNamespaceKnown } from '../ambient-mesh.ts'
 import { defineAnalyzer, finding } from '../analyzer.ts'
 
 /** Namespaces of Kubernetes and Istio, whose workloads nobody enrols. */
@@ -19,6 +19,7 @@ export default defineAnalyzer({
         continue
       }
       const isMeant = (labels[DATAPLANE_MODE] ?? world.namespaceLabels(namespace)[DATAPLANE_MODE]) !== undefined
+      if (!isNamespaceKnown(world, namespace)) continue
       const isSystem = SYSTEM.includes(namespace) || namespace === world.settings.rootNamespace
       if (isMeant || isSystem || isAmbient(world, workload) || hasSidecar(world, workload)) continue
       yield finding('AM0101', object, [describeReference(object), namespace || 'default'])

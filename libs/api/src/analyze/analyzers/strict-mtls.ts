@@ -1,6 +1,6 @@
 import peerAuthenticationKind from '../../kinds/peer-authentication.ts'
 import { describeReference } from '../../reference.ts'
-import { hasAmbient, hasSidecar, isAmbient } from '../ambient-mesh.ts'
+import { hasAmbient, hasSidecar, isAmbient, isNamespaceKnown } from '../ambient-mesh.ts'
 import { defineAnalyzer, finding } from '../analyzer.ts'
 
 const NAMED_MAX = 3
@@ -13,7 +13,11 @@ export default defineAnalyzer({
     if (!hasAmbient(world)) return
     const { rootNamespace } = world.settings
     const plain = world.workloads.filter(
-      (workload) => workload.namespace !== rootNamespace && !isAmbient(world, workload) && !hasSidecar(world, workload),
+      (workload) =>
+        workload.namespace !== rootNamespace &&
+        isNamespaceKnown(world, workload.namespace) &&
+        !isAmbient(world, workload) &&
+        !hasSidecar(world, workload),
     )
     if (plain.length === 0) return
     const named = plain.slice(0, NAMED_MAX).map(({ object }) => describeReference(object))

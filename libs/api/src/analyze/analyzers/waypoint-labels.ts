@@ -16,7 +16,7 @@ export default defineAnalyzer({
     for (const service of services) {
       if (service.metadata.labels?.[GATEWAY_NAME_LABEL] !== undefined) continue
       const waypoint = waypointState(world, service)
-      if (waypoint.state === 'none' || waypoint.state === 'ok') continue
+      if (!('key' in waypoint) || waypoint.state === 'ok') continue
       const own = service.metadata.labels?.[USE_WAYPOINT] !== undefined
       // What a namespace asks for is left out in silence where it does not fit.
       if (!own && waypoint.state === 'wrong traffic') continue
