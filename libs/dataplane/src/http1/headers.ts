@@ -14,6 +14,8 @@ const UPPER_Z = 90
 export class HeaderMap {
   /** Name, value, name, value, … */
   #list: string[] = []
+  /** Names of fields that whoever sent them wants in no table of HPACK: they stay so (RFC 7541 §6.2.3). */
+  neverIndexed: readonly string[] | undefined
 
   /** @throws HttpCodecError NOT_ENCODABLE */
   constructor(entries: Iterable<readonly [name: string, value: string]> = []) {
@@ -124,7 +126,9 @@ export class HeaderMap {
 
   /** An independent one, such as for a second try or a mirrored request. */
   clone(): HeaderMap {
-    return HeaderMap.ofJudged(this.#list.slice())
+    const copy = HeaderMap.ofJudged(this.#list.slice())
+    copy.neverIndexed = this.neverIndexed
+    return copy
   }
 
   /** Names are mostly literals in lower case: those are found by identity. */

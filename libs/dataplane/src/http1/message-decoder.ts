@@ -393,8 +393,8 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
   }
 }
 
-/** From Node's pool where it is small. */
-function copyOf(bytes: Uint8Array): Uint8Array {
+/** A copy, from Node's pool where it is small. */
+export function copyOf(bytes: Uint8Array): Uint8Array {
   const copy = Buffer.allocUnsafe(bytes.length)
   copy.set(bytes)
   return copy

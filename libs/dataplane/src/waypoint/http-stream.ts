@@ -311,8 +311,9 @@ export class HttpStream {
     this.#exchange.pauseRequest()
   }
 
+  /** Not while there is something older than what the exchange has. */
   resumeRequest(): void {
-    if (!this.#decodeStopped) this.#exchange.resumeRequest()
+    if (!this.#decodeStopped && this.#heldRequest.length === 0) this.#exchange.resumeRequest()
   }
 
   /** From now on both directions carry bytes of another protocol. */

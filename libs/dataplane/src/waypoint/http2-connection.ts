@@ -1,119 +1,140 @@
+import type { CancelTimer, CodedError } from '@ambient-lab/std'
+import type { HeaderMap } from '../http1/index.ts'
 import {
-  constants,
-  type IncomingHttpHeaders,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2'
-import type { CodedError } from '@ambient-lab/std'
-import { type BodyFraming, type HeaderMap, HttpCodecError } from '../http1/index.ts'
+  HTTP2_ERROR,
+  type Http2RequestHandler,
+  type Http2RequestHead,
+  Http2ServerSession,
+  type Http2Stream,
+  type Http2StreamSink,
+  STALLED_LOOKS_MAX,
+  type StreamFailure,
+} from '../http2/index.ts'
 import type { ByteSink } from '../stream/byte-stream.ts'
-import { StreamDuplex } from '../stream/stream-duplex.ts'
 import { DateHeader } from './date-header.ts'
 import type { HttpConnectionInit } from './http-connection-manager.ts'
 import type { DownstreamExchange, HttpRequest, HttpResponse, HttpStream } from './http-stream.ts'
-import { headerMapOf, outgoingHeaders } from './http2-headers.ts'
-import { HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES } from './limits.ts'
+import {
+  DOWNSTREAM_IDLE_TIMEOUT_MS,
+  HTTP2_DRAIN_NOTICE_MS,
+  HTTP2_STREAMS_MAX,
+  HTTP2_WINDOW_BYTES,
+  STREAM_IDLE_TIMEOUT_MS,
+} from './limits.ts'
+import type { HttpFlag } from './local-replies.ts'
 import { takeIn } from './request-intake.ts'
+import { RequestRecord } from './request-record.ts'
 
 const dates = new DateHeader()
 
-/** One HTTP/2 connection of a client (h2c, prior knowledge): Node's own framing, our streams. */
-export class Http2Connection implements ByteSink {
+/** How often answers that nobody reads are looked for: they are cut a quarter late at most. */
+const LOOK_MS = STREAM_IDLE_TIMEOUT_MS / STALLED_LOOKS_MAX
+
+/** One HTTP/2 connection of a client (h2c, prior knowledge): a session of ../http2/, our streams. */
+export class Http2Connection implements ByteSink, Http2RequestHandler {
   readonly #init: HttpConnectionInit
-  readonly #session: ServerHttp2Session
-  readonly #socket: StreamDuplex
-  readonly #exchanges = new Set<Http2Exchange>()
+  readonly #session: Http2ServerSession
+  #cancelLook: CancelTimer
+  /** Since when there has been no request, as far as the looks can tell. */
+  #idleSinceMs: number
+  /** The last stream at the last look. */
+  #lastStream = 0
 
   constructor(init: HttpConnectionInit) {
+    const { stream, clock } = init
     this.#init = init
-    this.#socket = new StreamDuplex(init.stream, { isStarted: true })
-    this.#session = performServerHandshake(this.#socket, {
-      settings: { maxConcurrentStreams: HTTP2_STREAMS_MAX, initialWindowSize: HTTP2_WINDOW_BYTES },
-    })
-    this.#session.on('error', () => {}) // its close tells, and the stream's
-    this.#session.on('stream', (stream, headers, _flags, raw) => this.#onStream(stream, headers, raw))
+    this.#session = new Http2ServerSession(
+      { stream, clock },
+      { handler: this, streamsMax: HTTP2_STREAMS_MAX, streamWindowBytes: HTTP2_WINDOW_BYTES },
+    )
+    this.#idleSinceMs = clock.monotonic()
+    this.#cancelLook = clock.schedule(LOOK_MS, this.#look, { background: true })
   }
 
-  /**
-   * No new streams, which the client is told, with the last that is served; closes when that ends. The notice of RFC 9113
-   * §6.8 that comes ahead of it is not to be had: after any GOAWAY nghttp2 ignores new streams as Node drives it.
-   */
-  drain(_idleGraceMs: number): void {
-    if (!this.#session.destroyed) this.#session.close()
+  /** No new streams, in the two steps of RFC 9113 §6.8; closes when the last one ends. */
+  drain(idleGraceMs: number): void {
+    this.#session.drain(Math.min(idleGraceMs, HTTP2_DRAIN_NOTICE_MS))
   }
 
   onData(chunk: Uint8Array): void {
-    this.#socket.onData(chunk)
+    this.#session.onData(chunk)
+  }
+
+  onBorrowed(chunk: Uint8Array): void {
+    this.#session.onBorrowed(chunk)
   }
 
   onEnd(): void {
-    this.#socket.onEnd()
+    this.#session.onEnd()
   }
 
   onDrain(): void {
-    this.#socket.onDrain()
+    this.#session.onDrain()
   }
 
   onClose(reason: CodedError | undefined): void {
-    for (const exchange of [...this.#exchanges]) exchange.gone()
-    this.#session.destroy()
-    this.#socket.onClose(reason)
+    this.#session.onClose(reason)
+  }
+
+  onRequest(stream: Http2Stream, head: Http2RequestHead, endStream: boolean): void {
+    new Http2Exchange(this.#init, this.#session, stream).begin(head, endStream)
+  }
+
+  /** A request that never got a head of its own. */
+  onRefused(reason: 'malformed' | 'too large'): void {
+    const { clock, peer } = this.#init
+    const record = new RequestRecord({ peer, startedAtMs: clock.now(), startedMs: clock.monotonic() })
+    record.protocol = 'HTTP/2'
+    record.flag('DPE')
+    record.details = reason === 'malformed' ? FAILURES.malformed[1] : 'http2.too_many_headers'
+    this.#init.runtime().recorder.finish(record)
+  }
+
+  onClosed(): void {
+    this.#cancelLook()
     this.#init.onClosed()
   }
 
-  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
-    const exchange: Http2Exchange = new Http2Exchange(stream, this.#init, () => this.#exchanges.delete(exchange))
-    this.#exchanges.add(exchange)
-    exchange.begin(headers, raw)
+  /** One timer for all waits of a connection, so that no request pays for one. */
+  readonly #look = (): void => {
+    const { clock } = this.#init
+    const session = this.#session
+    session.resetStalled()
+    const nowMs = clock.monotonic()
+    const wasUsed = session.streamCount > 0 || session.lastStream !== this.#lastStream
+    this.#lastStream = session.lastStream
+    if (wasUsed) this.#idleSinceMs = nowMs
+    else if (nowMs - this.#idleSinceMs >= DOWNSTREAM_IDLE_TIMEOUT_MS) session.drain(HTTP2_DRAIN_NOTICE_MS)
+    this.#cancelLook = clock.schedule(LOOK_MS, this.#look, { background: true })
   }
 }
 
 /** One stream of an HTTP/2 connection: a request, and the way of its response. */
-class Http2Exchange implements DownstreamExchange {
-  readonly #stream: ServerHttp2Stream
+class Http2Exchange implements DownstreamExchange, Http2StreamSink {
   readonly #init: HttpConnectionInit
-  readonly #onOver: () => void
+  readonly #session: Http2ServerSession
+  readonly #stream: Http2Stream
   #current: HttpStream | undefined
-  #requestTrailers: HeaderMap | undefined
-  #responseTrailers: HeaderMap | undefined
 
-  constructor(stream: ServerHttp2Stream, init: HttpConnectionInit, onOver: () => void) {
-    this.#stream = stream
+  constructor(init: HttpConnectionInit, session: Http2ServerSession, stream: Http2Stream) {
     this.#init = init
-    this.#onOver = onOver
-    stream.on('error', () => {}) // 'close' follows
-    stream.on('data', (piece: Uint8Array) => this.#current?.decodeData(piece))
-    stream.on('trailers', (_headers, _flags, raw: readonly string[]) => {
-      this.#requestTrailers = safeHeaders(raw)
-    })
-    stream.on('end', () => this.#current?.decodeEnd(this.#requestTrailers))
-    stream.on('drain', () => this.#current?.responseSource?.resume())
-    stream.on('wantTrailers', () =>
-      stream.sendTrailers(this.#responseTrailers ? outgoingHeaders(this.#responseTrailers) : {}),
-    )
-    stream.on('close', () => this.gone())
+    this.#session = session
+    this.#stream = stream
+    stream.sink = this
   }
 
-  begin(headers: IncomingHttpHeaders, raw: readonly string[]): void {
+  begin(head: Http2RequestHead, endStream: boolean): void {
     const { clock, peer } = this.#init
-    const fields = safeHeaders(raw)
-    if (!fields) return this.#stream.close(constants.NGHTTP2_PROTOCOL_ERROR)
-    const endStream = this.#stream.endAfterHeaders
-    const length = Number(headers['content-length'])
-    const framing: BodyFraming = endStream || length === 0 ? 'none' : Number.isInteger(length) ? 'length' : 'chunked'
-    const authority = headers[':authority'] ?? headers.host ?? ''
-    if (authority !== '') fields.set('host', authority)
     const request: HttpRequest = {
-      method: headers[':method'] ?? '',
-      scheme: headers[':scheme'] === 'https' ? 'https' : peer.scheme,
-      authority,
-      path: headers[':path'] ?? '',
-      headers: fields,
-      framing,
-      contentLength: framing === 'length' ? length : 0,
+      method: head.method,
+      scheme: head.scheme === 'https' ? 'https' : peer.scheme,
+      authority: head.authority,
+      path: head.path,
+      headers: head.headers,
+      framing: head.framing,
+      contentLength: head.contentLength,
       upgrade: undefined,
-      expectContinue: headers.expect === '100-continue',
+      expectContinue: head.expectContinue,
     }
     const { stream, refusal } = takeIn({
       runtime: this.#init.runtime(),
@@ -128,39 +149,54 @@ class Http2Exchange implements DownstreamExchange {
     else stream.begin(endStream)
   }
 
-  /** The stream is closed: in order, or because the client went away. */
-  gone(): void {
+  // Http2StreamSink
+
+  onData(piece: Uint8Array): void {
+    this.#current?.decodeData(piece)
+  }
+
+  onEnd(trailers: HeaderMap | undefined): void {
+    this.#current?.decodeEnd(trailers)
+  }
+
+  onDrain(): void {
+    this.#current?.responseSource?.resume()
+  }
+
+  /** The client went away, or said what cannot be. */
+  onFailure(failure: StreamFailure): void {
     const stream = this.#current
     if (!stream) return
+    const { record } = stream
     if (!stream.responseComplete) {
-      stream.record.flag('DC')
-      if (stream.record.status === 0) stream.record.details = 'downstream_remote_disconnect'
+      const [flag, details] = FAILURES[failure]
+      record.flag(flag)
+      if (record.status === 0) record.details = details
     }
     this.#over(stream)
   }
 
+  // DownstreamExchange
+
   writeContinue(): void {
-    this.#stream.additionalHeaders({ ':status': 100 })
+    this.#session.interim(this.#stream, 100)
   }
 
   writeHead(response: HttpResponse, endStream: boolean): boolean {
-    if (this.#stream.destroyed) return true
-    const { headers, status } = response
+    const { headers } = response
     headers.set('server', 'istio-envoy')
     if (!headers.has('date')) headers.append('date', dates.text(this.#init.clock.now()))
-    const outgoing = { ':status': status, ...outgoingHeaders(headers) }
-    this.#stream.respond(outgoing, { endStream, waitForTrailers: !endStream })
+    this.#session.respond(this.#stream, response, endStream || this.#isBodiless(response.status))
     if (endStream) this.#responseEnded()
     return true
   }
 
   writeBody(piece: Uint8Array): boolean {
-    return this.#stream.destroyed || this.#stream.write(piece)
+    return this.#stream.write(piece)
   }
 
   writeEnd(trailers: HeaderMap | undefined): void {
-    this.#responseTrailers = trailers
-    if (!this.#stream.destroyed) this.#stream.end()
+    this.#stream.end(trailers)
     this.#responseEnded()
   }
 
@@ -172,7 +208,7 @@ class Http2Exchange implements DownstreamExchange {
   reset(): void {
     const stream = this.#current
     if (stream) this.#over(stream)
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    this.#stream.reset(HTTP2_ERROR.INTERNAL_ERROR)
   }
 
   pauseRequest(): void {
@@ -183,29 +219,30 @@ class Http2Exchange implements DownstreamExchange {
     this.#stream.resume()
   }
 
+  /** What is written as its body all the same is dropped. */
+  #isBodiless(status: number): boolean {
+    return status === 204 || status === 205 || status === 304 || this.#current?.request.method === 'HEAD'
+  }
+
   /** What is left of the request has no reader. */
   #responseEnded(): void {
     const stream = this.#current
-    if (!stream) return
-    const isEarly = !stream.requestComplete && !this.#stream.endAfterHeaders
-    this.#over(stream)
-    if (isEarly) this.#stream.resume()
+    if (stream) this.#over(stream)
+    this.#stream.resume()
   }
 
   #over(stream: HttpStream): void {
     this.#current = undefined
-    this.#onOver()
     stream.destroy()
     stream.runtime.recorder.finish(stream.record)
   }
 }
 
-/** @returns undefined for fields that no other hop could carry */
-function safeHeaders(raw: readonly string[]): HeaderMap | undefined {
-  try {
-    return headerMapOf(raw)
-  } catch (error) {
-    if (error instanceof HttpCodecError) return undefined
-    throw error
-  }
-}
+/** How a stream that failed is told of in the log. */
+const FAILURES = {
+  reset: ['DC', 'downstream_remote_disconnect'],
+  refused: ['DC', 'downstream_remote_disconnect'],
+  gone: ['DC', 'downstream_remote_disconnect'],
+  malformed: ['DPE', 'http2.violation.of.messaging.rule'],
+  stalled: ['SI', 'stream_idle_timeout'],
+} as const satisfies Readonly<Record<StreamFailure, readonly [flag: HttpFlag, details: string]>>

@@ -369,4 +369,91 @@ describe('HTTP/2 with prior knowledge', () => {
     }
     expect(await mesh.get('/two')).toMatchObject({ status: 200, body: 'h2 /two' })
   })
+
+  it('says twice that a connection will end, and serves what comes in between', async () => {
+    let release = () => {}
+    handler = (stream) => {
+      release = () => {
+        stream.respond({ ':status': 200 })
+        stream.end('late')
+      }
+    }
+    const goodbyes: number[] = []
+    const h2 = await session()
+    h2.on('goaway', (_code, last) => goodbyes.push(last ?? -1))
+    const reply = ask({ ':path': '/slow' })
+    await eventually(() => expect(seen).toHaveLength(1))
+    const drained = mesh.waypoint.drain()
+    await eventually(() => expect(goodbyes).toEqual([2 ** 31 - 1, 1]))
+    release()
+    expect(await reply).toMatchObject({ headers: { ':status': 200 }, body: 'late' })
+    await drained
+  })
+
+  it('answers before a request has ended, and lets its client know that no more of it is needed', async () => {
+    mesh.routes([forwardRoute({ action: { kind: 'direct-response', status: 413 } })])
+    const h2 = await session()
+    const stream = h2.request({ ':method': 'POST', ':path': '/', ':authority': 'web' }, { endStream: false })
+    stream.write('x'.repeat(10))
+    const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders]
+    expect(headers[':status']).toBe(413)
+    stream.resume()
+    await once(stream, 'close')
+    expect(stream.rstCode).toBe(0)
+  })
+
+  it('sends no body in answer to HEAD, only its length', async () => {
+    mesh.routes([forwardRoute({ action: { kind: 'direct-response', status: 418, body: 'short and stout' } })])
+    const reply = await ask({ ':method': 'HEAD', ':path': '/' })
+    expect(reply).toMatchObject({ headers: { ':status': 418, 'content-length': '15' }, body: '' })
+  })
+
+  it('tries again what an upstream refused, and what it did not see before it went away', async () => {
+    let calls = 0
+    handler = (stream) => {
+      calls += 1
+      if (calls === 1) return stream.close(7)
+      if (calls === 3) stream.session!.goaway(0, stream.id! - 2)
+      else echo(stream)
+    }
+    const retry = {
+      ...{ attempts: 2, on: ['refused-stream'], statusCodes: [], backoffBaseMs: 1, backoffMaxMs: 2 },
+      avoidPreviousHostsDraws: 0,
+    }
+    const backends = [{ cluster: 'web', weight: 1 }]
+    mesh.routes([forwardRoute({ action: { kind: 'forward', forward: { backends, retry } } })])
+    expect(await ask(GRPC, 'once')).toMatchObject({ body: 'once' })
+    expect(await ask(GRPC, 'twice')).toMatchObject({ body: 'twice' })
+    expect(calls).toBe(4)
+  })
+
+  it.each([
+    [{ ':path': '/a#b' }, 1, '0 DPE http2.violation.of.messaging.rule'],
+    [
+      Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`x-${index}`, 'y'])),
+      11,
+      '0 DPE http2.too_many_headers',
+    ],
+  ])('resets what is no request, with a line in the log', async (headers, code, line) => {
+    const stream = (await session()).request({ ':authority': 'web', ...headers })
+    stream.on('error', () => {})
+    await new Promise((resolve) => stream.on('close', resolve))
+    expect(stream.rstCode).toBe(code)
+    expect(mesh.lines).toEqual([line])
+    expect(await ask({ ':path': '/' })).toMatchObject({ headers: { ':status': 200 } })
+  })
+
+  it('resets a request whose body is not as long as it said, with a line in the log', async () => {
+    const stream = (await session()).request({
+      ':method': 'POST',
+      ':path': '/',
+      ':authority': 'web',
+      'content-length': 3,
+    })
+    stream.on('error', () => {})
+    stream.end('hello')
+    await new Promise((resolve) => stream.on('close', resolve))
+    expect(stream.rstCode).toBe(1)
+    expect(mesh.lines).toEqual(['0 DPE http2.violation.of.messaging.rule'])
+  })
 })

@@ -1,5 +1,8 @@
 import { VirtualClock } from '@ambient-lab/std'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { HTTP2_ERROR } from '../http2/errors.ts'
+import { FRAME, SETTING, STREAM_ID_MAX } from '../http2/frame.ts'
+import { block, END, HELLO, headers, parseFrames, setting } from '../http2/raw-peer.conformance.ts'
 import { MemoryPlainNetwork } from '../memory-plain-network.ts'
 import { MemoryNetwork, MemoryTransport } from '../tunnel/memory-transport.ts'
 import type { Program } from '../ztunnel/two-nodes.conformance.ts'
@@ -76,5 +79,37 @@ describe('a connection that nothing moves on', () => {
     await clock.advance(STREAM_IDLE_TIMEOUT_MS / 4 + 2 * MARGIN_MS)
     expect(program.text).toMatch(/^HTTP\/1\.1 408 /)
     expect(mesh.lines.at(-1)).toBe('408 SI stream_idle_timeout')
+  })
+
+  const frames = (program: Program) => parseFrames(Buffer.from(program.received))
+  const GET = [
+    [':method', 'GET'],
+    [':scheme', 'http'],
+    [':path', '/'],
+    [':authority', 'web'],
+  ] as const
+
+  it('is closed in two steps when it is of HTTP/2', async () => {
+    const program = await mesh.dial()
+    program.say(HELLO.toString('latin1'))
+    program.say(headers(1, END, block(...GET)).toString('latin1'))
+    await clock.advance(DOWNSTREAM_IDLE_TIMEOUT_MS)
+    expect(frames(program).filter(({ type }) => type === FRAME.GOAWAY)).toEqual([])
+    await clock.advance(STREAM_IDLE_TIMEOUT_MS + MARGIN_MS)
+    expect(program.ended).toBe(true)
+    const goodbyes = frames(program).filter(({ type }) => type === FRAME.GOAWAY)
+    expect(goodbyes.map(({ payload }) => payload.readUInt32BE())).toEqual([STREAM_ID_MAX, 1])
+  })
+
+  it('loses an answer of HTTP/2 whose window never opens', async () => {
+    const program = await mesh.dial()
+    const hello = Buffer.concat([HELLO, setting(SETTING.INITIAL_WINDOW_SIZE, 0), headers(1, END, block(...GET))])
+    program.say(hello.toString('latin1'))
+    await clock.advance(STREAM_IDLE_TIMEOUT_MS)
+    expect(frames(program).some(({ type }) => type === FRAME.HEADERS)).toBe(true)
+    expect(frames(program).some(({ type }) => type === FRAME.RST_STREAM)).toBe(false)
+    await clock.advance(STREAM_IDLE_TIMEOUT_MS / 2)
+    const [reset] = frames(program).filter(({ type }) => type === FRAME.RST_STREAM)
+    expect(reset?.payload.readUInt32BE()).toBe(HTTP2_ERROR.CANCEL)
   })
 })

@@ -21,6 +21,9 @@ export const HTTP2_STREAMS_MAX = 100
 /** What a peer may send on one HTTP/2 stream before it is granted more. */
 export const HTTP2_WINDOW_BYTES = 256 * KiB
 
+/** Between the notice that an HTTP/2 connection will end and its end, where the client does not say that it has seen it. */
+export const HTTP2_DRAIN_NOTICE_MS = 1_000
+
 /** Body kept for another try: Envoy's per-connection buffer limit. */
 export const RETRY_BUFFER_BYTES_MAX = MiB
 

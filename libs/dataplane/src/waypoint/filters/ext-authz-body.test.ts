@@ -58,6 +58,15 @@ describe('an authorizer that is shown the body', () => {
     expect(mesh.servers[1].requests[0]!.head).toMatchObject({ method: 'POST', path: '/check/x' })
   })
 
+  it('sees a part of chunks; the rest is behind it also where the backend is connected already', async () => {
+    show(2, true)
+    const program = await mesh.dial()
+    for (let time = 0; time < 2; time += 1) {
+      program.received = new Uint8Array()
+      expect(await mesh.exchange(program, CHUNKED)).toMatchObject({ status: 200, body: 'hello' })
+    }
+  })
+
   it('is not asked about a body that is longer than it takes', async () => {
     show(4, false)
     const refused = await mesh.exchange(await mesh.dial(), post('hello'))

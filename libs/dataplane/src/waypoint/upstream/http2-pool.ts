@@ -1,16 +1,16 @@
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type IncomingHttpHeaders,
-} from 'node:http2'
 import type { Clock } from '@ambient-lab/std'
-import { type BodyFraming, type HeaderMap, HttpCodecError, type OutgoingRequest } from '../../http1/index.ts'
+import type { HeaderMap, OutgoingRequest, ResponseHead } from '../../http1/index.ts'
+import {
+  HTTP2_ERROR,
+  type Http2ClientOwner,
+  Http2ClientSession,
+  type Http2ClientStream,
+  type Http2ResponseSink,
+  type StreamFailure,
+} from '../../http2/index.ts'
 import type { ByteStream } from '../../stream/byte-stream.ts'
-import { StreamDuplex } from '../../stream/stream-duplex.ts'
-import { headerMapOf, outgoingHeaders } from '../http2-headers.ts'
 import { HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES } from '../limits.ts'
+import type { ResetReason } from '../router/retries.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import { connectTimeout, dialFailure } from './dial-failure.ts'
 import type { PoolCustomer, ResponseObserver, UpstreamConnection, UpstreamPool } from './upstream-connection.ts'
@@ -100,7 +100,7 @@ export class Http2Pool implements UpstreamPool {
   }
 
   #connected(stream: ByteStream): void {
-    const session: Session = new Session(stream, {
+    const session: Session = new Session(stream, this.#components.clock, {
       onRoom: () => this.#serve(),
       onClosed: () => {
         this.#sessions.delete(session)
@@ -126,39 +126,26 @@ export class Http2Pool implements UpstreamPool {
 
 /** One connection. */
 class Session {
-  readonly h2: ClientHttp2Session
+  readonly h2: Http2ClientSession
   readonly #onRoom: () => void
+  /** Places that were given away. */
   #open = 0
-  #usable = true
 
-  constructor(
-    stream: ByteStream,
-    { onRoom, onClosed }: { readonly onRoom: () => void; readonly onClosed: () => void },
-  ) {
-    this.#onRoom = onRoom
-    const socket = new StreamDuplex(stream)
-    this.h2 = connect('http://upstream', {
-      createConnection: () => socket,
-      settings: { enablePush: false, initialWindowSize: HTTP2_WINDOW_BYTES },
-    })
-    this.h2.on('error', () => {}) // its close tells
-    this.h2.on('goaway', () => {
-      this.#usable = false
-    })
-    this.h2.on('close', () => {
-      this.#usable = false
-      onClosed()
-    })
+  constructor(stream: ByteStream, clock: Clock, owner: Http2ClientOwner) {
+    this.#onRoom = owner.onRoom
+    this.h2 = new Http2ClientSession(
+      { stream, clock },
+      { owner, streamsMax: HTTP2_STREAMS_MAX, streamWindowBytes: HTTP2_WINDOW_BYTES },
+    )
+    stream.start(this.h2)
   }
 
   get hasRoom(): boolean {
-    const limit = Math.min(HTTP2_STREAMS_MAX, this.h2.remoteSettings?.maxConcurrentStreams ?? HTTP2_STREAMS_MAX)
-    return this.#usable && !this.h2.closed && !this.h2.destroyed && this.#open < limit
+    return this.h2.isUsable && this.#open < this.h2.placesMax
   }
 
   drain(): void {
-    this.#usable = false
-    if (!this.h2.destroyed) this.h2.close()
+    this.h2.drain()
   }
 
   opened(): void {
@@ -172,11 +159,11 @@ class Session {
 }
 
 /** The place for one exchange on a connection. */
-class Http2Place implements UpstreamConnection {
+class Http2Place implements UpstreamConnection, Http2ResponseSink {
   readonly #session: Session
-  #stream: ClientHttp2Stream | undefined
+  #stream: Http2ClientStream | undefined
   #observer: ResponseObserver | undefined
-  #trailers: HeaderMap | undefined
+  #isGivenBack = false
 
   constructor(session: Session) {
     this.#session = session
@@ -184,29 +171,16 @@ class Http2Place implements UpstreamConnection {
   }
 
   send(request: OutgoingRequest, observer: ResponseObserver): void {
-    const { method, target, headers, framing, contentLength } = request
-    const fields = outgoingHeaders(headers)
-    if (framing === 'length') fields['content-length'] = String(contentLength)
-    const pseudo = { ':method': method, ':path': target, ':authority': headers.get('host') ?? '', ':scheme': 'http' }
-    const stream = this.#session.h2.request({ ...pseudo, ...fields }, { endStream: false, waitForTrailers: true })
-    this.#stream = stream
+    this.#stream = this.#session.h2.request(request, 'http', this)
     this.#observer = observer
-    stream.on('response', (answer, _flags, raw) => this.#onResponse(answer, raw as readonly string[]))
-    stream.on('trailers', (_headers, _flags, raw) => this.#onTrailers(raw as readonly string[]))
-    stream.on('drain', () => this.#observer?.onDrain())
-    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers ? outgoingHeaders(this.#trailers) : {}))
-    stream.on('error', () => {}) // 'close' follows
-    stream.on('close', () => this.#onClose())
   }
 
   writeBody(piece: Uint8Array): boolean {
-    const stream = this.#stream
-    return !stream || stream.destroyed || stream.writableEnded || stream.write(piece)
+    return this.#stream?.write(piece) ?? true
   }
 
   endRequest(trailers: HeaderMap | undefined): void {
-    this.#trailers = trailers
-    if (this.#stream && !this.#stream.destroyed) this.#stream.end()
+    this.#stream?.end(trailers)
   }
 
   pause(): void {
@@ -223,64 +197,48 @@ class Http2Place implements UpstreamConnection {
 
   abandon(): void {
     this.#observer = undefined
-    this.#stream?.close(constants.NGHTTP2_CANCEL)
+    this.#stream?.reset(HTTP2_ERROR.CANCEL)
+    this.#giveBack()
   }
 
   close(): void {
-    if (!this.#stream) this.#session.closed()
+    this.#giveBack()
   }
 
-  #onResponse(answer: IncomingHttpHeaders & { readonly ':status'?: number }, raw: readonly string[]): void {
-    let headers: HeaderMap
-    try {
-      headers = headerMapOf(raw)
-    } catch (error) {
-      if (!(error instanceof HttpCodecError)) throw error
-      this.#take()?.onReset('protocol error', error.message)
-      return this.#stream?.close(constants.NGHTTP2_PROTOCOL_ERROR)
-    }
-    const stream = this.#stream!
-    const length = Number(answer['content-length'])
-    const endStream = stream.endAfterHeaders
-    const framing: BodyFraming = endStream || length === 0 ? 'none' : Number.isInteger(length) ? 'length' : 'chunked'
-    this.#observer?.onHead({
-      status: answer[':status'] ?? 502,
-      reason: '',
-      version: '1.1',
-      headers,
-      framing,
-      contentLength: framing === 'length' ? length : 0,
-      keepAlive: true,
-      upgrade: undefined,
-    })
-    // Not before: Node tells of data at once, and of the head a tick later.
-    stream.on('data', (piece: Uint8Array) => this.#observer?.onBody(piece))
-    stream.on('end', () => this.#onEnd())
+  // Http2ResponseSink
+
+  onHead(head: ResponseHead): void {
+    this.#observer?.onHead(head)
   }
 
-  #onTrailers(raw: readonly string[]): void {
-    try {
-      this.#observer?.onTrailers(headerMapOf(raw))
-    } catch (error) {
-      if (!(error instanceof HttpCodecError)) throw error
-    }
+  onData(piece: Uint8Array): void {
+    this.#observer?.onBody(piece)
   }
 
   /** A response that ends before its request needs nothing more of that: gRPC servers refuse so. */
-  #onEnd(): void {
+  onEnd(trailers: HeaderMap | undefined): void {
     const observer = this.#take()
-    const stream = this.#stream!
-    if (!stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+    if (trailers) observer?.onTrailers(trailers)
+    this.#stream!.reset(HTTP2_ERROR.NO_ERROR)
+    this.#giveBack()
     observer?.onEnd()
   }
 
-  #onClose(): void {
+  onDrain(): void {
+    this.#observer?.onDrain()
+  }
+
+  onFailure(failure: StreamFailure): void {
+    const observer = this.#take()
+    this.#giveBack()
+    const text = failure === 'malformed' ? 'the upstream sent no message of HTTP/2, or more than it may' : ''
+    observer?.onReset(REASONS[failure], text)
+  }
+
+  #giveBack(): void {
+    if (this.#isGivenBack) return
+    this.#isGivenBack = true
     this.#session.closed()
-    const { rstCode } = this.#stream!
-    const isRefused = rstCode === constants.NGHTTP2_REFUSED_STREAM
-    const wasReset = rstCode !== constants.NGHTTP2_NO_ERROR
-    const reason = isRefused ? 'remote refused stream reset' : wasReset ? 'remote reset' : 'connection termination'
-    this.#take()?.onReset(reason, '')
   }
 
   #take(): ResponseObserver | undefined {
@@ -288,4 +246,12 @@ class Http2Place implements UpstreamConnection {
     this.#observer = undefined
     return observer
   }
+}
+
+const REASONS: Readonly<Record<StreamFailure, ResetReason>> = {
+  refused: 'remote refused stream reset',
+  reset: 'remote reset',
+  malformed: 'protocol error',
+  gone: 'connection termination',
+  stalled: 'local reset',
 }
