@@ -8,6 +8,7 @@ import {
   certificateReport,
   DnsMetrics,
   DnsServer,
+  joinTraffic,
   LinkFaults,
   LocalSvids,
   type LocalWorkload,
@@ -40,6 +41,7 @@ import {
 import {
   ASSIGNMENT_TYPE,
   type Assignment,
+  type CallMethods,
   type Delta,
   DiscoveryClient,
   dialWsLink,
@@ -241,14 +243,14 @@ export class Agent {
           return this.#apply(typeUrl, upserts, removed)
         },
         calls: {
-          traffic: async (query) => this.#ztunnel.traffic(query),
+          traffic: async (query) => joinTraffic(this.#ztunnel.traffic(query), await this.#proxies.edges()),
           review: async (query) =>
-            query.at === 'waypoint' || query.at === 'request'
+            query.at === 'waypoint' || query.at === 'request' || this.#proxies.hasSidecar(query.uid)
               ? this.#proxies.review(query)
               : this.#ztunnel.review(query),
           requests: (query) => this.#proxies.requests(query),
           replay: async (query) => joinReplays([this.#ztunnel.replay(query), ...(await this.#proxies.replay(query))]),
-          log: async ({ uid, tailLines }) => ({ lines: await this.#tail(uid, tailLines) }),
+          log: async (query) => ({ lines: await this.#tail(query) }),
         },
         onState: (state) => this.#linkState(state.connected ? undefined : state.reason),
         onRefused: (reason) => this.#refused(reason),
@@ -321,9 +323,9 @@ export class Agent {
     if (this.#welcome) this.#components.onEnd(reason)
   }
 
-  async #tail(uid: string | undefined, linesMax: number): Promise<readonly string[]> {
-    if (uid === undefined) return this.#ownLog.tail(linesMax)
-    const lines = await this.#host.log(uid, linesMax)
+  async #tail({ uid, container, tailLines }: CallMethods['log']['params']): Promise<readonly string[]> {
+    if (uid === undefined) return this.#ownLog.tail(tailLines)
+    const lines = await this.#host.log(uid, tailLines, container)
     if (!lines) throw new CodedError('NOT_FOUND', `${uid} does not run on node ${this.#config.node}`)
     return lines
   }
@@ -429,7 +431,7 @@ export class Agent {
         const { capture } = await this.#ztunnel.addWorkload(workload)
         const dns = await this.#dnsServer(workload)
         dnsServers.set(workload.uid, dns)
-        return { capture, dns: dns.address }
+        return { ...(capture && { capture }), dns: dns.address }
       },
       removeWorkload: async (uid) => {
         this.#agentMetrics.stopped.inc()

@@ -293,6 +293,56 @@ test('a replica of an L7 proxy runs in a thread of its own, which comes back whe
   await until(async () => expect(await checkOverSockets(systemClock)(again)).toContain('refused'))
 })
 
+describe('a pod with a sidecar', () => {
+  const pod = () => assignment('hello', [container(HELLO)], { captured: false, sidecar: true })
+  const states = () => reports.get('hello')?.containers?.map(({ name, ready: is, restarts }) => [name, is, restarts])
+
+  test('has it before its own containers, which have their way out through it', async () => {
+    host.apply([pod()], [])
+    await ready('hello')
+    expect(states()).toEqual([
+      ['app', true, 0],
+      ['istio-proxy', true, 0],
+    ])
+    const { ports, capture, captured } = reports.get('hello')!
+    expect(Object.keys(ports).sort()).toEqual(['15000', '15001', '15006', '15008', '15020', '15021', '5000'])
+    expect(capture).toEqual(ports['15001'])
+    expect(captured).toBe(false)
+    expect(await host.captureOf('hello')).toEqual(capture)
+    expect(mesh.workloads.get('hello')).toMatchObject({ captured: false, hasSidecar: true })
+    // The mesh is shown the application's ports alone.
+    expect(mesh.workloads.get('hello')!.dialTarget(15_008)).toBeUndefined()
+    expect(await host.log('hello', 10)).toEqual(['listening on 5000'])
+    expect(await host.log('hello', 10, 'istio-proxy')).toEqual([])
+    // Nobody has called anybody, but the thread answers.
+    expect(await proxies.edges()).toEqual([[]])
+  })
+
+  test('keeps its containers and its way out when the sidecar dies', async () => {
+    host.apply([pod()], [])
+    await ready('hello')
+    const { capture } = reports.get('hello')!
+    await workers[0]!.terminate()
+    await until(() => expect(states()?.[1]).toEqual(['istio-proxy', false, 1]))
+    expect(states()?.[0]).toEqual(['app', true, 0])
+    expect((await proxies.edges()).flat()).toEqual([])
+    await ready('hello')
+    expect(reports.get('hello')).toMatchObject({ capture, restarts: 1 })
+    expect(events.map(({ reason }) => reason)).toContain('BackOff')
+  })
+
+  test('ends both', async () => {
+    host.apply([pod()], [])
+    await ready('hello')
+    host.apply([], ['hello'])
+    await until(() => expect(host.workloads).toEqual([]))
+    expect(events.filter(({ reason }) => reason === 'Killing').map(({ message }) => message)).toEqual([
+      'Stopping container app',
+      'Stopping container istio-proxy',
+    ])
+  })
+})
+
 describe('volumes of ConfigMaps', () => {
   const PROGRAM = `
     const { readFileSync, watchFile } = require('node:fs');

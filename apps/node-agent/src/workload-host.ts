@@ -62,9 +62,9 @@ export class WorkloadHost implements AsyncDisposable {
     })
   }
 
-  /** The last lines of a workload; undefined for one that is not here. */
-  log(uid: string, linesMax: number): Promise<readonly string[]> | undefined {
-    return this.#slots.get(uid)?.current?.log(linesMax)
+  /** The last lines of a workload, or of one of its containers; undefined for one that is not here. */
+  log(uid: string, linesMax: number, container?: string): Promise<readonly string[]> | undefined {
+    return this.#slots.get(uid)?.current?.log(linesMax, container)
   }
 
   get workloads(): HostedWorkload[] {
@@ -109,15 +109,22 @@ export class WorkloadHost implements AsyncDisposable {
 
   async #start(slot: Slot, assignment: Assignment): Promise<void> {
     const { restarts } = slot
-    const workload: HostedWorkload = new HostedWorkload(assignment, this.#components, { ...this.#init, restarts }, () =>
-      this.#report(slot, workload),
+    const workload: HostedWorkload = new HostedWorkload(
+      assignment,
+      this.#components,
+      { ...this.#init, restarts },
+      () => {
+        this.#report(slot, workload)
+        // That of a sidecar's pod comes when the sidecar does.
+        if (workload.capture) this.#tellCapture(assignment.uid, workload.capture)
+      },
     )
     slot.current = workload
     if (assignment.captured) this.#count(workload.identity, 1)
     this.#report(slot, workload)
     await workload.start()
     this.#report(slot, workload)
-    this.#tellCapture(assignment.uid, workload.capture)
+    if (!assignment.sidecar) this.#tellCapture(assignment.uid, workload.capture)
   }
 
   #update(workload: HostedWorkload, assignment: Assignment): void {

@@ -52,6 +52,7 @@ import { PolicyReplayService } from './policy-replay.ts'
 import { RootRotationService } from './root-rotation.ts'
 import { ServiceAddresses } from './service-addresses.ts'
 import { serviceAdmission } from './service-admission.ts'
+import { sidecarAdmission } from './sidecars/sidecar-admission.ts'
 import type { Store } from './store/store.ts'
 import { NAMESPACES, PODS } from './stored-kinds.ts'
 import { TrafficService } from './traffic-service.ts'
@@ -185,7 +186,7 @@ export class ControlPlane implements AsyncDisposable {
       },
       subresources: { '/pods/log': this.#traffic.podLog },
       plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },
-      admission: [serviceAdmission(this.#addresses), this.#mesh.admission],
+      admission: [serviceAdmission(this.#addresses), sidecarAdmission(this.cluster), this.#mesh.admission],
       graceSeconds: {
         [NAMESPACES]: () => 1,
         [PODS]: (pod) => (deservesGrace(this.cluster, pod as never) ? 1 : 0),

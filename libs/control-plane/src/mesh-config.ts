@@ -32,6 +32,8 @@ export interface MeshConfig {
   readonly accessLogEncoding: 'TEXT' | 'JSON'
   /** Envoy's format commands; empty: its default line. @default '' */
   readonly accessLogFormat: string
+  /** What becomes of connections of workloads with a sidecar to nowhere that is known. @default ALLOW_ANY */
+  readonly outboundTrafficPolicy: { readonly mode: 'ALLOW_ANY' | 'REGISTRY_ONLY' }
   /** How L7 proxies read a path before they decide by it. @default BASE */
   readonly pathNormalization: { readonly normalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES' }
 }
@@ -71,5 +73,6 @@ export const MESH_CONFIG_DEFAULT: MeshConfig = {
   accessLogFile: '/dev/stdout',
   accessLogEncoding: 'TEXT',
   accessLogFormat: '',
+  outboundTrafficPolicy: { mode: 'ALLOW_ANY' },
   pathNormalization: { normalization: 'BASE' },
 }

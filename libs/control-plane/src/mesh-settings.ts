@@ -83,6 +83,7 @@ type Settings = Pick<
   | 'accessLogFile'
   | 'accessLogEncoding'
   | 'accessLogFormat'
+  | 'outboundTrafficPolicy'
   | 'pathNormalization'
 >
 
@@ -110,6 +111,9 @@ const FIELDS: Readonly<Record<keyof Settings, (value: unknown, field: string) =>
   accessLogFile: string,
   accessLogEncoding: (value, field) => oneOf(value, field, ['TEXT', 'JSON']),
   accessLogFormat: string,
+  outboundTrafficPolicy: (value, field) => ({
+    mode: oneOf(object(value, field).mode, `${field}.mode`, ['ALLOW_ANY', 'REGISTRY_ONLY']),
+  }),
   pathNormalization: (value, field) => ({
     normalization: oneOf(object(value, field).normalization, `${field}.normalization`, [
       'NONE',

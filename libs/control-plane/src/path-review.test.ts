@@ -51,8 +51,9 @@ describe('a PathReview', () => {
     })
     const asked = [...bench.agents.values()].flatMap(({ reviews }) => reviews)
     const uid = `Kubernetes//Pod/default/${pods.curl.metadata.name}`
-    expect(asked).toContainEqual({ at: 'source', uid, host: HOST, port: 80 })
-    expect(asked).toContainEqual(expect.objectContaining({ at: 'destination', authority: '10.0.0.1:80' }))
+    const request = { method: 'GET', path: '/', authority: 'web', headers: {} }
+    expect(asked).toContainEqual({ at: 'source', uid, host: HOST, port: 80, request })
+    expect(asked).toContainEqual(expect.objectContaining({ at: 'destination', authority: '10.0.0.1:80', request }))
     await bench[Symbol.asyncDispose]()
   })
 

@@ -50,7 +50,7 @@ export class PathReviewService {
     const { host, port } = this.#dialled(target, source.namespace ?? 'default')
     const uid = podUid(pod.metadata.namespace ?? '', pod.metadata.name, this.#components.mesh.clusterId)
     const request = requestOf(spec, target, host, port)
-    const first: ReviewStep = { node: pod.spec?.nodeName, query: { at: 'source', uid, host, port } }
+    const first: ReviewStep = { node: pod.spec?.nodeName, query: { at: 'source', uid, host, port, request } }
     const checkpoints = await this.#components.walk.follow(first, (hop) => stepTo(hop, request))
     return statusOf(checkpoints, `${source.name} may reach ${target.host ?? target.name ?? ''}`)
   }

@@ -51,7 +51,9 @@ function reportedStatus(pod: Pod, report: WorkloadReport, host: string, clock: P
     hostIP: host,
     startTime: status.startTime ?? timestamp(report.startedAtMs || clock.now()),
     conditions: readyConditions(initialized, { ready: report.ready, ...why }, clock),
-    containerStatuses: (pod.spec?.containers ?? []).map((container) => containerStatus(container, report)),
+    containerStatuses: (pod.spec?.containers ?? []).map((container) =>
+      containerStatus(container, reportOf(container, report)),
+    ),
     ...(finished && report.reason && { reason: report.reason }),
     ...(finished && report.message && { message: report.message }),
     ambientLab: {
@@ -95,7 +97,29 @@ function withoutReason(condition: Condition): Condition {
   return rest
 }
 
-function containerStatus(container: { name: string; image?: string }, report: WorkloadReport): ContainerStatus {
+/** A container's own part of the report, where there is one; one that is not told of has not begun. */
+function reportOf({ name }: { readonly name: string }, report: WorkloadReport): ContainerPart {
+  if (!report.containers) return report
+  const own = report.containers.find((container) => container.name === name)
+  const { startedAtMs } = report
+  if (!own)
+    return { phase: 'Pending', ready: false, reason: 'ContainerCreating', message: '', restarts: 0, startedAtMs }
+  const { phase, ready, reason, message, restarts } = own
+  return {
+    phase: phase === 'terminated' && reason === 'Error' ? 'Failed' : PHASES[phase],
+    ready,
+    reason,
+    message,
+    restarts,
+    startedAtMs,
+  }
+}
+
+type ContainerPart = Pick<WorkloadReport, 'phase' | 'ready' | 'reason' | 'message' | 'restarts' | 'startedAtMs'>
+
+const PHASES = { waiting: 'Pending', running: 'Running', terminated: 'Succeeded' } as const
+
+function containerStatus(container: { name: string; image?: string }, report: ContainerPart): ContainerStatus {
   return {
     name: container.name,
     image: container.image ?? '',
@@ -107,12 +131,7 @@ function containerStatus(container: { name: string; image?: string }, report: Wo
   }
 }
 
-function containerState({
-  phase,
-  reason,
-  message,
-  startedAtMs,
-}: WorkloadReport): NonNullable<ContainerStatus['state']> {
+function containerState({ phase, reason, message, startedAtMs }: ContainerPart): NonNullable<ContainerStatus['state']> {
   const why = { ...(message && { message }) }
   if (phase === 'Succeeded') return { terminated: { exitCode: 0, reason: reason || 'Completed', ...why } }
   if (phase === 'Failed') return { terminated: { exitCode: 1, reason: reason || 'Error', ...why } }

@@ -156,7 +156,7 @@ describe('a PathReview of a request', () => {
     const { bench, source, chosen, uid } = await start()
     await expect(ask(bench, 'r-2')).rejects.toMatchObject({
       status: 404,
-      message: expect.stringMatching(/^no waypoint or gateway remembers a request r-2: /),
+      message: expect.stringMatching(/^no waypoint, gateway or sidecar remembers a request r-2: /),
     })
     bench.agents.get('n2')!.requests = [requestOf('n2', { proxy: 'default/another', source })]
     const place = {

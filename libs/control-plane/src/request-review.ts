@@ -34,7 +34,7 @@ export async function recallRequest(
   throw new StatusError(
     404,
     'NotFound',
-    `no waypoint or gateway remembers a request ${id}: each keeps its last refusals, and a sample of what passed${away}`,
+    `no waypoint, gateway or sidecar remembers a request ${id}: each keeps its last refusals, and a sample of what passed${away}`,
   )
 }
 
@@ -48,17 +48,20 @@ export async function reviewRequest(
 ): Promise<readonly Checkpoint[]> {
   const { walk } = components
   const kept: ReviewStep = { node: request.node, query: { at: 'request', uid: request.uid, serial: request.serial } }
+  const { method, path, authority } = request
   return walk.follow(callerStep(components, request) ?? kept, (hop) => {
-    if (hop.kind === 'destination') return destinationStep(hop)
+    // Of its headers the sidecar there is told nothing: only the replica that remembers them knows them.
+    if (hop.kind === 'destination') return destinationStep(hop, { method, path, authority, headers: {} })
     if (proxyOf(components, hop) === request.proxy) return kept
     const message = `the request went through waypoint ${request.proxy}; now it would go through ${hop.uid}, which did not see it`
     throw new StatusError(409, 'Conflict', `${message}: ask by caller and target`)
   })
 }
 
-/** Undefined where the way of the mesh begins at the proxy: a gateway's client, a gateway, a pod that is gone. */
+/** Undefined where the way of the mesh begins at the proxy: a gateway's client, a gateway, a sidecar's, a pod that is gone. */
 function callerStep({ cluster, mesh }: RequestReviewComponents, request: RequestView): ReviewStep | undefined {
-  const { source, destination } = request
+  const { source, destination, kind } = request
+  if (kind === 'sidecar') return undefined
   const pod = cluster.get(PODS, `${source.namespace}/${source.workload}`)
   if (!pod || source.uid !== podUid(source.namespace, source.workload, mesh.clusterId) || gatewayKeyOf(pod.metadata)) {
     return undefined

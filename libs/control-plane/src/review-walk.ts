@@ -54,14 +54,24 @@ export class ReviewWalk {
   }
 }
 
-/** To the ztunnel of the workload that is reached. */
-export function destinationStep({ node, uid, protocol, authority, identity, sourceIp }: ReviewHop): ReviewStep {
-  return { node, query: { at: 'destination', uid, protocol, authority, identity, sourceIp } }
+/** To the ztunnel of the workload that is reached, or to its sidecar. @param request what a sidecar is asked about */
+export function destinationStep(hop: ReviewHop, request?: ReviewedRequest): ReviewStep {
+  const { node, uid, protocol, authority, identity, sourceIp } = hop
+  const query = {
+    at: 'destination',
+    uid,
+    protocol,
+    authority,
+    identity,
+    sourceIp,
+    ...(request && { request }),
+  } as const
+  return { node, query }
 }
 
-/** To whoever the hop leads to. @param request what a waypoint is asked about */
+/** To whoever the hop leads to. @param request what an L7 proxy is asked about */
 export function stepTo(hop: ReviewHop, request: ReviewedRequest): ReviewStep {
-  if (hop.kind === 'destination') return destinationStep(hop)
+  if (hop.kind === 'destination') return destinationStep(hop, request)
   const { node, uid, authority, identity, sourceIp } = hop
   return { node, query: { at: 'waypoint', uid, authority, identity, sourceIp, request } }
 }

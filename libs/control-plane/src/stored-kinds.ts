@@ -30,6 +30,7 @@ import type {
   Secret,
   Service,
   ServiceEntry,
+  Sidecar,
   TcpRoute,
   Telemetry,
   TlsRoute,
@@ -70,6 +71,7 @@ export interface StoredKinds {
   'networking.istio.io/serviceentries': ServiceEntry
   'networking.istio.io/workloadentries': WorkloadEntry
   'networking.istio.io/envoyfilters': EnvoyFilter
+  'networking.istio.io/sidecars': Sidecar
   'ambient.lab/ratelimitpolicies': RateLimitPolicy
   'ambient.lab/faults': Fault
   'ambient.lab/loads': Load
@@ -110,6 +112,7 @@ export const DESTINATION_RULES = 'networking.istio.io/destinationrules'
 export const SERVICE_ENTRIES = 'networking.istio.io/serviceentries'
 export const WORKLOAD_ENTRIES = 'networking.istio.io/workloadentries'
 export const ENVOY_FILTERS = 'networking.istio.io/envoyfilters'
+export const SIDECARS = 'networking.istio.io/sidecars'
 export const RATE_LIMIT_POLICIES = 'ambient.lab/ratelimitpolicies'
 export const FAULTS = 'ambient.lab/faults'
 export const LOADS = 'ambient.lab/loads'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Resource } from '@ambient-lab/api'
+import type { Pod, Resource } from '@ambient-lab/api'
 import type { DiscoverySession, EdgeCounters, Traffic } from '@ambient-lab/xds'
 import type { SubresourceHandler, VirtualResource } from './api-server/index.ts'
 import { badRequest } from './api-server/index.ts'
@@ -60,7 +60,7 @@ export class TrafficService {
     },
   }
 
-  /** GET pods/log: the last lines that the workload wrote. */
+  /** GET pods/log: the last lines that the workload wrote, or one of its containers. */
   readonly podLog: SubresourceHandler = async ({ object, query }, { response }) => {
     const { namespace = '', name } = object.metadata
     const node = (object.spec as { nodeName?: string } | undefined)?.nodeName
@@ -70,7 +70,9 @@ export class TrafficService {
     const uid = podUid(namespace, name, this.#components.mesh.clusterId)
     const wanted = Number(query.get('tailLines') ?? TAIL_LINES_DEFAULT)
     const tailLines = Math.min(TAIL_LINES_MAX, Number.isInteger(wanted) && wanted >= 0 ? wanted : TAIL_LINES_DEFAULT)
-    const { lines } = await session.call('log', { uid, tailLines })
+    const container = query.get('container')
+    checkContainer(object as Pod, container)
+    const { lines } = await session.call('log', { uid, ...(container && { container }), tailLines })
     response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
     response.end(lines.map((line) => `${line}\n`).join(''))
   }
@@ -78,6 +80,13 @@ export class TrafficService {
   #ask(edgesOnly: boolean): Promise<AgentAnswers<Traffic>> {
     return askAgents(this.#components.sessions(), 'traffic', { edgesOnly })
   }
+}
+
+/** With Kubernetes' words. */
+function checkContainer({ metadata, spec }: Pod, container: string | null): void {
+  const names = (spec?.containers ?? []).map(({ name }) => name)
+  if (!container || names.includes(container)) return
+  throw badRequest(`container ${container} is not valid for pod ${metadata.name}`)
 }
 
 function virtualObject(kind: string, name: string, spec: unknown): Resource {

@@ -2,11 +2,24 @@ import { CodedError } from '@ambient-lab/std'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeAgentMessage, decodeControlPlaneMessage } from './decode.ts'
-import type { AgentMessage, ControlPlaneMessage } from './messages.ts'
+import type { AgentMessage, ControlPlaneMessage, WorkloadReport } from './messages.ts'
 import { ADDRESS_TYPE, ASSIGNMENT_TYPE } from './resources/index.ts'
 
 const PLACE = { host: '127.0.0.1', port: 15008 }
 const LATENCY = { min: 0, p50: 1, p90: 2, p99: 3, p999: 4, max: 5, mean: 1.5 }
+
+const REPORT = {
+  ...{ uid: 'u', phase: 'Running', ready: true, reason: '', message: '', restarts: 0, startedAtMs: 1 },
+  ...{
+    captured: true,
+    capture: PLACE,
+    ports: { '9080': PLACE },
+    containers: [{ name: 'app', phase: 'running', ready: true, reason: '', message: '', restarts: 0 }],
+    certificate: {
+      ...{ state: 'Available', notAfterMs: 1, reason: '', serialNumber: '11', root: 'a', trusts: ['a', 'b'] },
+    },
+  },
+} satisfies WorkloadReport
 
 const AGENT_MESSAGES: readonly AgentMessage[] = [
   {
@@ -19,19 +32,7 @@ const AGENT_MESSAGES: readonly AgentMessage[] = [
   { type: 'sign', id: 1, csrPem: 'PEM', ttlSeconds: 86_400 },
   {
     type: 'report',
-    workloads: [
-      {
-        ...{ uid: 'u', phase: 'Running', ready: true, reason: '', message: '', restarts: 0, startedAtMs: 1 },
-        ...{
-          captured: true,
-          capture: PLACE,
-          ports: { '9080': PLACE },
-          certificate: {
-            ...{ state: 'Available', notAfterMs: 1, reason: '', serialNumber: '11', root: 'a', trusts: ['a', 'b'] },
-          },
-        },
-      },
-    ],
+    workloads: [REPORT],
     events: [{ atMs: 1, severity: 'Warning', reason: 'BackOff', message: 'no', uid: 'u' }],
     loads: [
       {
@@ -84,6 +85,11 @@ describe('a message that is not', () => {
     ['element', { ...AGENT_MESSAGES[3], errors: [null] }, 'nack.errors[0] is not an object'],
     ['result', { type: 'result', id: 1 }, 'result.result is missing'],
     ['versions', { ...AGENT_MESSAGES[1], initialVersions: { a: 1 } }, 'subscribe.initialVersions.a is not a string'],
+    [
+      'container',
+      { type: 'report', workloads: [{ ...REPORT, containers: [{ name: 'app', phase: 'lost' }] }] },
+      'report.workloads[0].containers[0].phase is none of waiting, running, terminated',
+    ],
   ])('names what is wrong with its %s', (_, message, fault) => {
     expect(() => decodeAgentMessage(JSON.stringify(message))).toThrow(fault)
   })

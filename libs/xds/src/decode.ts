@@ -22,6 +22,15 @@ const address = object({ host: string, port })
 const fault = object({ code: string, message: string })
 const latency = object({ min: number, p50: number, p90: number, p99: number, p999: number, max: number, mean: number })
 
+const containerReport = object({
+  name: string,
+  phase: oneOf('waiting', 'running', 'terminated'),
+  ready: boolean,
+  reason: string,
+  message: string,
+  restarts: number,
+})
+
 const workloadReport = object({
   uid: string,
   phase: oneOf('Pending', 'Running', 'Succeeded', 'Failed'),
@@ -35,6 +44,7 @@ const workloadReport = object({
   dns: optional(address),
   ports: record(address),
   pid: optional(number),
+  containers: optional(list(containerReport)),
   certificate: optional(
     object({
       state: oneOf('Initializing', 'Available', 'Unavailable'),

@@ -91,6 +91,16 @@ export type SignResponse =
       readonly error: { readonly code: string; readonly message: string }
     }
 
+/** One container's part of a pod's state, where there are several. */
+export interface ContainerReport {
+  readonly name: string
+  readonly ready: boolean
+  readonly phase: 'waiting' | 'running' | 'terminated'
+  readonly reason: string
+  readonly message: string
+  readonly restarts: number
+}
+
 export interface WorkloadReport {
   readonly uid: string
   readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed'
@@ -110,6 +120,8 @@ export interface WorkloadReport {
   readonly ports: Readonly<Record<string, { readonly host: string; readonly port: number }>>
   /** Of a child process. */
   readonly pid?: number
+  /** Absent: there is one container, of which the whole speaks. */
+  readonly containers?: readonly ContainerReport[]
   readonly certificate?: {
     readonly state: 'Initializing' | 'Available' | 'Unavailable'
     readonly notAfterMs: number
@@ -161,7 +173,7 @@ export interface CallMethods {
   /** Live connections and those that ended lately. */
   traffic: { params: TrafficQuery; result: Traffic }
   /** The last lines a workload wrote, or the agent's own when no uid is given. */
-  log: { params: { uid?: string; tailLines: number }; result: { lines: readonly string[] } }
+  log: { params: { uid?: string; container?: string; tailLines: number }; result: { lines: readonly string[] } }
   /** What one proxy of this node would decide, and why. */
   review: { params: ReviewQuery; result: ReviewAnswer }
   /** Requests that its L7 proxies refused, answered or sent on lately. */
@@ -221,7 +233,10 @@ export interface ConnectionView {
   readonly bytesReceived: number
 }
 
-/** Who talks to whom as one ztunnel counted it since its start. */
+/**
+ * Who talks to whom as one node counted it since its agent's start: its ztunnel connections, its sidecars requests, and
+ * connections whose bytes they do not read.
+ */
 export interface EdgeCounters {
   readonly node: string
   readonly reporter: 'source' | 'destination'

@@ -18,7 +18,7 @@ export interface RequestView {
   readonly uid: string
   readonly serial: number
   readonly node: string
-  /** `namespace/name` of the Gateway. */
+  /** `namespace/name` of the Gateway, or of a sidecar's pod. */
   readonly proxy: string
   readonly kind: 'waypoint' | 'gateway' | 'sidecar'
   readonly atMs: number

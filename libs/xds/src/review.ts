@@ -7,7 +7,7 @@ export type ReviewQuery = SourceReviewQuery | ProxyReviewQuery | DestinationRevi
 /** To an L7 proxy: about a request that nobody sent, or one that somebody did. */
 export type ProxyReviewQuery = WaypointReviewQuery | RequestReviewQuery
 
-/** To the ztunnel of the workload that would dial. */
+/** To the ztunnel of the workload that would dial, or to its sidecar. */
 export interface SourceReviewQuery {
   readonly at: 'source'
   /** uid of the workload. */
@@ -15,6 +15,8 @@ export interface SourceReviewQuery {
   /** As a program would name it: a host name of the lab, or an IP address. */
   readonly host: string
   readonly port: number
+  /** Sidecars read it. */
+  readonly request?: ReviewedRequest
 }
 
 /** To the waypoint in between: a request, or a connection where the destination speaks no HTTP. */
@@ -50,7 +52,7 @@ export interface ReviewedRequest {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** To the ztunnel of the workload that would be reached. */
+/** To the ztunnel of the workload that would be reached, or to its sidecar. */
 export interface DestinationReviewQuery {
   readonly at: 'destination'
   readonly uid: string
@@ -61,6 +63,8 @@ export interface DestinationReviewQuery {
   readonly identity: string
   /** IP of the workload that dials. */
   readonly sourceIp: string
+  /** Sidecars read it. */
+  readonly request?: ReviewedRequest
 }
 
 export interface ReviewAnswer {
@@ -85,7 +89,7 @@ export interface ReviewHop {
 /** One decision on the way. */
 export interface Checkpoint {
   readonly point: CheckpointName
-  /** Who decides: `ztunnel n2`, `waypoint shop/wp`. */
+  /** Who decides: `ztunnel n2`, `waypoint shop/wp`, `sidecar shop/cart-1`. */
   readonly at: string
   readonly verdict: 'ok' | 'skipped' | 'denied'
   /** What it looked at. */

@@ -226,6 +226,26 @@ const EXAMPLES: readonly Example[] = [
       { patient: true, holds: (output) => expect(output).toMatch(/ +\d+ 000\n +\d+ 200\n$/) },
     ],
   },
+  {
+    name: 'sidecar',
+    checks: [
+      { patient: true, holds: (output) => expect(output.match(/ 2\/2 +Running /g)).toHaveLength(8) },
+      {
+        patient: true,
+        holds: (output) => {
+          expect(output).toMatch(/^ +20 reviews-v1\n +20 reviews-v2\n/)
+          expect(output).toMatch(/\nRBAC: access denied 403\n$/)
+        },
+      },
+      {
+        holds: (output) => {
+          expect(output).toMatch(/"POST \/ratings\/1 HTTP\/1\.1" 403 - via_upstream .* outbound\|9080\|\|ratings\./)
+        },
+      },
+      { holds: (output) => expect(output).toMatch(/^200\n.*"GET \/details\/0 HTTP\/1\.1" 200 .* inbound\|9080\|\| /) },
+      { patient: true, holds: (output) => expect(output).toBe('through the waypoint 403\nfrom a sidecar 418\n') },
+    ],
+  },
 ]
 
 test.each(EXAMPLES)('examples/$name does what its README says', async ({ name, probe, checks }) => {

@@ -1,17 +1,21 @@
 import type { SpiffeId } from '@ambient-lab/pki'
 import { CodedError, errorMessage } from '@ambient-lab/std'
-import type { AssignedContainer, Assignment, WorkloadReport } from '@ambient-lab/xds'
+import type { AssignedContainer, Assignment, ContainerReport, WorkloadReport } from '@ambient-lab/xds'
 import { ChildProgram } from './child-program.ts'
 import type { ContainerContext, ContainerObserver, ContainerRunner, HostPort } from './container.ts'
 import { mountedFiles } from './container-files.ts'
 import type { HostingComponents, HostingInit } from './hosting.ts'
 import { findWorkload } from './images.ts'
 import { ProbedContainer, probesOf } from './probed-container.ts'
+import type { ProxyContainer } from './proxy-container.ts'
 import { ExternalEndpoint, MissingImage, parseEndpoint } from './still-containers.ts'
 import { VolumeFolder } from './volume-folder.ts'
 import type { ContainerSpec, PodIdentity } from './workload.ts'
 
 type Volumes = NonNullable<Assignment['volumes']>
+
+/** As Istio's injection names it. */
+const SIDECAR_CONTAINER = 'istio-proxy'
 
 /** One pod of this node: its place in the mesh and its containers. Created started; stopped once. */
 export class HostedWorkload {
@@ -24,7 +28,10 @@ export class HostedWorkload {
   readonly #restarts: number
   #capture: HostPort | undefined
   #dns: HostPort | undefined
+  /** Of the pod's own containers. */
   #runners: { readonly name: string; readonly runner: ContainerRunner }[] = []
+  #sidecar: ProxyContainer | undefined
+  #isInMesh = false
   #failure: string | undefined
   /** Why the containers have to wait. */
   #missing: string | undefined
@@ -65,11 +72,11 @@ export class HostedWorkload {
   }
 
   get restarts(): number {
-    return this.#restarts + this.#runners.reduce((sum, { runner }) => sum + runner.state.restarts, 0)
+    return this.#restarts + this.#all.reduce((sum, { runner }) => sum + runner.state.restarts, 0)
   }
 
   async start(): Promise<void> {
-    const { uid, name, namespace, address } = this.assignment
+    const { uid, name, namespace, address, sidecar = false } = this.assignment
     const assigned = () => this.#assignment
     try {
       const added = await this.#components.mesh.addWorkload({
@@ -87,40 +94,46 @@ export class HostedWorkload {
         get bypassesDnsCapture() {
           return assigned().bypassesDnsCapture ?? false
         },
+        hasSidecar: sidecar,
         identity: this.identity,
         dialTarget: (port) => this.#dialTarget(port),
       })
+      this.#isInMesh = true
       this.#capture = added.capture
       this.#dns = added.dns
     } catch (error) {
       this.#failure = `the mesh refused the workload: ${errorMessage(error)}`
       return this.#onChange()
     }
-    if (!this.#stopped) this.#startContainers(this.#capture)
+    if (this.#stopped) return
+    if (sidecar) this.#startSidecar()
+    else if (this.#capture) this.#startContainers(this.#capture)
   }
 
   /** Ends the containers and drains the connections, side by side: what is in flight may end while the app still lives. */
   async stop(): Promise<void> {
     this.#stopped = true
     const { uid } = this.assignment
-    for (const { name } of this.#runners) this.#event('Normal', 'Killing', `Stopping container ${name}`)
+    for (const { name } of this.#all) this.#event('Normal', 'Killing', `Stopping container ${name}`)
     await Promise.all([
-      ...this.#runners.map(({ runner }) => runner.stop()),
-      this.#capture ? this.#components.mesh.removeWorkload(uid) : undefined,
+      ...this.#all.map(({ runner }) => runner.stop()),
+      this.#isInMesh ? this.#components.mesh.removeWorkload(uid) : undefined,
     ])
     this.#volumeFolder?.[Symbol.dispose]()
   }
 
-  async log(linesMax: number): Promise<readonly string[]> {
+  /** @param container @default all of the pod's own, each line with its container's name where there are several */
+  async log(linesMax: number, container?: string): Promise<readonly string[]> {
+    const wanted = container === undefined ? this.#runners : this.#all.filter(({ name }) => name === container)
     const logs = await Promise.all(
-      this.#runners.map(async ({ name, runner }) => ({ name, lines: await runner.log(linesMax) })),
+      wanted.map(async ({ name, runner }) => ({ name, lines: await runner.log(linesMax) })),
     )
     if (logs.length === 1) return logs[0]!.lines
     return logs.flatMap(({ name, lines }) => lines.map((line) => `[${name}] ${line}`)).slice(-linesMax)
   }
 
   get report(): WorkloadReport {
-    const states = this.#runners.map(({ runner }) => runner.state)
+    const states = this.#all.map(({ runner }) => runner.state)
     const waiting = states.find(({ phase, reason }) => phase === 'waiting' && reason !== '')
     const failed = states.find(({ phase, reason }) => phase === 'terminated' && reason === 'Error')
     const everStarted = states.some(({ startedAtMs }) => startedAtMs > 0)
@@ -131,7 +144,7 @@ export class HostedWorkload {
     return {
       uid: this.assignment.uid,
       phase: this.#failure || failed ? 'Failed' : everStarted ? 'Running' : 'Pending',
-      ready: !this.#stopped && states.length > 0 && states.every(({ ready }) => ready),
+      ready: !this.#stopped && this.#runners.length > 0 && states.every(({ ready }) => ready),
       reason: this.#failure ? 'Error' : (speaking?.reason ?? (states.length === 0 ? 'ContainerCreating' : '')),
       message: this.#failure ?? this.#missing ?? speaking?.message ?? '',
       restarts: this.restarts,
@@ -142,7 +155,37 @@ export class HostedWorkload {
       ports: Object.assign({}, ...states.map(({ ports }) => ports)),
       ...(pid === undefined ? {} : { pid }),
       ...(certificate ? { certificate } : {}),
+      ...(this.#sidecar && { containers: this.#all.map(containerReport) }),
     }
+  }
+
+  get #all(): readonly { readonly name: string; readonly runner: ContainerRunner }[] {
+    return this.#sidecar ? [...this.#runners, { name: SIDECAR_CONTAINER, runner: this.#sidecar }] : this.#runners
+  }
+
+  /** The pod's own containers wait for it: without it they would have no way out. */
+  #startSidecar(): void {
+    const observer = { ...this.#observer, onChange: () => this.#sidecarChanged() }
+    this.#sidecar = this.#components.proxies.runSidecar(this.assignment, this.identity, observer)
+    this.#onChange()
+  }
+
+  #sidecarChanged(): void {
+    const capture = this.#sidecar?.capture
+    if (capture && !this.#capture && !this.#stopped) {
+      this.#capture = capture
+      this.#startContainers(capture)
+    }
+    this.#onChange()
+  }
+
+  #containersChanged(): void {
+    this.#sidecar?.setTargets(this.#ownPorts)
+    this.#onChange()
+  }
+
+  get #ownPorts(): Readonly<Record<string, HostPort>> {
+    return Object.assign({}, ...this.#runners.map(({ runner }) => runner.state.ports))
   }
 
   #startContainers(capture: HostPort): void {
@@ -167,7 +210,7 @@ export class HostedWorkload {
       name: container.name,
       runner: this.#runProbed(container, { pod, spec: containerSpec(container), capture }),
     }))
-    this.#onChange()
+    this.#containersChanged()
   }
 
   /** As the kubelet: nothing starts before every volume can be mounted; one that goes away later stays as it was. */
@@ -227,7 +270,7 @@ export class HostedWorkload {
       const runner = new ExternalEndpoint(endpoint, ports, this.#observer, this.#components)
       this.#runners = [{ name: 'endpoint', runner }]
     }
-    this.#onChange()
+    this.#containersChanged()
   }
 
   #runProbed(container: AssignedContainer, context: ContainerContext): ContainerRunner {
@@ -252,7 +295,7 @@ export class HostedWorkload {
   }
 
   readonly #observer: ContainerObserver = {
-    onChange: () => this.#onChange(),
+    onChange: () => this.#containersChanged(),
     onEvent: (severity, reason, message) => this.#event(severity, reason, message),
   }
 
@@ -273,6 +316,11 @@ export class HostedWorkload {
     }
     return undefined
   }
+}
+
+function containerReport({ name, runner }: { name: string; runner: ContainerRunner }): ContainerReport {
+  const { ready, phase, reason, message, restarts } = runner.state
+  return { name, ready, phase, reason, message, restarts }
 }
 
 function containerSpec(container: AssignedContainer): ContainerSpec {

@@ -1,8 +1,26 @@
 import type { Worker } from 'node:worker_threads'
 import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
-import { type ContainerObserver, type ContainerRunner, type ContainerState, CREATING } from './container.ts'
-import type { ProxyCommand, ProxyNews, ProxyPush, ProxyQuestion, ProxyQuestions, ProxySpec } from './proxy-protocol.ts'
+import { FILTER_CHAIN_TYPE, type FilterChain, L7_PROXY_TYPE, sidecarGroup } from '@ambient-lab/xds'
+import {
+  type ContainerObserver,
+  type ContainerRunner,
+  type ContainerState,
+  CREATING,
+  type HostPort,
+} from './container.ts'
+import type {
+  PodTargets,
+  ProxyCommand,
+  ProxyNews,
+  ProxyPush,
+  ProxyQuestion,
+  ProxyQuestions,
+  ProxySpec,
+} from './proxy-protocol.ts'
 import { RestartPolicy } from './restart-policy.ts'
+
+/** Envoy's port for what its workload sends. */
+const CAPTURE_PORT = '15001'
 
 /** Has a certificate request signed by the control plane. */
 export type Signer = (
@@ -31,6 +49,9 @@ export class ProxyContainer implements ContainerRunner {
   #state: ContainerState = CREATING
   #stopping: PromiseWithResolvers<void> | undefined
   #lastQuestion = 0
+  #targets: PodTargets | undefined
+  /** Where the way out of a sidecar's programs is: they were told once. */
+  #capture: HostPort | undefined
 
   constructor(components: Components, spec: ProxySpec, observer: ContainerObserver) {
     this.#components = components
@@ -44,8 +65,21 @@ export class ProxyContainer implements ContainerRunner {
     return this.#state
   }
 
+  /** Sends what concerns this proxy. */
   push(push: ProxyPush): void {
-    this.#send({ type: 'push', push })
+    const own = ofProxy(push, this.#spec)
+    if (own.upserts.length + own.removed.length > 0) this.#send({ type: 'push', push: own })
+  }
+
+  /** Of a sidecar: where the ports of its pod really listen now. */
+  setTargets(targets: PodTargets): void {
+    this.#targets = targets
+    this.#send({ type: 'targets', targets })
+  }
+
+  /** Of a sidecar: the way out of its programs, once there is one; the same in each of its lives. */
+  get capture(): HostPort | undefined {
+    return this.#capture
   }
 
   /** Drains, and ends the thread. */
@@ -86,6 +120,10 @@ export class ProxyContainer implements ContainerRunner {
     return pending.promise as Promise<ProxyQuestions[K]['answer']>
   }
 
+  get isSidecar(): boolean {
+    return this.#spec.pod !== undefined
+  }
+
   get uid(): string {
     return this.#spec.uid
   }
@@ -101,7 +139,14 @@ export class ProxyContainer implements ContainerRunner {
     })
     worker.on('exit', () => this.#gone(cause))
     worker.unref()
-    this.#send({ type: 'start', spec: this.#spec, state: this.#components.state() })
+    const state = this.#components.state().map((push) => ofProxy(push, this.#spec))
+    this.#send({ type: 'start', spec: this.#specNow(), state })
+    if (this.#targets) this.#send({ type: 'targets', targets: this.#targets })
+  }
+
+  #specNow(): ProxySpec {
+    const { pod } = this.#spec
+    return pod && this.#capture ? { ...this.#spec, pod: { ...pod, capturePort: this.#capture.port } } : this.#spec
   }
 
   #hear(news: ProxyNews): void {
@@ -133,6 +178,7 @@ export class ProxyContainer implements ContainerRunner {
   }
 
   #started(ports: ContainerState['ports']): void {
+    this.#capture = ports[CAPTURE_PORT]
     if (this.#state.phase === 'running') return this.#become({ ports })
     const startedAtMs = this.#components.clock.now()
     this.#become({ phase: 'running', ready: true, reason: '', message: '', startedAtMs, ports })
@@ -180,6 +226,25 @@ export class ProxyContainer implements ContainerRunner {
 
   #send(command: ProxyCommand): void {
     this.#worker?.postMessage(command)
+  }
+}
+
+/**
+ * The part of the news that a proxy can use. Chains and settings of others, of which a node with many sidecars has a
+ * lot, would only be copied into its thread to be passed over there.
+ */
+function ofProxy(push: ProxyPush, { proxy, pod }: ProxySpec): ProxyPush {
+  const names = [proxy, pod && sidecarGroup(pod.namespace)]
+  if (push.typeUrl === FILTER_CHAIN_TYPE) {
+    const upserts = push.upserts.filter(({ resource }) => names.includes((resource as FilterChain).proxy))
+    return { ...push, upserts }
+  }
+  if (push.typeUrl !== L7_PROXY_TYPE) return push
+  const isOwn = (name: string) => name === proxy
+  return {
+    ...push,
+    upserts: push.upserts.filter(({ name }) => isOwn(name)),
+    removed: push.removed.filter(isOwn),
   }
 }
 

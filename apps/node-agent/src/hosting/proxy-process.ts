@@ -17,7 +17,7 @@ import { Profiles } from '../profiles.ts'
 import type { HostPort } from './container.ts'
 import { fetchText } from './fetch-text.ts'
 import { LineLog } from './line-log.ts'
-import type { ProxyCommand, ProxyNews, ProxyPush, ProxyQuestion, ProxySpec } from './proxy-protocol.ts'
+import type { PodTargets, ProxyCommand, ProxyNews, ProxyPush, ProxyQuestion, ProxySpec } from './proxy-protocol.ts'
 
 /** Composition root of one proxy's thread. */
 export class ProxyProcess {
@@ -32,6 +32,7 @@ export class ProxyProcess {
   readonly #trust: TrustFeed
   readonly #faults: LinkFaultFeed
   readonly #waypoint: Waypoint
+  #targets: PodTargets = {}
   #lastRequest = 0
   #isReady = false
   #ports: Readonly<Record<string, HostPort>> = {}
@@ -71,7 +72,12 @@ export class ProxyProcess {
           svids: { clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() },
         }),
       },
-      init: { ...spec, gatewayHost: spec.adminHost, onGatewayPorts: (ports) => this.#gatewayPortsChanged(ports) },
+      init: {
+        ...spec,
+        ...(spec.pod && { sidecar: { ...spec.pod, targetOf: (port) => this.#targets[String(port)] } }),
+        gatewayHost: spec.adminHost,
+        onGatewayPorts: (ports) => this.#gatewayPortsChanged(ports),
+      },
     })
   }
 
@@ -90,6 +96,7 @@ export class ProxyProcess {
     const { host, port } = this.#waypoint.address
     const at = (own: number): HostPort => ({ host: adminHost, port: own })
     this.#ports = {
+      ...this.#sidecarPorts(),
       '15008': { host: advertisedHost(host), port },
       '15000': at(admin.ports.admin),
       '15020': at(admin.ports.metrics),
@@ -98,10 +105,19 @@ export class ProxyProcess {
     this.#reportPorts()
   }
 
+  /** Programs dial on this machine only; peers from wherever they are. */
+  #sidecarPorts(): Readonly<Record<string, HostPort>> {
+    const { '15006': underlay, ...others } = this.#waypoint.sidecarAddresses
+    return { ...others, ...(underlay && { '15006': { ...underlay, host: advertisedHost(underlay.host) } }) }
+  }
+
   hear(command: Exclude<ProxyCommand, { type: 'start' }>): void {
     switch (command.type) {
       case 'push':
         return this.#apply(command.push)
+      case 'targets':
+        this.#targets = command.targets
+        return
       case 'signed':
         return this.#signed(command.id)?.resolve({ chainPem: command.chainPem, rootsPem: command.rootsPem })
       case 'not-signed':
@@ -134,6 +150,8 @@ export class ProxyProcess {
         return this.#waypoint.replay(query)
       case 'requests':
         return this.#waypoint.requests(query)
+      case 'edges':
+        return this.#waypoint.edges()
     }
   }
 
@@ -182,6 +200,13 @@ export class ProxyProcess {
     this.#send({ type: 'stopped' })
   }
 
+  /** As Envoy does: the thread ends, and its owner starts another, as the kubelet would. */
+  async #quit(): Promise<void> {
+    this.#isReady = false
+    await this.#waypoint.drain()
+    process.exit(0)
+  }
+
   #adminSource() {
     const logging = this.#logging
     return {
@@ -205,8 +230,7 @@ export class ProxyProcess {
         reset: () => logging.reset(),
       },
       profiles: new Profiles({ clock: systemClock }),
-      // The kubelet would only start it again.
-      quit: () => void this.#waypoint.drain(),
+      quit: () => void this.#quit(),
     }
   }
 }

@@ -1,12 +1,13 @@
-import type { CertificateReport } from '@ambient-lab/dataplane'
+import type { CertificateReport, SidecarPod } from '@ambient-lab/dataplane'
 import type { SpiffeId } from '@ambient-lab/pki'
 import type {
-  ProxyReviewQuery,
+  EdgeCounters,
   ReplayAnswer,
   ReplayQuery,
   RequestsAnswer,
   RequestsQuery,
   ReviewAnswer,
+  ReviewQuery,
   TypeUrl,
 } from '@ambient-lab/xds'
 import type { HostPort } from './container.ts'
@@ -25,7 +26,12 @@ export interface ProxySpec {
   readonly adminHost: string
   readonly certificateTtlSeconds: number
   readonly drainDeadlineMs: number
+  /** Of a sidecar: the pod at whose side it is. */
+  readonly pod?: Omit<SidecarPod, 'targetOf'>
 }
+
+/** Where the ports of a sidecar's pod really listen. */
+export type PodTargets = Readonly<Record<string, HostPort>>
 
 /** A part of the control plane's news, as the agent heard it. */
 export interface ProxyPush {
@@ -37,9 +43,11 @@ export interface ProxyPush {
 /** What a proxy can be asked. */
 export interface ProxyQuestions {
   log: { query: { readonly linesMax: number }; answer: readonly string[] }
-  review: { query: ProxyReviewQuery; answer: ReviewAnswer }
+  review: { query: ReviewQuery; answer: ReviewAnswer }
   replay: { query: ReplayQuery; answer: ReplayAnswer }
   requests: { query: RequestsQuery; answer: RequestsAnswer }
+  /** Of a sidecar: who talked to whom through it, since its thread began. */
+  edges: { query: undefined; answer: readonly EdgeCounters[] }
 }
 
 export type ProxyQuestion = {
@@ -50,6 +58,8 @@ export type ProxyQuestion = {
 export type ProxyCommand =
   | { readonly type: 'start'; readonly spec: ProxySpec; readonly state: readonly ProxyPush[] }
   | { readonly type: 'push'; readonly push: ProxyPush }
+  /** Of a sidecar: all of them, whenever they are others. */
+  | { readonly type: 'targets'; readonly targets: PodTargets }
   | {
       readonly type: 'signed'
       readonly id: number

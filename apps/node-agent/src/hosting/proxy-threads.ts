@@ -7,23 +7,24 @@ import {
   type Assignment,
   CLUSTER_TYPE,
   type Delta,
+  type EdgeCounters,
   FILTER_CHAIN_TYPE,
   L7_PROXY_TYPE,
   LINK_FAULT_TYPE,
   NODE_TYPE,
-  type ProxyReviewQuery,
   type Reject,
   type ReplayAnswer,
   type ReplayQuery,
   type RequestsAnswer,
   type RequestsQuery,
   type ReviewAnswer,
+  type ReviewQuery,
   TRUST_TYPE,
   type TypeUrl,
 } from '@ambient-lab/xds'
 import type { ContainerObserver, ContainerRunner } from './container.ts'
 import { ProxyContainer, type Signer } from './proxy-container.ts'
-import type { ProxyPush, ProxyQuestions } from './proxy-protocol.ts'
+import type { ProxyPush, ProxyQuestions, ProxySpec } from './proxy-protocol.ts'
 
 /** What proxies are told, in an order in which later types may name earlier ones. */
 const PROXY_TYPES: readonly TypeUrl[] = [
@@ -107,19 +108,43 @@ export class ProxyThreads {
     identity: SpiffeId,
     observer: ContainerObserver,
   ): ContainerRunner {
-    const { uid, proxy, labels } = assignment
+    return this.#run(assignment, assignment.proxy, undefined, identity, observer)
+  }
+
+  /** Runs the sidecar of an assignment's pod. */
+  runSidecar(assignment: Assignment, identity: SpiffeId, observer: ContainerObserver): ProxyContainer {
+    const { uid, name, namespace, address } = assignment
+    return this.#run(assignment, uid, { name, namespace, address }, identity, observer)
+  }
+
+  #run(
+    { uid, labels }: Assignment,
+    proxy: string,
+    pod: ProxySpec['pod'],
+    identity: SpiffeId,
+    observer: ContainerObserver,
+  ): ProxyContainer {
     const { node, host, adminHost, certificateTtlSeconds, drainDeadlineMs } = this.#init
     const container: ProxyContainer = new ProxyContainer(
       { ...this.#components, state: () => this.#snapshot(), onStopped: () => this.#running.delete(container) },
-      { uid, proxy, node, identity, labels, host, adminHost, certificateTtlSeconds, drainDeadlineMs },
+      {
+        ...{ uid, proxy, node, identity, labels, host, adminHost, certificateTtlSeconds, drainDeadlineMs },
+        ...(pod && { pod }),
+      },
       observer,
     )
     this.#running.add(container)
     return container
   }
 
+  /** Whether the sidecar of a pod runs here. */
+  hasSidecar(uid: string): boolean {
+    for (const proxy of this.#running) if (proxy.uid === uid && proxy.isSidecar) return true
+    return false
+  }
+
   /** @throws CodedError NOT_FOUND when no such replica runs here, or it has forgotten the request */
-  review(query: ProxyReviewQuery): Promise<ReviewAnswer> {
+  review(query: ReviewQuery): Promise<ReviewAnswer> {
     for (const proxy of this.#running) if (proxy.uid === query.uid) return proxy.ask('review', query)
     return Promise.reject(new CodedError('NOT_FOUND', `${query.uid} does not run on node ${this.#init.node}`))
   }
@@ -135,12 +160,19 @@ export class ProxyThreads {
     return { requests: answers.flatMap(({ requests }) => requests) }
   }
 
+  /** Who talked to whom through each sidecar here. */
+  edges(): Promise<readonly (readonly EdgeCounters[])[]> {
+    const sidecars = [...this.#running].filter(({ isSidecar }) => isSidecar)
+    return this.#askAll('edges', undefined, sidecars)
+  }
+
   /** One that just ends has nothing to say. */
   async #askAll<K extends keyof ProxyQuestions>(
     about: K,
     query: ProxyQuestions[K]['query'],
+    proxies: readonly ProxyContainer[] = [...this.#running],
   ): Promise<ProxyQuestions[K]['answer'][]> {
-    const asked = await Promise.allSettled([...this.#running].map((proxy) => proxy.ask(about, query)))
+    const asked = await Promise.allSettled(proxies.map((proxy) => proxy.ask(about, query)))
     return asked.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   }
 

@@ -1,4 +1,4 @@
-import { SeededRandom, systemClock } from '@ambient-lab/std'
+import { assert, SeededRandom, systemClock } from '@ambient-lab/std'
 import { AppContainer } from '../hosting/app-container.ts'
 import type { MountedFile } from '../hosting/container-files.ts'
 import type { ContainerSpec } from '../hosting/workload.ts'
@@ -34,6 +34,7 @@ export class AppBench implements AsyncDisposable {
     let started: AppContainer | undefined
     const dialTarget = (port: number) => started?.ports[String(port)]
     const { capture } = await this.mesh.addWorkload({ ...pod, name, identity, captured: true, dialTarget })
+    assert(capture, 'it has no sidecar')
     const container: ContainerSpec = { name, image, command: [], args: [], env: {}, ports: [], ...spec }
     const components = { clock: systemClock, random: new SeededRandom(1) }
     started = await AppContainer.start({ pod, container, capture, files, host: '127.0.0.1' }, components)

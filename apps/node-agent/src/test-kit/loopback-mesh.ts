@@ -21,9 +21,10 @@ export class LoopbackMesh implements Mesh, AsyncDisposable {
   readonly #sockets = new Set<Socket>()
   readonly #routes = new Map<string, (port: number) => HostPort | undefined>()
 
-  async addWorkload(workload: LocalWorkload): Promise<{ capture: HostPort }> {
+  async addWorkload(workload: LocalWorkload): Promise<{ capture?: HostPort }> {
     this.workloads.set(workload.uid, workload)
     this.route(workload.name, (port) => workload.dialTarget(port))
+    if (workload.hasSidecar) return {}
     const server = createServer((socket) => this.#serve(socket, workload.name))
     this.#servers.set(workload.uid, server)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

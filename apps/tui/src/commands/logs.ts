@@ -10,6 +10,13 @@ export default defineCommand({
   completes: ['pod'],
   flags: [
     { name: 'follow', short: 'f', kind: 'boolean', summary: 'and what it writes from now on, until Ctrl-C' },
+    {
+      name: 'container',
+      short: 'c',
+      kind: 'text',
+      value: 'NAME',
+      summary: 'one container of a pod, such as its istio-proxy',
+    },
     { name: 'tail', kind: 'number', value: 'LINES', default: '100', summary: 'how many of the last lines' },
     NAMESPACE_FLAG,
   ],

@@ -46,7 +46,7 @@ export interface WorkloadRow {
   readonly namespace: string
   readonly node: string
   readonly address: string
-  readonly mode: 'ambient' | 'none'
+  readonly mode: 'ambient' | 'sidecar' | 'none'
   /** A word: `ok`, `PENDING`, the reason of a failure, `PLAIN`, `EXPIRING`, `GONE`. */
   readonly status: string
   readonly note: string
@@ -237,14 +237,15 @@ function workloadRow(pod: Resource, { atMs, connections }: LabSnapshot, history:
   const endsAtMs = time(at(pod.status, 'ambientLab', 'certificate', 'notAfter'))
   const endsInMs = endsAtMs === undefined ? undefined : endsAtMs - atMs
   const key = `${namespace}/${name}`
-  const { status, note } = podStatus(pod, captured, endsInMs)
+  const hasSidecar = annotations['sidecar.istio.io/status'] !== undefined
+  const { status, note } = podStatus(pod, captured || hasSidecar, endsInMs)
   return {
     id: key,
     name,
     namespace,
     node: text(at(pod.spec, 'nodeName')) || '-',
     address: text(at(pod.status, 'podIP')),
-    mode: captured ? 'ambient' : 'none',
+    mode: captured ? 'ambient' : hasSidecar ? 'sidecar' : 'none',
     status,
     note,
     openConnections: connections.filter(
@@ -262,7 +263,7 @@ function workloadRow(pod: Resource, { atMs, connections }: LabSnapshot, history:
   }
 }
 
-function podStatus(pod: Resource, captured: boolean, endsInMs: number | undefined): { status: string; note: string } {
+function podStatus(pod: Resource, isInMesh: boolean, endsInMs: number | undefined): { status: string; note: string } {
   const phase = text(at(pod.status, 'phase')) || 'Pending'
   const ready = condition(pod, 'Ready')
   const waiting = list(at(pod.status, 'containerStatuses'))
@@ -279,7 +280,7 @@ function podStatus(pod: Resource, captured: boolean, endsInMs: number | undefine
     }
   }
   if (ready?.status !== 'True') return { status: 'NOT READY', note: ready?.message || ready?.reason || '' }
-  if (!captured)
+  if (!isInMesh)
     return {
       status: 'PLAIN',
       note: 'not captured: its namespace and its own label do not say istio.io/dataplane-mode=ambient',

@@ -34,7 +34,7 @@ export type EnforcedState = 'ok' | 'PARTLY' | 'NOT ENFORCED'
 /** Who enforces one policy, by what the control plane says of it. */
 export interface Enforcement {
   readonly state: EnforcedState
-  /** `ztunnel`, or waypoints as `namespace/name`; empty: nobody. */
+  /** `ztunnel`, `sidecar`, or waypoints as `namespace/name`; empty: nobody. */
   readonly enforcedAt: readonly string[]
   /** Finding code of `analyze`, where there is one for it. */
   readonly code?: string
@@ -72,6 +72,23 @@ function idleNote({ metadata, spec }: AuthorizationPolicy): string | undefined {
 function askedOf(policy: SecurityPolicy, state: EnforcementState): Enforcement {
   const targets = targetsOf(policy)
   if (targets.length > 0) return atWaypoints(policy, targets, state)
+  const { pods } = state
+  if (!selectedPods(policy, pods).some(hasSidecar)) return atZtunnel(policy, state)
+  const shadow = policy.kind === 'PeerAuthentication' ? shadowedBy(policy, state) : undefined
+  return (
+    shadow ?? withSidecars(atZtunnel(policy, { ...state, pods: pods.filter((pod) => !hasSidecar(pod)) }), policy, pods)
+  )
+}
+
+/** Sidecars enforce all of it; what ztunnel has to say is of the pods beside them. */
+function withSidecars(others: Enforcement, policy: SecurityPolicy, pods: readonly Pod[]): Enforcement {
+  const enforcedAt = ['sidecar', ...others.enforcedAt]
+  const areAll = selectedPods(policy, pods).every(hasSidecar)
+  if (areAll) return { state: 'ok', enforcedAt: ['sidecar'] }
+  return { ...others, state: others.state === 'ok' ? 'ok' : 'PARTLY', enforcedAt }
+}
+
+function atZtunnel(policy: SecurityPolicy, state: EnforcementState): Enforcement {
   if (policy.kind === 'RequestAuthentication') {
     return nobody('no targetRefs: ztunnel reads no tokens, and waypoints look at their own policies only')
   }
@@ -113,6 +130,11 @@ export function isProxy({ metadata }: Pod): boolean {
 
 export function isCaptured({ metadata }: Pod): boolean {
   return metadata.annotations?.[REDIRECTION_ANNOTATION] === 'enabled'
+}
+
+/** Whether a sidecar is at its side, which enforces for it. */
+export function hasSidecar({ metadata }: Pod): boolean {
+  return metadata.annotations?.['sidecar.istio.io/status'] !== undefined
 }
 
 /** What the control plane says about the object's waypoint; undefined: it asks for none. */

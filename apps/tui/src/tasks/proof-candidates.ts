@@ -12,6 +12,7 @@ import {
   boundWaypoint,
   type Enforcement,
   type EnforcementState,
+  hasSidecar,
   isCaptured,
   isProxy,
   isSelectedBy,
@@ -55,7 +56,8 @@ export function callersOf(pods: readonly Pod[]): readonly ProofCaller[] {
     if (!capture) continue
     const { name, namespace = '' } = pod.metadata
     const serviceAccount = pod.spec?.serviceAccountName ?? 'default'
-    const captured = isCaptured(pod)
+    // Whose connections say who it is.
+    const captured = isCaptured(pod) || hasSidecar(pod)
     const key = `${namespace}/${serviceAccount}/${captured}`
     if (!found.has(key)) found.set(key, { name, namespace, serviceAccount, captured, capture })
   }
@@ -63,13 +65,14 @@ export function callersOf(pods: readonly Pod[]): readonly ProofCaller[] {
   return [...found.values()].sort((a, b) => Number(a.captured) - Number(b.captured)).slice(0, CALLERS_MAX)
 }
 
-/** What the policy guards: services behind its waypoints, or pods behind ztunnel. */
+/** What the policy guards: services behind its waypoints or with sidecars, or pods behind ztunnel. */
 export function proofTargets(
   policy: SecurityPolicy,
   { enforcedAt }: Enforcement,
   state: EnforcementState,
 ): readonly ProofTarget[] {
-  if (targetsOf(policy).length === 0) return podTargets(policy, state)
+  if (targetsOf(policy).length === 0)
+    return [...sidecarTargets(policy, state), ...podTargets(policy, state)].slice(0, TARGETS_MAX)
   return guardedServices(policy, { enforcedAt }, state).slice(0, TARGETS_MAX).flatMap(serviceTarget)
 }
 
@@ -101,11 +104,23 @@ function serviceTarget({ metadata, spec }: Service): ProofTarget[] {
   return [{ review, place: { host: `${name}.${namespace}`, port }, protocol: 'HTTP' }]
 }
 
+/** Sidecars read requests, of whoever calls their services. */
+function sidecarTargets(policy: SecurityPolicy, { pods, services }: EnforcementState): ProofTarget[] {
+  const guarded = selectedPods(policy, pods).filter((pod) => isReady(pod) && hasSidecar(pod))
+  return services.filter((service) => guarded.some((pod) => isSelectedBy(pod, service))).flatMap(serviceTarget)
+}
+
 /** At ports that the policy names, where it names some. */
 function podTargets(policy: SecurityPolicy, { pods, services }: EnforcementState): ProofTarget[] {
   const named = policy.kind === 'AuthorizationPolicy' ? portsOf(policy as AuthorizationPolicy) : []
   return selectedPods(policy, pods)
-    .filter((pod) => isReady(pod) && pod.status?.podIP && Object.keys(pod.status.ambientLab?.ports ?? {}).length > 0)
+    .filter(
+      (pod) =>
+        !hasSidecar(pod) &&
+        isReady(pod) &&
+        pod.status?.podIP &&
+        Object.keys(pod.status.ambientLab?.ports ?? {}).length > 0,
+    )
     .sort((a, b) => Number(isServed(b, services)) - Number(isServed(a, services)))
     .slice(0, TARGETS_MAX)
     .map(({ metadata: { name, namespace = 'default' }, status }) => {

@@ -174,10 +174,9 @@ export default defineTableView<Row>({
 
 function stripLines(row: Row | undefined, { model }: ViewContext, width: number): string[] {
   if (!row) return []
-  const state =
-    row.status === 'ok'
-      ? `ok     captured, SVID valid for ${formatSpan(row.certificateEndsInMs)}`
-      : `${row.status}  ${row.note}`
+  const how =
+    row.mode === 'sidecar' ? 'behind its sidecar' : `captured, SVID valid for ${formatSpan(row.certificateEndsInMs)}`
+  const state = row.status === 'ok' ? `ok     ${how}` : `${row.status}  ${row.note}`
   return [
     ...wrap(state, width, '       '),
     `       ${row.namespace}/${row.owner}  ${row.address}  last ${HISTORY_SECONDS} s ${sparkline(model.history.podSeries(row.id, 30), 30)}`,

@@ -11,7 +11,8 @@ import type { EventRecorder } from '../events.ts'
 import { generateName } from '../names.ts'
 import { isLive } from '../nodes.ts'
 import { terminatePod } from '../pod-termination.ts'
-import { PODS, REPLICA_SETS } from '../stored-kinds.ts'
+import { injected } from '../sidecars/injection.ts'
+import { NAMESPACES, PODS, REPLICA_SETS } from '../stored-kinds.ts'
 import { type Controller, forEach, itself, ownedBy } from './controller.ts'
 
 const SOURCE = { component: 'replicaset-controller' }
@@ -61,7 +62,7 @@ export class ReplicaSetController implements Controller {
     const { metadata, spec } = set
     const { template } = spec!
     const name = generateName(`${metadata.name}-`, this.#cluster.random)
-    await this.#cluster.create(PODS, {
+    const pod: Pod = {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: {
@@ -74,7 +75,9 @@ export class ReplicaSetController implements Controller {
       },
       spec: { ...template.spec, serviceAccountName: template.spec.serviceAccountName ?? 'default' },
       status: { phase: 'Pending' },
-    })
+    }
+    // The API's own admission does not see what controllers write.
+    await this.#cluster.create(PODS, injected(pod, this.#cluster.get(NAMESPACES, metadata.namespace!)))
     this.#events.record(set, SOURCE, { type: 'Normal', reason: 'SuccessfulCreate', message: `Created pod: ${name}` })
   }
 

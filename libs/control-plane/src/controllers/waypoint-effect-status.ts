@@ -15,6 +15,7 @@ import {
   GATEWAYS,
   type KnownType,
   NAMESPACES,
+  PODS,
   REQUEST_AUTHENTICATIONS,
   SERVICE_ENTRIES,
   SERVICES,
@@ -23,7 +24,7 @@ import {
 import { attachedTo } from '../translate/dependencies.ts'
 import { ROUTE_KINDS, type RouteKind } from '../translate/route-index.ts'
 import { serviceHostname } from '../translate/service-info.ts'
-import type { TranslationView } from '../translate/view.ts'
+import { isCaptured, type TranslationView } from '../translate/view.ts'
 import { type Change, type Controller, forEach } from './controller.ts'
 
 type SingleKind = keyof typeof LOST_EFFECTS
@@ -49,6 +50,7 @@ export class WaypointEffectStatusController implements Controller {
         [...ROUTE_KINDS, ...SINGLE_KINDS].map((kind) => [kind, ({ object }: Change) => [jobKey(kind, object)]]),
       ),
       ...Object.fromEntries(TARGET_KINDS.map((kind) => [kind, ({ object }: Change) => this.#about(kind, object)])),
+      [PODS]: (change) => (this.#changesModes(change) ? this.#all() : []),
       [NAMESPACES]: ({ object }) =>
         TARGET_KINDS.flatMap((kind) =>
           this.#cluster.list(kind, object.metadata.name).flatMap((target) => this.#about(kind, target)),
@@ -107,6 +109,22 @@ export class WaypointEffectStatusController implements Controller {
       return setCondition(before, { ...finding, observedGeneration: metadata.generation ?? 1 }, this.#cluster.clock)
     }
     return before.some(({ type }) => type === IN_EFFECT) ? before.filter(({ type }) => type !== IN_EFFECT) : before
+  }
+
+  /** Whether the first sidecar came to a place or the last one went, or a pod became ambient, or ceased to be. */
+  #changesModes(change: Change): boolean {
+    const { operation, object, previous } = change
+    const [after, before] = [
+      operation !== 'deleted' && isCaptured(object),
+      previous !== undefined && isCaptured(previous),
+    ]
+    return this.#view.sidecars.isTurningPoint(change) || (after !== before && this.#view.sidecars.nodes.length > 0)
+  }
+
+  #all(): string[] {
+    return [...ROUTE_KINDS, ...SINGLE_KINDS].flatMap((kind) =>
+      this.#cluster.list(kind).map((object) => jobKey(kind, object)),
+    )
   }
 
   /** Jobs of what names a Service or ServiceEntry, or a host of it. */

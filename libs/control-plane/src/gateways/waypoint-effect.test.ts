@@ -65,6 +65,47 @@ describe('who asks for what only a waypoint does', () => {
     expect(found?.message).toBe(message)
   })
 
+  const POD = { nodeName: 'n1', containers: [{ name: 'istio-proxy' }] }
+  const sidecar = {
+    ...object('Pod', 'a', POD, { annotations: { 'sidecar.istio.io/status': '{}' }, labels: { app: 'a' } }),
+    status: { podIP: '10.244.1.5', phase: 'Running' },
+  }
+  const ambient = object('Pod', 'b', POD, { annotations: { 'ambient.istio.io/redirection': 'enabled' } })
+  it.each<[string, readonly [KnownType, Resource][], RegExp | undefined]>([
+    ['nobody but ztunnels', [[PODS, ambient]], /has no effect on callers in the mesh\./],
+    ['sidecars alone', [[PODS, sidecar]], undefined],
+    [
+      'both',
+      [
+        [PODS, sidecar],
+        [PODS, ambient],
+      ],
+      /has no effect on callers without a sidecar\./,
+    ],
+  ])('where there are %s', (_title, pods, message) => {
+    const found = LOST_EFFECTS[VIRTUAL_SERVICES](
+      object('VirtualService', 'vs', { hosts: ['bare'] }),
+      viewOf([...WORLD, ...pods]),
+    )
+    if (message) expect(found?.message).toMatch(message)
+    else expect(found).toBeUndefined()
+  })
+
+  it('by a RequestAuthentication, unless it selects a pod with a sidecar', () => {
+    const select = (app: string): Resource =>
+      object('RequestAuthentication', app, { selector: { matchLabels: { app } } })
+    const of = (policy: Resource) =>
+      LOST_EFFECTS[REQUEST_AUTHENTICATIONS](
+        policy,
+        viewOf([
+          [PODS, sidecar],
+          [REQUEST_AUTHENTICATIONS, policy],
+        ]),
+      )
+    expect(of(select('a'))).toBeUndefined()
+    expect(of(select('other'))).toMatchObject({ reason: 'NoTarget' })
+  })
+
   it.each([
     ['bound', undefined],
     ['bare', lack('Service default/bare has', 'DestinationRule')],

@@ -2,6 +2,7 @@ import {
   type DestinationRule,
   objectKey,
   type ParentReference,
+  type Pod,
   type Resource,
   type VirtualService,
 } from '@ambient-lab/api'
@@ -12,13 +13,14 @@ import {
   DESTINATION_RULES,
   GATEWAYS,
   NAMESPACES,
+  PODS,
   REQUEST_AUTHENTICATIONS,
   SERVICE_ENTRIES,
   SERVICES,
   VIRTUAL_SERVICES,
 } from '../stored-kinds.ts'
 import { entryVisibility } from '../translate/entry-visibility.ts'
-import type { TranslationView } from '../translate/view.ts'
+import { isCaptured, type TranslationView } from '../translate/view.ts'
 import { serviceWaypoint } from '../translate/waypoint-attachment.ts'
 
 /** A condition of the lab's own: Istio leaves whoever forgot the waypoint to wonder. */
@@ -60,9 +62,10 @@ export const LOST_EFFECTS = {
     return lostEffect(object, targetsOf([view.routes.hostOf(object as DestinationRule)], object, view), view)
   },
 
-  /** Without targets it is about workloads, of which only the pods of gateways read tokens. */
+  /** Without targets it is about workloads, of which only the pods of gateways, and sidecars, read tokens. */
   [REQUEST_AUTHENTICATIONS](object: Resource, view: TranslationView): LostEffect | undefined {
-    const isFollowed = view.targets.targetsOf(object).length > 0 || isOfGateway(object, view)
+    const isFollowed =
+      view.targets.targetsOf(object).length > 0 || isOfGateway(object, view) || isOfSidecar(object, view)
     return isFollowed ? undefined : { reason: 'NoTarget', message: NO_TARGET }
   },
 }
@@ -70,11 +73,23 @@ export const LOST_EFFECTS = {
 function isOfGateway(policy: Resource, view: TranslationView): boolean {
   const gateways = view.list(GATEWAYS).filter((gateway) => classOfGateway(gateway, view)?.proxy === 'gateway')
   const pods = gateways.flatMap(({ metadata }) => view.routes.replicasOf(objectKey(metadata)))
-  return pods.some(({ metadata: { namespace = '', labels = {} } }) =>
-    view.targets
-      .selecting(REQUEST_AUTHENTICATIONS, namespace, labels)
-      .some(({ metadata }) => objectKey(metadata) === objectKey(policy.metadata)),
-  )
+  return pods.some((pod) => isSelected(pod, policy, view))
+}
+
+function isOfSidecar(policy: Resource, view: TranslationView): boolean {
+  const { namespace } = policy.metadata
+  const keys = view.sidecars.podsOf(namespace === view.mesh.rootNamespace ? undefined : namespace)
+  return keys.some((key) => {
+    const pod = view.get(PODS, key)
+    return pod !== undefined && isSelected(pod, policy, view)
+  })
+}
+
+function isSelected({ metadata }: Pod, policy: Resource, view: TranslationView): boolean {
+  const { namespace = '', labels = {} } = metadata
+  return view.targets
+    .selecting(REQUEST_AUTHENTICATIONS, namespace, labels)
+    .some((one) => objectKey(one.metadata) === objectKey(policy.metadata))
 }
 
 function targetsOf(hosts: readonly string[], { metadata }: Resource, view: TranslationView): Resource[] {
@@ -82,11 +97,15 @@ function targetsOf(hosts: readonly string[], { metadata }: Resource, view: Trans
 }
 
 function lostEffect({ kind }: Resource, targets: readonly Resource[], view: TranslationView): LostEffect | undefined {
+  const hasSidecars = view.sidecars.namespaces.length > 0
+  // Sidecars follow it; where they are all that there is, nobody has lost anything.
+  if (hasSidecars && !view.list(PODS).some(isCaptured)) return undefined
   const without = targets.filter((target) => !hasWaypoint(target, view))
   if (without.length === 0) return undefined
   const names = without.map((target) => `${target.kind} ${objectKey(target.metadata)}`).join(', ')
   const lack = `${names} ${without.length === 1 ? 'has' : 'have'} no waypoint`
-  const why = `ztunnel does not look into connections, so that this ${kind} has no effect on callers in the mesh`
+  const whom = hasSidecars ? 'callers without a sidecar' : 'callers in the mesh'
+  const why = `ztunnel does not look into connections, so that this ${kind} has no effect on ${whom}`
   return { reason: 'NoWaypoint', message: `${lack}, and ${why}. ${REMEDY}` }
 }
 

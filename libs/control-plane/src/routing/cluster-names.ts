@@ -17,6 +17,11 @@ export function outboundCluster(hostname: string, port: number, subset?: string)
   return `outbound|${port}|${subset ?? ''}|${hostname}`
 }
 
+/** `inbound|8080||`: of a sidecar, to a port of its own workload. */
+export function inboundCluster(port: number): string {
+  return `inbound|${port}||`
+}
+
 /** A waypoint's, for routes of HTTP or of connections; a port that carries only the other is sent to as that. */
 export function waypointClusterNamer(wanted: 'http' | 'tcp'): ClusterNamer {
   return (target, port, subset) => {
@@ -25,7 +30,7 @@ export function waypointClusterNamer(wanted: 'http' | 'tcp'): ClusterNamer {
   }
 }
 
-/** A gateway's. */
+/** A gateway's, and a sidecar's. */
 export const gatewayClusterNamer: ClusterNamer = ({ hostname }, port, subset) => outboundCluster(hostname, port, subset)
 
 function trafficOf(port: ServicePort | undefined, wanted: 'http' | 'tcp'): 'http' | 'tcp' {

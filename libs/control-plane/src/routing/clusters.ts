@@ -44,6 +44,7 @@ function portClusters(
     endpoints: endpointsOf(target, port, subset, view),
     ...trafficPolicyFields(policy),
     ...(tls && { tls }),
+    ...(policy.tls?.mode === 'DISABLE' && proxies === 'gateway' && { plaintext: 'sidecars' as const }),
   }
   const { hostname } = target
   const { servicePort } = port

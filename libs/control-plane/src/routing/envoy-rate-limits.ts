@@ -23,7 +23,13 @@ type Json = Readonly<Record<string, unknown>>
 
 const LOCAL_FILTER = 'envoy.filters.http.local_ratelimit'
 const GLOBAL_FILTER = 'envoy.filters.http.ratelimit'
-const WAYPOINT_CONTEXTS = new Set([undefined, 'ANY', 'SIDECAR_INBOUND', 'WAYPOINT'])
+/** Patches of other contexts are not for these proxies. */
+const CONTEXTS = {
+  waypoint: new Set([undefined, 'ANY', 'SIDECAR_INBOUND', 'WAYPOINT']),
+  gateway: new Set([undefined, 'ANY', 'GATEWAY']),
+  /** What it takes for its workload. */
+  sidecar: new Set([undefined, 'ANY', 'SIDECAR_INBOUND']),
+} as const
 const MILLION = 1_000_000
 const DENOMINATORS: Readonly<Record<string, number>> = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION }
 const TIMEOUT_MS_DEFAULT = 20
@@ -33,16 +39,15 @@ const TIMEOUT_MS_DEFAULT = 20
  * @param filters those that hold for the chain, later ones counting before earlier ones
  * @see https://istio.io/latest/docs/tasks/policy-enforcement/rate-limit/
  */
-export function envoyRateLimits(filters: readonly EnvoyFilter[], proxy: 'waypoint' | 'gateway'): EnvoyRateLimits {
+export function envoyRateLimits(filters: readonly EnvoyFilter[], proxy: keyof typeof CONTEXTS): EnvoyRateLimits {
   let chain: ChainRateLimits = {}
   const routes = new Map<string, ChainRateLimits>()
   const clusters = addedClusters(filters)
   for (const { spec } of filters) {
     for (const { applyTo, match, patch } of spec?.configPatches ?? []) {
-      const isMeant =
-        proxy === 'gateway' ? /^(ANY|GATEWAY)$/.test(match?.context ?? 'ANY') : WAYPOINT_CONTEXTS.has(match?.context)
+      const contexts: ReadonlySet<string | undefined> = CONTEXTS[proxy]
       const value = patch?.value
-      if (!isMeant || !value || patch.operation === 'REMOVE') continue
+      if (!contexts.has(match?.context) || !value || patch.operation === 'REMOVE') continue
       if (applyTo === 'HTTP_FILTER') chain = { ...chain, ...filterLimits(value, clusters) }
       if (applyTo === 'VIRTUAL_HOST') chain = { ...chain, ...routeLimits(value) }
       if (applyTo === 'HTTP_ROUTE') {

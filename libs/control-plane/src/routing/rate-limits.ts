@@ -136,6 +136,16 @@ export function gatewayRateLimits(gateway: Gateway, view: TranslationView): Limi
   return { envoy: envoyRateLimits(byPriority(filters), 'gateway'), own: ownLimits(ids, view) }
 }
 
+/** At a sidecar of EnvoyFilters that select its pod, or stand in its namespace. */
+export function sidecarRateLimits(
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+  view: TranslationView,
+): Limits {
+  const filters = view.targets.selecting<EnvoyFilter>(ENVOY_FILTERS, namespace, labels)
+  return { envoy: envoyRateLimits(byPriority(filters), 'sidecar'), own: [] }
+}
+
 function ownLimits(ids: readonly TargetId[], view: TranslationView): ChainRateLimits[] {
   return ids
     .flatMap((id) => view.targets.targeting<RateLimitPolicy>(RATE_LIMIT_POLICIES, id))
@@ -152,7 +162,7 @@ export function rateLimitHosts(view: Pick<TranslationView, 'list' | 'mesh'>): Se
     .list(RATE_LIMIT_POLICIES)
     .flatMap((policy) => policyRateLimits(policy, view).service?.authority ?? [])
   const envoy = view.list(ENVOY_FILTERS).flatMap((filter) => {
-    return (['waypoint', 'gateway'] as const).flatMap((proxy) => {
+    return (['waypoint', 'gateway', 'sidecar'] as const).flatMap((proxy) => {
       const cluster = envoyRateLimits([filter], proxy).chain.service?.cluster
       return cluster?.startsWith('outbound|') ? cluster.split('|').at(-1)! : []
     })

@@ -21,6 +21,13 @@ export const DEFAULT_RETRY: RetryPolicy = {
   avoidPreviousHostsDraws: PREVIOUS_HOSTS_DRAWS,
 }
 
+/** Of a sidecar to its own workload: what was not even sent may be sent again. */
+export const INBOUND_RETRY: RetryPolicy = {
+  ...DEFAULT_RETRY,
+  on: ['reset-before-request'],
+  avoidPreviousHostsDraws: 0,
+}
+
 /** Of a VirtualService; undefined: no retries at all. */
 export function istioRetry(retry: HttpRetry | undefined): RetryPolicy | undefined {
   if (!retry) return DEFAULT_RETRY

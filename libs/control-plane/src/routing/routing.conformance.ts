@@ -2,7 +2,7 @@ import type { Resource } from '@ambient-lab/api'
 import type { Route } from '@ambient-lab/xds'
 import { type KnownType, SERVICES } from '../stored-kinds.ts'
 import { viewOf } from '../translate/view.conformance.ts'
-import { serviceRoutes } from './service-chain.ts'
+import { serviceRoutes, waypointSide } from './service-chain.ts'
 import { serviceTarget } from './targets.ts'
 
 export const WAYPOINT = { namespace: 'default', name: 'waypoint' }
@@ -37,5 +37,6 @@ export function routesAmong(objects: readonly [KnownType, Resource][], port = 80
   ])
   const view = viewOf([[SERVICES, reviews], ...objects])
   const target = serviceTarget(reviews as never, 'cluster.local')!
-  return serviceRoutes(target, target.ports.find(({ servicePort }) => servicePort === port)!, WAYPOINT, view)
+  const servicePort = target.ports.find((one) => one.servicePort === port)!
+  return serviceRoutes(target, servicePort, waypointSide(WAYPOINT), view)
 }

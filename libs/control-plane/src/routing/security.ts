@@ -52,16 +52,22 @@ export function gatewaySecurity(gateway: Gateway, view: TranslationView): ChainS
   const { namespace = '', name } = gateway.metadata
   const targeted = securityOf({ namespace, name }, undefined, view)
   const [replica] = view.routes.replicasOf(objectKey(gateway.metadata))
-  const labels = replica?.metadata.labels ?? {}
+  const selecting = workloadSecurity(namespace, replica?.metadata.labels ?? {}, view)
   return {
-    authorization: [
-      ...view.targets.selecting<AuthorizationPolicy>(AUTHORIZATION_POLICIES, namespace, labels),
-      ...targeted.authorization,
-    ],
-    authentication: [
-      ...view.targets.selecting<RequestAuthentication>(REQUEST_AUTHENTICATIONS, namespace, labels),
-      ...targeted.authentication,
-    ],
+    authorization: [...selecting.authorization, ...targeted.authorization],
+    authentication: [...selecting.authentication, ...targeted.authentication],
+  }
+}
+
+/** Policies without a target that hold for workloads with these labels: in full, where HTTP is read at their side. */
+export function workloadSecurity(
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+  view: TranslationView,
+): ChainSecurity {
+  return {
+    authorization: view.targets.selecting<AuthorizationPolicy>(AUTHORIZATION_POLICIES, namespace, labels),
+    authentication: view.targets.selecting<RequestAuthentication>(REQUEST_AUTHENTICATIONS, namespace, labels),
   }
 }
 

@@ -7,6 +7,7 @@ import type { TranslationView } from '../translate/view.ts'
 import { providerHost } from './ext-authz.ts'
 import { targetsAt } from './security.ts'
 
+type ProxyTelemetry = Pick<L7Proxy, 'accessLog' | 'tracing'>
 type Tracing = NonNullable<NonNullable<Telemetry['spec']>['tracing']>[number]
 type AccessLogging = NonNullable<NonNullable<Telemetry['spec']>['accessLogging']>[number]
 
@@ -18,7 +19,7 @@ const OTLP_PATH = '/v1/traces'
  * What a proxy tells about its requests: the mesh settings, changed by Telemetry of the mesh, of the proxy's namespace,
  * of its class, and of itself, the closest counting most.
  */
-export function proxyTelemetry(gateway: Gateway, view: TranslationView): Pick<L7Proxy, 'accessLog' | 'tracing'> {
+export function proxyTelemetry(gateway: Gateway, view: TranslationView): ProxyTelemetry {
   const { namespace = '', name } = gateway.metadata
   const [replica] = view.routes.replicasOf(objectKey(gateway.metadata))
   const all = [
@@ -27,6 +28,19 @@ export function proxyTelemetry(gateway: Gateway, view: TranslationView): Pick<L7
       view.targets.targeting<Telemetry>(TELEMETRIES, id),
     ),
   ]
+  return telemetryOf(all, view)
+}
+
+/** The same of a sidecar: of the mesh, of its namespace, of its workload. One log and one trace for both of its sides. */
+export function sidecarTelemetry(
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+  view: TranslationView,
+): ProxyTelemetry {
+  return telemetryOf(view.targets.selecting<Telemetry>(TELEMETRIES, namespace, labels), view)
+}
+
+function telemetryOf(all: readonly Telemetry[], view: TranslationView): ProxyTelemetry {
   const logging = all.map(({ spec }) => spec?.accessLogging?.filter(isOfServer)).findLast((own) => own?.length)
   const tracing = mergedTracing(
     all.flatMap(({ spec }) => spec?.tracing?.filter(isOfServer) ?? []),

@@ -1,7 +1,7 @@
 import type { L4MatchAttributes, L4RouteDestination, VirtualService, VirtualServiceTlsRoute } from '@ambient-lab/api'
 import type { TcpRoute } from '@ambient-lab/xds'
 import type { RouteContext } from './route-context.ts'
-import { destinationCluster, type RouteScope } from './virtual-service.ts'
+import { destinationCluster, isInScope, type RouteScope, sourceLabelsOf } from './virtual-service.ts'
 
 /**
  * Routes of connections: those of TLS by server name before those of plain TCP.
@@ -17,14 +17,14 @@ export function virtualServiceL4Routes(
     (spec?.tls ?? []).flatMap(({ match, route = [] }) =>
       match
         .filter((one) => isInScope(one, scope) && names(one, hostname))
-        .map((one) => l4Route(metadata, one.sniHosts, one.destinationSubnets ?? [], route, scope, context)),
+        .map((one) => l4Route(metadata, one.sniHosts, one, route, scope, context)),
     ),
   )
   const tcp = virtualServices.flatMap(({ metadata, spec }) =>
     (spec?.tcp ?? []).flatMap(({ match, route = [] }) =>
       (match?.length ? match : [{}])
         .filter((one) => isInScope(one, scope))
-        .map((one) => l4Route(metadata, [], one.destinationSubnets ?? [], route, scope, context)),
+        .map((one) => l4Route(metadata, [], one, route, scope, context)),
     ),
   )
   return [...tls, ...tcp]
@@ -34,17 +34,10 @@ function names({ sniHosts }: VirtualServiceTlsRoute['match'][number], hostname: 
   return hostname === undefined || sniHosts.includes(hostname)
 }
 
-function isInScope({ port, gateways, sourceLabels, sourceNamespace }: L4MatchAttributes, scope: RouteScope): boolean {
-  if (Object.keys(sourceLabels ?? {}).length > 0) return false
-  if (port !== undefined && port !== 0 && port !== scope.port) return false
-  if (sourceNamespace && sourceNamespace !== scope.namespace) return false
-  return !gateways?.length || gateways.includes(scope.gateway)
-}
-
 function l4Route(
   { namespace = '', name }: VirtualService['metadata'],
   serverNames: readonly string[],
-  destinationCidrs: readonly string[],
+  match: L4MatchAttributes,
   destinations: readonly L4RouteDestination[],
   scope: RouteScope,
   context: RouteContext,
@@ -53,7 +46,8 @@ function l4Route(
   return {
     name: `${namespace}.${name}`,
     serverNames,
-    destinationCidrs,
+    destinationCidrs: match.destinationSubnets ?? [],
+    ...sourceLabelsOf(match),
     backends: destinations.flatMap(({ destination, weight = 0 }) => {
       if (!single && weight === 0) return []
       const cluster = destinationCluster(destination, namespace, scope, context)

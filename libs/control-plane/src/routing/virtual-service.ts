@@ -18,6 +18,11 @@ export interface RouteScope {
   readonly namespace: string
   /** Names a VirtualService has to be meant for: `mesh`, or `namespace/name` of a gateway. */
   readonly gateway: string
+  /**
+   * Whether routes are for several proxies, of which each takes those with its own labels. Else a match by
+   * `sourceLabels` is dropped: a waypoint serves every source and cannot tell.
+   */
+  readonly keepsSourceLabels?: boolean
 }
 
 const SERVER_ERROR = 500
@@ -141,7 +146,7 @@ function routesOf(http: VirtualServiceHttpRoute, namespace: string, scope: Route
   const responseHeaders = istioMutation(http.headers?.response)
   return matches.map((match) => ({
     name: routeName(http, match),
-    match: istioMatch(match),
+    match: { ...istioMatch(match), ...sourceLabelsOf(match) },
     action,
     ...(requestHeaders && { requestHeaders }),
     ...(responseHeaders && { responseHeaders }),
@@ -154,12 +159,20 @@ function routeName({ name }: VirtualServiceHttpRoute, match: HttpMatchRequest): 
   return [name, match.name].filter((part) => part).join('.') || 'default'
 }
 
-/** `sourceLabels` mean a sidecar's own; a waypoint serves every source and cannot tell, so that the match is dropped. */
-function isInScope({ port, gateways, sourceLabels, sourceNamespace }: HttpMatchRequest, scope: RouteScope): boolean {
-  if (Object.keys(sourceLabels ?? {}).length > 0) return false
+/** What a match says about where it holds. */
+type ScopedMatch = Pick<HttpMatchRequest, 'port' | 'gateways' | 'sourceLabels' | 'sourceNamespace'>
+
+export function isInScope({ port, gateways, sourceLabels, sourceNamespace }: ScopedMatch, scope: RouteScope): boolean {
+  if (!scope.keepsSourceLabels && Object.keys(sourceLabels ?? {}).length > 0) return false
   if (port !== undefined && port !== 0 && port !== scope.port) return false
   if (sourceNamespace && sourceNamespace !== scope.namespace) return false
   return !gateways?.length || gateways.includes(scope.gateway)
+}
+
+export function sourceLabelsOf({ sourceLabels = {} }: ScopedMatch): {
+  sourceLabels?: Readonly<Record<string, string>>
+} {
+  return Object.keys(sourceLabels).length > 0 ? { sourceLabels } : {}
 }
 
 function filtersOf({ corsPolicy, fault }: VirtualServiceHttpRoute): RouteFilters | undefined {

@@ -15,6 +15,9 @@ import podWorkload from './pod-workload.ts'
 import serviceChains from './service-chains.ts'
 import serviceClusters from './service-clusters.ts'
 import serviceEntry from './service-entry.ts'
+import sidecarClusters from './sidecar-clusters.ts'
+import sidecarInbound from './sidecar-inbound.ts'
+import sidecarProxy from './sidecar-proxy.ts'
 import waypointClusters from './waypoint-clusters.ts'
 import workloadChains from './workload-chains.ts'
 import workloadEntry from './workload-entry.ts'
@@ -36,6 +39,9 @@ export default [
   serviceChains,
   serviceClusters,
   serviceEntry,
+  sidecarClusters,
+  sidecarInbound,
+  sidecarProxy,
   waypointClusters,
   workloadChains,
   workloadEntry,

@@ -9,7 +9,8 @@ import type { Translated } from './translation.ts'
 import type { TranslationView } from './view.ts'
 
 /**
- * The clusters of a service: waypoints' if it has one or something routes to it, gateways' if something routes to it.
+ * The clusters of a service: waypoints' if it has one or something routes to it, gateways' if something routes to it,
+ * and those of sidecars in any case.
  * Each for the nodes that run such a proxy.
  */
 export function clustersOfTarget(
@@ -23,11 +24,14 @@ export function clustersOfTarget(
     view.routes.virtualServicesTo(target.hostname).length > 0
   const waypoints = nodesRunning('waypoint', view)
   const gateways = nodesRunning('gateway', view)
-  // A provider is asked by either at its outbound name, as in Istio.
-  const outbound = isProvider(target, view) ? [...new Set([...waypoints, ...gateways])] : isSentTo ? gateways : []
+  // A provider is asked by all at its outbound name, as in Istio. Sidecars send to every service.
+  const outbound = [
+    ...(isProvider(target, view) ? [...waypoints, ...gateways] : isSentTo ? gateways : []),
+    ...view.sidecars.nodes,
+  ]
   return [
     ...clustersFor(target, 'waypoint', hasWaypoint || isSentTo ? waypoints : [], view),
-    ...clustersFor(target, 'gateway', outbound, view),
+    ...clustersFor(target, 'gateway', [...new Set(outbound)], view),
   ]
 }
 

@@ -24,10 +24,10 @@ import type { TranslationView } from './view.ts'
 
 type Kind = 'Service' | 'ServiceEntry'
 
-/** All when a proxy's replica was placed or went; else the services of which a pod came into a subset, or went. */
+/** All when a proxy's replica or the first sidecar was placed, or went; else the services of which a pod came into a subset, or went. */
 export function ofPod(kind: Kind): (change: StoreEvent, view: TranslationView) => Touched {
   return (change, view) => {
-    if (movedReplica(change)) return { namespace: undefined }
+    if (movedReplica(change) || view.sidecars.isTurningPoint(change)) return { namespace: undefined }
     const { operation, object, previous } = change
     const [before, after] = [previous, operation === 'deleted' ? undefined : object]
     if (membership(before) === membership(after)) return { keys: [] }

@@ -15,11 +15,12 @@ import {
   usersOfReplica,
 } from './l7-dependencies.ts'
 import { guardedBy } from './security-dependencies.ts'
+import { chainsOfSidecars, turnOfSidecars } from './sidecar-chains.ts'
 import { defineTranslation } from './translation.ts'
 import { serviceWaypoint } from './waypoint-attachment.ts'
 import { chainsOfWaypoints } from './waypoint-chains.ts'
 
-/** What waypoints do with the traffic of each host of a ServiceEntry. */
+/** What waypoints and the sidecars of callers do with the traffic of each host of a ServiceEntry. */
 export default defineTranslation({
   name: 'entry-chains',
   kind: SERVICE_ENTRIES,
@@ -28,18 +29,18 @@ export default defineTranslation({
     const namespace = entry.metadata.namespace ?? ''
     const visibility = entryVisibility(view.mesh.serviceEntryVisibility, view.namespace(namespace))
     const attachment = serviceWaypoint(view, entry, visibility)
-    if (!attachment.waypoint) return []
     const targets = entryTargets(entry).filter(
       ({ hostname }) => view.entriesOf(hostname).winners.get(namespace) === entry.metadata.name,
     )
-    return targets.flatMap((target) =>
-      chainsOfWaypoints(attachment, (waypoint) => serviceChains(target, waypoint, view), view),
-    )
+    return targets.flatMap((target) => [
+      ...chainsOfWaypoints(attachment, (waypoint) => serviceChains(target, waypoint, view), view),
+      ...chainsOfSidecars(target, view),
+    ])
   },
   dependencies: {
     [NAMESPACES]: ofNamespace,
     ...attachedToWaypoint(SERVICE_ENTRIES),
-    [PODS]: usersOfReplica(SERVICE_ENTRIES),
+    [PODS]: both(usersOfReplica(SERVICE_ENTRIES), turnOfSidecars),
     ...guardedBy(SERVICE_ENTRIES),
     ...parentsOfRoute('ServiceEntry'),
     [VIRTUAL_SERVICES]: hostsOfVirtualService('ServiceEntry'),

@@ -13,12 +13,15 @@ import {
   type KnownType,
   LISTENER_SETS,
   NAMESPACES,
+  PEER_AUTHENTICATIONS,
   PODS,
   RATE_LIMIT_POLICIES,
   REFERENCE_GRANTS,
+  REQUEST_AUTHENTICATIONS,
   SECRETS,
   SERVICE_ENTRIES,
   SERVICES,
+  SIDECARS,
   TELEMETRIES,
   TLS_ROUTES,
   VIRTUAL_SERVICES,
@@ -93,7 +96,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   of(
     SERVICES,
     'Service',
-    fc.constantFrom(80, 81).map((port) => ({ selector: { app: 'a' }, ports: [{ name: 'http', port }] })),
+    fc.oneof(
+      fc.constantFrom(80, 81).map((port) => ({ selector: { app: 'a' }, ports: [{ name: 'http', port }] })),
+      host.map((externalName) => ({ type: 'ExternalName', externalName })),
+    ),
   ),
   of(
     SERVICE_ENTRIES,
@@ -202,6 +208,28 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     listener.map((one) => ({ parentRef: { name: 'gw', namespace: 'default' }, listeners: [one] })),
     fc.constant('set'),
   ),
+  of(
+    SIDECARS,
+    'Sidecar',
+    fc.constantFrom(
+      { egress: [{ hosts: ['./*'] }] },
+      { workloadSelector: { labels: { version: 'v1' } }, outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
+      { ingress: [{ port: { number: 8080, name: 'http', protocol: 'HTTP' }, defaultEndpoint: '127.0.0.1:80' }] },
+    ),
+  ),
+  of(
+    PEER_AUTHENTICATIONS,
+    'PeerAuthentication',
+    fc.constantFrom(
+      { mtls: { mode: 'STRICT' } },
+      { selector: { matchLabels: { app: 'a' } }, portLevelMtls: { 90: { mode: 'DISABLE' } } },
+    ),
+  ),
+  of(
+    REQUEST_AUTHENTICATIONS,
+    'RequestAuthentication',
+    fc.constant({ selector: { matchLabels: { version: 'v2' } }, jwtRules: [{ issuer: 'a', jwks: '{"keys":[]}' }] }),
+  ),
   of(SECRETS, 'Secret', fc.constant({}), fc.constant('cert')),
   fc
     .tuple(
@@ -239,20 +267,28 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc
     .tuple(
       name,
-      fc.constantFrom('waypoint', 'gw', undefined),
+      fc.constantFrom('waypoint', 'gw', 'sidecar', undefined),
       fc.constantFrom('n1', 'n2', ''),
       fc.constantFrom('v1', 'v2'),
+      fc.constantFrom('default', 'other'),
     )
     .map(
-      ([own, gateway, nodeName, version]): Step => ({
+      ([own, role, nodeName, version, home]): Step => ({
         type: PODS,
         object: {
           ...{ apiVersion: 'v1', kind: 'Pod' },
           metadata: {
-            ...{ name: own, namespace: 'default' },
-            labels: { app: 'a', version, ...(gateway && { [`${GATEWAY_GROUP}/gateway-name`]: gateway }) },
+            ...{ name: own, namespace: home },
+            ...(role === 'sidecar' && { annotations: { 'sidecar.istio.io/status': '{}' } }),
+            labels: {
+              ...{ app: 'a', version },
+              ...(role && role !== 'sidecar' && { [`${GATEWAY_GROUP}/gateway-name`]: role }),
+            },
           },
-          spec: { ...(nodeName && { nodeName }), containers: [] },
+          spec: {
+            ...(nodeName && { nodeName }),
+            containers: role === 'sidecar' ? [{ name: 'istio-proxy' }] : [],
+          },
           status: { ...(nodeName && { podIP: '10.244.1.2' }), phase: 'Running' },
         },
       }),

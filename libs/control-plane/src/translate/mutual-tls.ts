@@ -1,6 +1,6 @@
 import type { PeerAuthentication } from '@ambient-lab/api'
 import { CONVERTED_PREFIX, STATIC_STRICT_NAME } from '@ambient-lab/policy'
-import type { Authorization, AuthorizationMatch } from '@ambient-lab/xds'
+import type { Authorization, AuthorizationMatch, WorkloadSidecar } from '@ambient-lab/xds'
 
 /**
  * Istio's mutual TLS modes as ztunnel can enforce them: plaintext is let in or it is not. DISABLE is PERMISSIVE,
@@ -14,6 +14,44 @@ export interface EffectiveMutualTls {
   readonly exceptionPorts: readonly number[]
   /** The PeerAuthentication that has the exceptions. */
   readonly source: PeerAuthentication | undefined
+}
+
+/** What a sidecar makes of all three levels: it can do without mutual TLS. */
+export interface SidecarMutualTls {
+  readonly mode: SidecarMode
+  /** Ports of the workload for which another one may hold. */
+  readonly ports: ReadonlyMap<number, SidecarMode>
+}
+
+type SidecarMode = Mode | 'DISABLE'
+
+/** The PeerAuthentications that hold for one workload, the widest first. */
+export type MutualTlsLevels = readonly [
+  mesh: PeerAuthentication | undefined,
+  namespace: PeerAuthentication | undefined,
+  workload: PeerAuthentication | undefined,
+]
+
+/** Resolves the three levels for a sidecar; UNSET inherits, the default is PERMISSIVE. */
+export function sidecarMutualTls(levels: MutualTlsLevels): SidecarMutualTls {
+  let mode: SidecarMode = 'PERMISSIVE'
+  for (const level of levels) mode = sidecarModeOf(level?.spec?.mtls?.mode) ?? mode
+  const portLevel = Object.entries(levels[2]?.spec?.portLevelMtls ?? {})
+  return { mode, ports: new Map(portLevel.map(([port, own]) => [Number(port), sidecarModeOf(own.mode) ?? mode])) }
+}
+
+function sidecarModeOf(mode: string | undefined): SidecarMode | undefined {
+  return mode === 'DISABLE' ? mode : modeOf(mode)
+}
+
+/** What other sidecars have to know of it. */
+export function sidecarPlaintext({
+  mode,
+  ports,
+}: SidecarMutualTls): Pick<WorkloadSidecar, 'plaintext' | 'exceptPorts'> {
+  const plaintext = mode === 'DISABLE'
+  const exceptPorts = [...ports].flatMap(([port, own]) => ((own === 'DISABLE') === plaintext ? [] : port))
+  return { plaintext, exceptPorts: exceptPorts.sort((a, b) => a - b) }
 }
 
 /** Anybody without an identity: plaintext. */

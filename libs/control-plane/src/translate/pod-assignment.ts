@@ -1,6 +1,7 @@
 import { type Container, ENDPOINT_ANNOTATION, type EnvVar, wantsCapture } from '@ambient-lab/api'
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
+import { hasSidecar, SIDECAR_CONTAINER } from '../sidecars/injection.ts'
 import { CONFIG_MAPS, NAMESPACES, PODS } from '../stored-kinds.ts'
 import { containerProbe } from './container-probe.ts'
 import { ofNamespace } from './dependencies.ts'
@@ -24,6 +25,7 @@ export default defineTranslation({
     const uid = podUid(namespace, metadata.name, view.mesh.clusterId)
     const endpoint = metadata.annotations?.[ENDPOINT_ANNOTATION]
     const proxy = gatewayKeyOf(metadata)
+    const isSidecar = hasSidecar(pod)
     const volumes = podVolumes(spec, (name) => view.get(CONFIG_MAPS, `${namespace}/${name}`))
     const resource = {
       uid,
@@ -35,7 +37,10 @@ export default defineTranslation({
       ...(metadata.annotations?.[BYPASS_INBOUND_ANNOTATION] === 'true' && { bypassesInboundCapture: true }),
       ...(metadata.annotations?.[DNS_CAPTURE_ANNOTATION] === 'false' && { bypassesDnsCapture: true }),
       labels: metadata.labels ?? {},
-      containers: spec.containers.map(assignedContainer),
+      containers: spec.containers
+        .filter((container) => !isSidecar || container.name !== SIDECAR_CONTAINER)
+        .map(assignedContainer),
+      ...(isSidecar && { sidecar: true }),
       ...(volumes && { volumes }),
       ...(endpoint && { endpoint }),
       ...(proxy !== undefined && { proxy }),

@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy, Pod, Service } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type Workload } from '@ambient-lab/xds'
+import { hasSidecar } from '../sidecars/injection.ts'
 import type { StoreEvent } from '../store/store.ts'
 import {
   AUTHORIZATION_POLICIES,
@@ -21,6 +22,7 @@ import {
   sameNamespaceOrAll,
   selectedBy,
 } from './dependencies.ts'
+import { sidecarPlaintext } from './mutual-tls.ts'
 import { podPortMappings } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import { isCaptured, type TranslationView } from './view.ts'
@@ -31,6 +33,7 @@ import {
   canonicalOf,
   nodeLocality,
   podHealth,
+  podMutualTls,
   podNamedPorts,
   podOwner,
   servicesOf,
@@ -69,9 +72,24 @@ export default defineTranslation({
 })
 
 const HBONE_PORT = '15008'
+const PLAINTEXT_PORT = '15006'
+
+/** Whether a pod has a node and an address, and has not finished. */
+export function isPlaced({ spec, status }: Pod): boolean {
+  const { podIP, phase } = status ?? {}
+  return Boolean(spec?.nodeName) && podIP !== undefined && phase !== 'Succeeded' && phase !== 'Failed'
+}
 
 export function podUid(namespace: string, name: string, clusterId: string): string {
   return `${clusterId}//Pod/${namespace}/${name}`
+}
+
+function sidecarOf(pod: Pod, view: TranslationView): Pick<Workload, 'sidecar'> {
+  if (!hasSidecar(pod)) return {}
+  const { namespace = '', labels = {} } = pod.metadata
+  const underlay = pod.status?.ambientLab?.ports?.[PLAINTEXT_PORT]
+  const mutualTls = sidecarPlaintext(podMutualTls(namespace, labels, view))
+  return { sidecar: { ...(underlay && { underlay }), ...mutualTls } }
 }
 
 export function podWorkload(pod: Pod, view: TranslationView): Workload | undefined {
@@ -82,7 +100,7 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
   const labels = metadata.labels ?? {}
   const owner = podOwner(pod)
   const named = podNamedPorts(pod)
-  const nativeTunnel = labels['networking.istio.io/tunnel'] === 'http'
+  const nativeTunnel = labels['networking.istio.io/tunnel'] === 'http' || hasSidecar(pod)
   const hbone = status.ambientLab?.ports?.[HBONE_PORT]
   const infos = [
     ...view.servicesSelecting(namespace, labels),
@@ -108,6 +126,7 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
     workloadName: owner.name,
     nativeTunnel,
     ...(nativeTunnel && hbone && { hbone }),
+    ...sidecarOf(pod, view),
     authorizationPolicies: attachedPolicies(namespace, labels, view),
     status: podHealth(pod),
     services: servicesOf(infos, (info) => podPortMappings(info, named)),

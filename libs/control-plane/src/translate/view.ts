@@ -8,6 +8,7 @@ import {
   type Service,
 } from '@ambient-lab/api'
 import type { MeshConfig } from '../mesh-config.ts'
+import { SidecarIndex } from '../sidecars/sidecar-index.ts'
 import type { StoreEvent } from '../store/store.ts'
 import {
   AUTHORIZATION_POLICIES,
@@ -61,6 +62,7 @@ export class TranslationView {
   #hosts: EntryHosts | undefined
   #routes: RouteIndex | undefined
   #targets: TargetIndex | undefined
+  #sidecars: SidecarIndex | undefined
 
   constructor(reader: ObjectReader, mesh: MeshConfig) {
     this.#reader = reader
@@ -80,6 +82,7 @@ export class TranslationView {
     if (INDEXED.has(change.type)) this.#namespaces.delete(change.object.metadata.namespace ?? '')
     this.#routes?.update(change)
     this.#targets?.update(change)
+    this.#sidecars?.update(change)
     if (change.type !== SERVICE_ENTRIES || !this.#hosts) return
     if (change.previous) this.#hosts.remove(change.previous as ServiceEntry)
     if (change.operation === 'deleted') this.#hosts.remove(change.object as ServiceEntry)
@@ -90,6 +93,12 @@ export class TranslationView {
   get routes(): RouteIndex {
     this.#routes ??= new RouteIndex(this.#reader, this.mesh.clusterDomain)
     return this.#routes
+  }
+
+  /** Where sidecars run; always up to date. */
+  get sidecars(): SidecarIndex {
+    this.#sidecars ??= new SidecarIndex(this.#reader)
+    return this.#sidecars
   }
 
   /** Which policies are about what; always up to date. */

@@ -1,6 +1,14 @@
 import { controllerOf, isConditionTrue, type PeerAuthentication, type Pod, type Resource } from '@ambient-lab/api'
 import type { Locality, PortMapping, Workload } from '@ambient-lab/xds'
-import { effectiveMutualTls, isWorkloadLevel, mutualTlsPolicies, oldest } from './mutual-tls.ts'
+import {
+  effectiveMutualTls,
+  isWorkloadLevel,
+  type MutualTlsLevels,
+  mutualTlsPolicies,
+  oldest,
+  type SidecarMutualTls,
+  sidecarMutualTls,
+} from './mutual-tls.ts'
 import type { NamedPorts, ServiceInfo } from './service-info.ts'
 import type { TranslationView } from './view.ts'
 
@@ -66,21 +74,25 @@ export function servicesOf(
 
 /** Names of the policies that select a workload, those that PeerAuthentications stand for among them. */
 export function attachedPolicies(namespace: string, labels: Labels, view: TranslationView): string[] {
+  const effective = effectiveMutualTls(...mutualTlsLevels(namespace, labels, view))
+  return [...view.policiesSelecting(namespace, labels), ...mutualTlsPolicies(effective, view.mesh.rootNamespace)]
+}
+
+/** What PeerAuthentications say of a workload with a sidecar. */
+export function podMutualTls(namespace: string, labels: Labels, view: TranslationView): SidecarMutualTls {
+  return sidecarMutualTls(mutualTlsLevels(namespace, labels, view))
+}
+
+function mutualTlsLevels(namespace: string, labels: Labels, view: TranslationView): MutualTlsLevels {
   const { rootNamespace } = view.mesh
   const mesh = oldest(view.peerAuthentications(rootNamespace).filter((policy) => !isWorkloadLevel(policy)))
-  if (namespace === rootNamespace) {
-    return [
-      ...view.policiesSelecting(namespace, labels),
-      ...mutualTlsPolicies(effectiveMutualTls(mesh, undefined, undefined), rootNamespace),
-    ]
-  }
+  if (namespace === rootNamespace) return [mesh, undefined, undefined]
   const local = view.peerAuthentications(namespace)
-  const effective = effectiveMutualTls(
+  return [
     mesh,
     oldest(local.filter((policy) => !isWorkloadLevel(policy))),
     oldest(local.filter((policy) => isWorkloadLevel(policy) && selects(policy, labels))),
-  )
-  return [...view.policiesSelecting(namespace, labels), ...mutualTlsPolicies(effective, rootNamespace)]
+  ]
 }
 
 function selects(policy: PeerAuthentication, labels: Labels): boolean {

@@ -1,7 +1,7 @@
 import type { SvidState } from '@ambient-lab/pki'
 import { SeededRandom } from '@ambient-lab/std'
 import type { Checkpoint, ReviewAnswer, ReviewHop, Service, SourceReviewQuery, Workload } from '@ambient-lab/xds'
-import { formatAddress } from '../address.ts'
+import { formatAddress, type SocketAddress } from '../address.ts'
 import { resolveHost } from '../capture/resolver.ts'
 import { rejection } from '../errors.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
@@ -39,16 +39,9 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
   ]
   const random = new SeededRandom(0)
   const ofClusterOnly = local.bypassesDnsCapture ?? false
-  const resolution = resolveHost(state, { host, source, clusterDomain, random, ofClusterOnly })
-  if (resolution.kind === 'unknown') {
-    const unknown = rejection('UNKNOWN_HOST', `the mesh does not know the name ${host}`)
-    return { checkpoints: [...checkpoints, write.denied('name', host, unknown)] }
-  }
-  if (resolution.kind === 'external') {
-    return { checkpoints: [...checkpoints, write.ok('name', host, 'not of the mesh: the DNS of the machine is asked')] }
-  }
-  const destination = { address: resolution.address, port }
-  checkpoints.push(write.ok('name', host, `is ${formatAddress(destination)}`))
+  const { checkpoint, destination } = reviewName(write, state, { host, port, source, clusterDomain, ofClusterOnly })
+  checkpoints.push(checkpoint)
+  if (!destination) return { checkpoints }
   if (isSelfCall(local.address, destination)) return { checkpoints: [...checkpoints, ...selfCall(write, local, port)] }
   const request = { source, destination, random }
   const plan = local.captured ? planOutbound(state, request) : planUncaptured(state, request)
@@ -65,8 +58,31 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
   return { checkpoints, ...(next && { next }) }
 }
 
+/** @returns also the address behind the name, unless the way ends here, or leads to where nobody knows any more */
+export function reviewName(
+  write: CheckpointWriter,
+  state: ProxyState,
+  asked: Omit<Parameters<typeof resolveHost>[1], 'random'> & { readonly port: number },
+): { readonly checkpoint: Checkpoint; readonly destination?: SocketAddress } {
+  const { host, port } = asked
+  const resolution = resolveHost(state, { ...asked, random: new SeededRandom(0) })
+  if (resolution.kind === 'unknown') {
+    const unknown = rejection('UNKNOWN_HOST', `the mesh does not know the name ${host}`)
+    return { checkpoint: write.denied('name', host, unknown) }
+  }
+  if (resolution.kind === 'external') {
+    return { checkpoint: write.ok('name', host, 'not of the mesh: the DNS of the machine is asked') }
+  }
+  const destination = { address: resolution.address, port }
+  return { checkpoint: write.ok('name', host, `is ${formatAddress(destination)}`), destination }
+}
+
 /** A workload's own loopback, as in a real pod: no tunnel and no policy. */
-function selfCall(write: CheckpointWriter, local: LocalWorkload, port: number): readonly Checkpoint[] {
+export function selfCall(
+  write: CheckpointWriter,
+  local: Pick<LocalWorkload, 'name' | 'dialTarget'>,
+  port: number,
+): readonly Checkpoint[] {
   const way = write.skipped('route', local.name, 'the workload itself: stays on its loopback, where no policy is asked')
   const listens = local.dialTarget(port) !== undefined
   const saw = `port ${port}`

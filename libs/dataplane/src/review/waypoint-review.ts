@@ -20,6 +20,7 @@ import { LOCAL_REPLIES, type LocalReply } from '../waypoint/local-replies.ts'
 import type { CompiledChain, ProxyConfig } from '../waypoint/proxy-config.ts'
 import type { RequestDecisions } from '../waypoint/request-decisions.ts'
 import type { Clusters } from '../waypoint/upstream/clusters.ts'
+import { isPlaintext } from '../waypoint/upstream/endpoint-dialer.ts'
 import { CheckpointWriter } from './checkpoint.ts'
 import { policyReview } from './policy-review.ts'
 import { requestFix } from './request-fix.ts'
@@ -27,6 +28,8 @@ import { ReviewRequest } from './review-request.ts'
 import { withoutSecrets } from './secrets.ts'
 
 export interface WaypointReviewInit {
+  /** As its checkpoints name it. */
+  readonly title: string
   readonly clock: Clock
   readonly state: ProxyState
   readonly config: ProxyConfig
@@ -62,7 +65,8 @@ export async function reviewKept(init: WaypointReviewInit, kept: KeptRequest): P
   return { ...answer, checkpoints: withoutSecrets(answer.checkpoints, head) }
 }
 
-interface ReviewArrival {
+/** Something that has come to a filter chain. */
+export interface ReviewArrival {
   readonly chain: CompiledChain
   readonly facts: ConnectionFacts
 }
@@ -78,18 +82,36 @@ async function review(
   request: ReviewRequest,
   said?: KeptRequest['authorizerRefusal'],
 ): Promise<ReviewAnswer> {
-  const { config, identity, svid } = init
-  const write = new CheckpointWriter(`${config.proxy.kind} ${config.name}`)
+  const { title, identity, svid } = init
+  const write = new CheckpointWriter(title)
   const certificate = write.certificate(formatSpiffeId(identity), svid)
   if (certificate.verdict === 'denied') return { checkpoints: [certificate] }
   if (typeof arrival === 'string') {
     return { checkpoints: [certificate, write.refused('chain', authority, arrival, { httpStatus: 503 })] }
   }
+  return reviewArrival(init, write, { authority, arrival, request, said }, [certificate])
+}
+
+export interface ReviewedArrival {
+  readonly authority: string
+  readonly arrival: ReviewArrival
+  readonly request: ReviewRequest
+  /** How an authorizer refused this very request, where one did. */
+  readonly said?: KeptRequest['authorizerRefusal']
+}
+
+/** From the filter chain on, the same in each L7 proxy: CUSTOM, JWT, DENY, ALLOW, route, endpoint. */
+export async function reviewArrival(
+  init: WaypointReviewInit,
+  write: CheckpointWriter,
+  { authority, arrival, request, said }: ReviewedArrival,
+  before: readonly Checkpoint[],
+): Promise<ReviewAnswer> {
   const { chain, facts } = arrival
   const kind = chain.http ? 'HTTP' : 'TCP'
   const found = write.ok('chain', authority, `${chain.source.name}, ${kind}`)
-  if (!chain.http) return reviewConnection(init, write, arrival, [certificate, found])
-  const checkpoints = [certificate, found, ...(await guardCheckpoints(init, write, arrival, request, said))]
+  if (!chain.http) return reviewConnection(init, write, arrival, [...before, found])
+  const checkpoints = [...before, found, ...(await guardCheckpoints(init, write, arrival, request, said))]
   if (checkpoints.at(-1)?.verdict === 'denied') return { checkpoints }
   return reviewRoute(init, write, chain.http, request, facts, checkpoints)
 }
@@ -298,6 +320,10 @@ function withEndpoint(
   if (name === undefined) return refuse(LOCAL_REPLIES.INVALID_BACKEND)
   const cluster = clusters.get(name)
   if (!cluster) return refuse(LOCAL_REPLIES.CLUSTER_NOT_FOUND)
+  const { kind } = cluster.config.endpoints
+  if (kind === 'local' || kind === 'original-destination') {
+    return { checkpoints: [...checkpoints, write.ok('endpoint', name, 'to where it was dialled')] }
+  }
   const healthy = cluster.hosts.filter(({ health }) => !health.isEjected)
   const [host] = healthy
   if (!host) return refuse(LOCAL_REPLIES.NO_HEALTHY_UPSTREAM)
@@ -315,7 +341,8 @@ function withEndpoint(
   const answer = { checkpoints: [...checkpoints, chosen] }
   if (!workload?.node) return answer
   const own = state.workload(uid)
-  const tunnelled = workload.tunnelProtocol === 'HBONE'
+  const inTheClear = own?.sidecar !== undefined && isPlaintext(workload, host.port, cluster.config.plaintext)
+  const tunnelled = workload.tunnelProtocol === 'HBONE' && !inTheClear
   const next: ReviewHop = {
     kind: 'destination',
     uid: workload.uid,

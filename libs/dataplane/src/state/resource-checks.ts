@@ -113,6 +113,15 @@ function checkWorkload(name: string, workload: Fields): Workload {
     workload.object('hbone').text('host')
     workload.object('hbone').port('port')
   }
+  if (workload.has('sidecar')) {
+    const sidecar = workload.object('sidecar')
+    sidecar.flag('plaintext')
+    sidecar.list('exceptPorts')
+    if (sidecar.has('underlay')) {
+      sidecar.object('underlay').text('host')
+      sidecar.object('underlay').port('port')
+    }
+  }
   if (workload.has('applicationTunnel')) workload.object('applicationTunnel').port('port')
   const services = workload.object('services')
   for (const key of services.names()) checkPorts(services, key)

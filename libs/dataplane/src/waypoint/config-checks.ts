@@ -11,6 +11,8 @@ const duration: Shape = within(0, DURATION_MS_MAX)
 const weight: Shape = within(0, 2 ** 31 - 1)
 const share: Shape = within(0, 1_000_000)
 const status: Shape = within(200, 599)
+/** 0: every one. */
+const portOrAll: Shape = within(0, 65_535)
 
 const headerValue = object({ name: headerName, value: fieldText })
 const headerMutation = object({
@@ -127,6 +129,7 @@ const route = object({
     headers: optional(list(namedMatcher)),
     queryParams: optional(list(namedMatcher)),
     grpc: optional(boolean),
+    sourceLabels: optional(record(string)),
   }),
   action,
   requestHeaders: optional(headerMutation),
@@ -169,7 +172,7 @@ const filterChain = object({
     service: object({ service: string, port }),
     workload: object({ uid: string, port }),
     listener: object({ port, serverNames: list(string) }),
-    inbound: object({ port }),
+    inbound: object({ port: portOrAll }),
   }),
   http: optional(
     object({
@@ -197,6 +200,7 @@ const filterChain = object({
           name: string,
           serverNames: list(string),
           destinationCidrs: list(string),
+          sourceLabels: optional(record(string)),
           backends: list(object({ cluster: optional(string), weight })),
         }),
       ),
@@ -205,6 +209,7 @@ const filterChain = object({
     }),
   ),
   sniff: optional(boolean),
+  mutualTls: optional(oneOf('STRICT', 'PERMISSIVE', 'DISABLE')),
 })
 
 const hashPolicy = byKind({
@@ -219,7 +224,7 @@ const cluster = object({
     service: object({ service: string, servicePort: port, subset: optional(list(string)) }),
     dns: object({ hosts: list(object({ host: string, port })), dnsTtlMs: within(1, DURATION_MS_MAX) }),
     'original-destination': object({}),
-    local: object({ port }),
+    local: object({ port: portOrAll }),
   }),
   protocol: oneOf('http1', 'http2', 'downstream', 'tcp'),
   loadBalancing: object({
@@ -246,6 +251,7 @@ const cluster = object({
   }),
   maxRequestsPerConnection: weight,
   maxConnectionDurationMs: optional(duration),
+  plaintext: optional(oneOf('sidecars', 'all')),
   idleTimeoutMs: duration,
   outlierDetection: optional(
     object({
@@ -281,6 +287,7 @@ const l7Proxy = object({
   ports: list(object({ port, protocol: oneOf('HTTP', 'TLS', 'TCP') })),
   accessLog: object({ enabled: boolean, encoding: oneOf('TEXT', 'JSON'), format: optional(string) }),
   tracing: optional(object({ endpoint: string, randomSamplingPercent: within(0, 100), customTags: record(string) })),
+  outbound: optional(object({ mode: oneOf('ALLOW_ANY', 'REGISTRY_ONLY'), hosts: optional(list(string)) })),
   namesClients: optional(boolean),
   pathNormalization: oneOf('NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
 })

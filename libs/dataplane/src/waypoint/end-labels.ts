@@ -1,3 +1,4 @@
+import type { Workload } from '@ambient-lab/xds'
 import { identityText } from '../ztunnel/connection-record.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import type { RequestRecord } from './request-record.ts'
@@ -31,16 +32,15 @@ export const END_LABELS = [
 
 export type EndLabels = Readonly<Record<(typeof END_LABELS)[number], string>>
 
-export function endLabels(reporter: Reporter, { peer, upstreamHost }: RequestRecord): EndLabels {
+export function endLabels(reporter: Reporter, { peer, destination }: RequestRecord): EndLabels {
   const { identity, workload: source, service } = peer
-  const destination = upstreamHost?.workload
   return {
     reporter,
     source_workload: orUnknown(source && (source.workloadName || source.name)),
     source_canonical_service: orUnknown(source?.canonicalName),
     source_canonical_revision: orUnknown(source?.canonicalRevision),
     source_workload_namespace: orUnknown(source?.namespace),
-    source_principal: orUnknown(identityText(source, identity)),
+    source_principal: orUnknown(peer.side === 'outbound' ? ownIdentity(source) : identityText(source, identity)),
     source_app: orUnknown(source?.canonicalName),
     source_version: orUnknown(source?.canonicalRevision),
     source_cluster: orUnknown(source?.clusterId),
@@ -58,6 +58,11 @@ export function endLabels(reporter: Reporter, { peer, upstreamHost }: RequestRec
     destination_service_namespace: orUnknown(service?.namespace),
     destination_cluster: orUnknown(destination?.clusterId),
   }
+}
+
+/** A sidecar proves itself to whom it connects. */
+function ownIdentity(source: Workload | undefined): string | undefined {
+  return source && factsOf(source).identity
 }
 
 /** `connection_security_policy`, as the one who is connected to sees it. */

@@ -1,9 +1,10 @@
 import { type SpiffeId, sameSpiffeId } from '@ambient-lab/pki'
 import type { Service, Workload } from '@ambient-lab/xds'
 import { REQUEST_SERIES_MAX } from './limits.ts'
-import type { RequestRecord } from './request-record.ts'
+import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 
 interface Entry<T> {
+  readonly side: DownstreamPeer['side']
   readonly identity: SpiffeId | undefined
   readonly source: Workload | undefined
   readonly destination: Workload | undefined
@@ -23,15 +24,15 @@ export class EndsCache<T> {
   }
 
   of(record: RequestRecord): T {
-    const { identity, workload: source, service } = record.peer
-    const destination = record.upstreamHost?.workload
+    const { peer, destination } = record
     const last = this.#last
-    if (last && isSame(last, identity, source, destination, service)) return last.value
-    const key = `${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.namespace ?? ''}/${service?.hostname ?? ''}`
+    if (last && isSame(last, peer, destination)) return last.value
+    const { side, identity, workload: source, service } = peer
+    const key = `${side ?? ''} ${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.namespace ?? ''}/${service?.hostname ?? ''}`
     let entry = this.#entries.get(key)
-    if (!entry || !isSame(entry, identity, source, destination, service)) {
+    if (!entry || !isSame(entry, peer, destination)) {
       if (this.#entries.size >= REQUEST_SERIES_MAX) this.#entries.clear()
-      entry = { identity, source, destination, service, value: this.#make(record) }
+      entry = { side, identity, source, destination, service, value: this.#make(record) }
       this.#entries.set(key, entry)
     }
     this.#last = entry
@@ -41,12 +42,11 @@ export class EndsCache<T> {
 
 function isSame(
   entry: Entry<unknown>,
-  identity: SpiffeId | undefined,
-  source: Workload | undefined,
+  { side, identity, workload: source, service }: DownstreamPeer,
   destination: Workload | undefined,
-  service: Service | undefined,
 ): boolean {
-  if (entry.source !== source || entry.destination !== destination || entry.service !== service) return false
+  if (entry.side !== side || entry.source !== source) return false
+  if (entry.destination !== destination || entry.service !== service) return false
   if (entry.identity === identity) return true
   return entry.identity !== undefined && identity !== undefined && sameSpiffeId(entry.identity, identity)
 }

@@ -3,12 +3,12 @@ import type { Counter, MetricsRegistry } from '@ambient-lab/telemetry'
 import { END_LABELS, endLabels, type Reporter } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
 import { GRPC_MESSAGES_REPORT_MS } from './limits.ts'
-import type { RequestRecord } from './request-record.ts'
+import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 
 export interface GrpcMessageSeriesInit {
   readonly metrics: MetricsRegistry
   /** Asked when a series begins. */
-  readonly reporter: () => Reporter
+  readonly reporter: (peer: DownstreamPeer) => Reporter
 }
 
 /**
@@ -32,7 +32,7 @@ export class GrpcMessageSeries {
     this.#clock = components.clock
     const [requests, responses] = [counter('request', 'client'), counter('response', 'server')]
     this.#counters = new EndsCache((record) => {
-      const labels = endLabels(reporter(), record)
+      const labels = endLabels(reporter(record.peer), record)
       return { requests: requests.labels(labels), responses: responses.labels(labels) }
     })
   }

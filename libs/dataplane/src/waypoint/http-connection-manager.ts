@@ -22,7 +22,7 @@ import {
 } from './limits.ts'
 import { LOCAL_REPLIES, type LocalReply } from './local-replies.ts'
 import { takeIn } from './request-intake.ts'
-import { type DownstreamPeer, RequestRecord } from './request-record.ts'
+import { type DownstreamPeer, RequestRecord, serverNameAt } from './request-record.ts'
 
 /** How often a request in flight is looked at: its timeout is a quarter late at most. */
 const STREAM_LOOK_MS = STREAM_IDLE_TIMEOUT_MS / 4
@@ -233,7 +233,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     if (this.#closed) return true
     const { headers, status, framing, contentLength, upgrade } = response
     const { method, version } = this.#head!
-    headers.set('server', 'istio-envoy')
+    headers.set('server', serverNameAt(this.#init.peer))
     if (!headers.has('date')) headers.append('date', dates.text(this.#init.clock.now()))
     // A refusal reads nothing more of its request: the client has to know (RFC 9112 §9.6).
     const isRefusal = !this.#requestDone && this.#current?.responseSource === undefined
@@ -348,7 +348,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const date = dates.text(this.#init.clock.now())
     const head =
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: ${body.length}\r\n${type}` +
-      `date: ${date}\r\nserver: istio-envoy\r\nconnection: close\r\n\r\n${body}`
+      `date: ${date}\r\nserver: ${serverNameAt(this.#init.peer)}\r\nconnection: close\r\n\r\n${body}`
     this.#writer.write(Buffer.from(head, 'latin1'))
   }
 

@@ -8,7 +8,7 @@ import type { CompiledHeaderMutation } from './router/header-mutation.ts'
 import type { LocationOf } from './router/redirect.ts'
 import type { RetryConditions } from './router/retries.ts'
 import type { RewritePath } from './router/rewrite.ts'
-import type { RouteTable } from './router/route-table.ts'
+import type { RouteFinder } from './router/route-table.ts'
 import type { Tracing } from './tracing.ts'
 import type { Clusters } from './upstream/clusters.ts'
 
@@ -41,7 +41,7 @@ export interface HttpRuntime {
   /** Undefined: trace headers pass as they are. */
   readonly tracing: Tracing | undefined
   readonly proxy: L7Proxy
-  readonly routes: RouteTable<CompiledRoute>
+  readonly routes: RouteFinder<CompiledRoute>
   /** The filters of requests that no route matches. */
   readonly routeless: readonly RouteFilter[]
   /** Told of each request that the proxy refuses by itself; absent where nobody keeps that. */

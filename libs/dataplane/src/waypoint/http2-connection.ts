@@ -23,7 +23,7 @@ import {
 } from './limits.ts'
 import type { HttpFlag } from './local-replies.ts'
 import { takeIn } from './request-intake.ts'
-import { RequestRecord } from './request-record.ts'
+import { RequestRecord, serverNameAt } from './request-record.ts'
 
 const dates = new DateHeader()
 
@@ -184,7 +184,7 @@ class Http2Exchange implements DownstreamExchange, Http2StreamSink {
 
   writeHead(response: HttpResponse, endStream: boolean): boolean {
     const { headers } = response
-    headers.set('server', 'istio-envoy')
+    headers.set('server', serverNameAt(this.#init.peer))
     if (!headers.has('date')) headers.append('date', dates.text(this.#init.clock.now()))
     this.#session.respond(this.#stream, response, endStream || this.#isBodiless(response.status))
     if (endStream) this.#responseEnded()

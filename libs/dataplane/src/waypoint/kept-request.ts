@@ -23,7 +23,7 @@ export interface KeptAt {
   /** uid of the proxy's pod. */
   readonly uid: string
   readonly node: string
-  /** `namespace/name` of the Gateway. */
+  /** `namespace/name` of the Gateway, or of a sidecar's pod. */
   readonly proxy: string
   readonly kind: RequestView['kind']
 }
@@ -108,7 +108,7 @@ export class KeptRequest {
   /** What may be told: no header but its id, no query. */
   view(at: KeptAt): RequestView {
     const { workload, address, identity, local, service } = this.#peer
-    const isOwn = workload?.uid === at.uid
+    const isOwn = workload?.uid === at.uid && at.kind !== 'sidecar'
     const { status = 0, flags = '-', details = '' } = this.#end ?? {}
     return {
       ...at,

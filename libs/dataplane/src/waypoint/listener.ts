@@ -8,6 +8,7 @@ import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
 import type { InboundConnect } from '../tunnel/tunnel-server.ts'
 import { parseForwarded } from '../ztunnel/forwarded.ts'
+import { sourceMismatch, speaksForOthers } from '../ztunnel/source-check.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import { CodecSelector } from './codec-selector.ts'
 import type { OwnWorkload } from './own-workload.ts'
@@ -51,7 +52,7 @@ export class Listener {
   }
 
   /** Answers one CONNECT; never throws. */
-  handle(incoming: InboundConnect): void {
+  tunnel(incoming: InboundConnect): void {
     const state = this.#components.state.current
     const { current: own, uid } = this.#components.own
     if (!own) return incoming.reject(503, `unknown destination: ${uid}`)
@@ -85,7 +86,7 @@ export class Listener {
     const from = parseForwarded(incoming.request.forwarded)
     const source = from && state.workloadByAddress(own.network, from.source.address)
     if (source && !speaksFor(incoming.session.remote, source)) {
-      return `source ${from.source.address} does not belong to the identity of the peer`
+      return sourceMismatch(from.source.address)
     }
     const local: SocketAddress = { address: host, port }
     const workload = state.workloadByAddress(own.network, host)
@@ -199,7 +200,7 @@ export function destinationKeys(
 
 /** A gateway speaks for its clients; anybody else for itself. */
 function speaksFor(identity: SpiffeId, source: Workload): boolean {
-  return source.nativeTunnel || sameSpiffeId(factsOf(source).id, identity)
+  return speaksForOthers(source) || sameSpiffeId(factsOf(source).id, identity)
 }
 
 function needsServerName({ source }: CompiledChain): boolean {

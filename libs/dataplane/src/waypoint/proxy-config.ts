@@ -23,6 +23,7 @@ import {
   type TypeUrl,
   type WeightedBackend,
 } from '@ambient-lab/xds'
+import { withoutOthersRoutes } from '../sidecar/source-labels.ts'
 import type { ResourceError, Upsert } from '../state/proxy-state-holder.ts'
 import { checkCluster, checkFilterChain, checkL7Proxy } from './config-checks.ts'
 import type { DryRunSeries } from './dry-run-series.ts'
@@ -69,6 +70,14 @@ export interface CompiledChain {
   readonly tcpExtAuthz: Guard['extAuthz']
 }
 
+/** Of a sidecar: what it has in common with its neighbours. */
+export interface ChainSharing {
+  /** Whose chains it follows besides its own, see `sidecarGroup`. */
+  readonly group: string
+  /** Of its pod: routes for others are left out. */
+  readonly labels: Readonly<Record<string, string>>
+}
+
 const L7_TYPES: readonly TypeUrl[] = [L7_PROXY_TYPE, CLUSTER_TYPE, FILTER_CHAIN_TYPE]
 
 const SILENT: Omit<L7Proxy, 'name'> = {
@@ -86,17 +95,21 @@ const SILENT: Omit<L7Proxy, 'name'> = {
  */
 export class ProxyConfig implements Disposable {
   readonly name: string
+  /** Another one whenever anything of it is another. */
+  version = 0
   /** The proxy's own settings are others now. */
   readonly onProxy = new Emitter<L7Proxy>()
   readonly #components: ProxyConfigComponents
+  readonly #sharing: ChainSharing | undefined
   #proxy: L7Proxy
   #tracing: Tracing | undefined
   readonly #chains = new Map<string, CompiledChain>()
   /** By what they match. */
   readonly #byMatch = new Map<string, CompiledChain>()
 
-  constructor(name: string, components: ProxyConfigComponents) {
+  constructor(name: string, components: ProxyConfigComponents, sharing?: ChainSharing) {
     this.name = name
+    this.#sharing = sharing
     this.#components = components
     this.#proxy = { ...SILENT, name }
   }
@@ -111,6 +124,10 @@ export class ProxyConfig implements Disposable {
 
   chains(): readonly FilterChain[] {
     return Array.from(this.#chains.values(), ({ source }) => source)
+  }
+
+  compiledChains(): Iterable<CompiledChain> {
+    return this.#chains.values()
   }
 
   /** @param keys as `serviceMatch` and `workloadMatch` make them; the first that has a chain counts */
@@ -158,6 +175,7 @@ export class ProxyConfig implements Disposable {
       }
     }
     for (const name of removed) this.#remove(typeUrl, name)
+    this.version += 1
     return errors
   }
 
@@ -192,21 +210,28 @@ export class ProxyConfig implements Disposable {
     this.onProxy.emit(proxy)
   }
 
-  #upsertChain(source: FilterChain): void {
-    if (source.proxy !== this.name) return
+  #upsertChain(resource: FilterChain): void {
+    const isShared = this.#sharing !== undefined && resource.proxy === this.#sharing.group
+    if (resource.proxy !== this.name && !isShared) return
+    const source = isShared ? withoutOthersRoutes(resource, this.#sharing.labels) : resource
+    const chain = this.compile(source)
+    const before = this.#chains.get(source.name)
+    if (before && matchKey(before.source) !== matchKey(source)) this.#removeChain(source.name)
+    this.#chains.set(source.name, chain)
+    this.#byMatch.set(matchKey(source), chain)
+  }
+
+  /** What connections of a chain run on, whether it was pushed or is of the proxy's own making. */
+  compile(source: FilterChain): CompiledChain {
     if (source.tls) checkDownstreamTls(source.tls)
     const guard = compileGuard(source.http ?? {}, this.#components.keys)
-    const chain: CompiledChain = {
+    return {
       source,
       guard,
       http: source.http && this.#compileHttp(source.name, source.http, guard),
       tcpPolicies: compilePolicies(source.tcp?.authorization),
       tcpExtAuthz: providersByName(source.tcp?.extAuthz),
     }
-    const before = this.#chains.get(source.name)
-    if (before && matchKey(before.source) !== matchKey(source)) this.#removeChain(source.name)
-    this.#chains.set(source.name, chain)
-    this.#byMatch.set(matchKey(source), chain)
   }
 
   #removeChain(name: string): void {
@@ -273,6 +298,11 @@ export function workloadMatch(uid: string, port: number): string {
   return `workload ${uid} ${port}`
 }
 
+/** @param port 0: of every port that no other chain is for */
+export function inboundMatch(port: number): string {
+  return `inbound ${port}`
+}
+
 const compilePattern: CompilePattern = (pattern) => LinearRegex.compile(pattern)
 
 function matchKey({ match }: FilterChain): string {
@@ -284,7 +314,7 @@ function matchKey({ match }: FilterChain): string {
     case 'listener':
       return `listener ${match.port} ${match.serverNames.join(',')}`
     case 'inbound':
-      return `inbound ${match.port}`
+      return inboundMatch(match.port)
   }
 }
 

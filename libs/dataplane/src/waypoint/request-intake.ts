@@ -78,10 +78,14 @@ function prepare(
   record.requestId = requestId ?? uuid(runtime.random)
   if (requestId === undefined) headers.append('x-request-id', record.requestId)
   else headers.set('x-request-id', requestId)
-  // What a client says of itself counts for nothing.
+  // What a client says of itself counts for nothing: only who ends mutual TLS may write it.
   headers.delete('x-forwarded-client-cert')
-  if (runtime.proxy.kind === 'waypoint' && runtime.proxy.namesClients && peer.identity) {
-    headers.set('x-forwarded-client-cert', `URI=${formatSpiffeId(peer.identity)}`)
-  }
+  const certificate = peer.clientCertificate ?? clientNamed(runtime, peer)
+  if (certificate !== undefined) headers.set('x-forwarded-client-cert', certificate)
   runtime.tracing?.begin(record, headers)
+}
+
+/** What a waypoint says of a client where it is to. */
+function clientNamed({ proxy }: HttpRuntime, { identity }: DownstreamPeer): string | undefined {
+  return proxy.kind === 'waypoint' && proxy.namesClients && identity ? `URI=${formatSpiffeId(identity)}` : undefined
 }

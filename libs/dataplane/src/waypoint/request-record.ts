@@ -23,6 +23,17 @@ export interface DownstreamPeer {
   readonly facts: ConnectionFacts
   /** `:scheme` of requests that name none. */
   readonly scheme: 'http' | 'https'
+  /** At a sidecar: whether its workload is called, or calls. */
+  readonly side?: 'inbound' | 'outbound'
+  /** At a sidecar whose workload is called: that. */
+  readonly called?: Workload | undefined
+  /** What `x-forwarded-client-cert` says of the client to whom this proxy's workload listens. */
+  readonly clientCertificate?: string
+}
+
+/** What `server` says: Istio names its proxies all but where a sidecar answers its own workload. */
+export function serverNameAt({ side }: DownstreamPeer): 'envoy' | 'istio-envoy' {
+  return side === 'outbound' ? 'envoy' : 'istio-envoy'
 }
 
 const ORDER = Object.keys(HTTP_FLAGS) as HttpFlag[]
@@ -78,6 +89,11 @@ export class RequestRecord {
     this.peer = init.peer
     this.startedAtMs = init.startedAtMs
     this.startedMs = init.startedMs
+  }
+
+  /** Who answers, as far as that is known. */
+  get destination(): Workload | undefined {
+    return this.peer.called ?? this.upstreamHost?.workload
   }
 
   flag(flag: HttpFlag): void {

@@ -1,4 +1,5 @@
 import type { Clock } from '@ambient-lab/std'
+import type { RequestEdges } from '../sidecar/request-edges.ts'
 import type { GrpcMessageSeries } from './grpc-message-series.ts'
 import type { LineOf } from './request-log.ts'
 import type { RequestRecord } from './request-record.ts'
@@ -11,6 +12,8 @@ export interface RequestRecorderComponents {
   readonly series: RequestSeries
   readonly messageSeries: GrpcMessageSeries
   readonly tcpSeries: TcpSeries
+  /** Of a sidecar. */
+  readonly edges?: RequestEdges | undefined
   /** Takes lines without their ends. */
   readonly logSink: (line: string) => void
 }
@@ -29,6 +32,7 @@ export class RequestRecorder {
   /** A connection whose bytes nobody reads stands, or will not; `finish` tells its end. */
   opened(record: RequestRecord): void {
     this.#components.tcpSeries.opened(record)
+    this.#components.edges?.opened(record)
   }
 
   /** A gRPC call goes on. */
@@ -37,10 +41,11 @@ export class RequestRecorder {
   }
 
   finish(record: RequestRecord): void {
-    const { clock, series, messageSeries, tcpSeries, logSink } = this.#components
+    const { clock, series, messageSeries, tcpSeries, edges, logSink } = this.#components
     record.durationMs = clock.monotonic() - record.startedMs
     if (record.protocol === '-') tcpSeries.closed(record)
     else series.count(record)
+    edges?.finished(record)
     if (record.isGrpc) messageSeries.ended(record)
     if (this.lineOf) logSink(this.lineOf(record))
     if (record.isSampled) this.spans?.add(record)

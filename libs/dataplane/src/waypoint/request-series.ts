@@ -1,7 +1,7 @@
 import type { BucketHistogram, Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
 import { END_LABELS, endLabels, type Reporter, securityPolicy } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
-import type { RequestRecord } from './request-record.ts'
+import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 
 const LABELS = [
   ...END_LABELS,
@@ -31,7 +31,7 @@ interface Handles {
 export interface RequestSeriesInit {
   readonly metrics: MetricsRegistry
   /** Asked when a series begins. */
-  readonly reporter: () => Reporter
+  readonly reporter: (peer: DownstreamPeer) => Reporter
 }
 
 /** `istio_requests_total` and the histograms beside it. Label texts are made once per pair of ends and outcome. */
@@ -85,7 +85,7 @@ export class RequestSeries {
 
   #labelsOf(record: RequestRecord): Labels {
     return {
-      ...endLabels(this.#reporter(), record),
+      ...endLabels(this.#reporter(record.peer), record),
       request_protocol: record.isGrpc ? 'grpc' : 'http',
       response_code: String(record.status),
       grpc_response_status: record.grpcStatus,

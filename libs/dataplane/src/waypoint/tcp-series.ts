@@ -42,7 +42,7 @@ export class TcpSeries {
 
   #labelsOf(record: RequestRecord): Readonly<Record<Label, string>> {
     return {
-      ...endLabels(this.#reporter(), record),
+      ...endLabels(this.#reporter(record.peer), record),
       request_protocol: 'tcp',
       response_flags: record.flags,
       connection_security_policy: securityPolicy(record),

@@ -163,7 +163,7 @@ export class SpanExporter implements Disposable {
       spanId: record.spanId,
       parentSpanId: record.parentSpanId,
       name: `${peer.service?.hostname ?? record.authority}/*`,
-      kind: SPAN_KIND.server,
+      kind: peer.side === 'outbound' ? SPAN_KIND.client : SPAN_KIND.server,
       startedAtMs: record.startedAtMs,
       durationMs: record.durationMs,
       attributes: tags,

@@ -1,14 +1,16 @@
 import { type FetchText, JwkSetStore, type SpiffeId, type SvidSource } from '@ambient-lab/pki'
 import { type Clock, CodedError, type Random, Scope, sleep } from '@ambient-lab/std'
 import type { Logger, MetricsRegistry } from '@ambient-lab/telemetry'
-import type {
-  ProxyReviewQuery,
-  ReplayAnswer,
-  ReplayQuery,
-  RequestsAnswer,
-  RequestsQuery,
-  ReviewAnswer,
-  TypeUrl,
+import {
+  type EdgeCounters,
+  type ReplayAnswer,
+  type ReplayQuery,
+  type RequestsAnswer,
+  type RequestsQuery,
+  type ReviewAnswer,
+  type ReviewQuery,
+  sidecarGroup,
+  type TypeUrl,
 } from '@ambient-lab/xds'
 import type { HostPort } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
@@ -16,7 +18,10 @@ import { parseRanges } from '../lab-ranges.ts'
 import { DRAIN_DEADLINE_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { replayRequests } from '../review/request-replay.ts'
+import { reviewSidecar } from '../review/sidecar-review.ts'
 import { reviewKept, reviewWaypoint } from '../review/waypoint-review.ts'
+import { RequestEdges } from '../sidecar/request-edges.ts'
+import { Sidecar, type SidecarPod } from '../sidecar/sidecar.ts'
 import { ProxyStateHolder, type ResourceError, type Upsert } from '../state/proxy-state-holder.ts'
 import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
@@ -29,6 +34,7 @@ import { OwnHttpClient } from './own-http-client.ts'
 import { OwnWorkload } from './own-workload.ts'
 import { ProxyConfig } from './proxy-config.ts'
 import { RequestDecisions } from './request-decisions.ts'
+import type { DownstreamPeer } from './request-record.ts'
 import { RequestRecorder } from './request-recorder.ts'
 import { RequestSeries } from './request-series.ts'
 import { TcpSeries } from './tcp-series.ts'
@@ -63,10 +69,12 @@ export interface WaypointInit {
   readonly host?: string
   /** @default 0: a free one */
   readonly port?: number
-  /** Where a gateway's listeners listen. @default 127.0.0.1 */
+  /** Where a gateway's listeners listen, and a sidecar's for its own programs. @default 127.0.0.1 */
   readonly gatewayHost?: string
   /** Told whenever a gateway's ports are others: the Gateway's port → where it really listens. */
   readonly onGatewayPorts?: (ports: Readonly<Record<string, HostPort>>) => void
+  /** The pod at whose side this is a sidecar. @default it is none */
+  readonly sidecar?: SidecarPod
   /** @default cluster.local */
   readonly clusterDomain?: string
   /** CIDRs that exist in the lab only. @default pods, services, ServiceEntries */
@@ -75,12 +83,16 @@ export interface WaypointInit {
   readonly drainDeadlineMs?: number
 }
 
-/** The L7 proxy of a service, a namespace or a service account, or a gateway into the mesh: one replica of it. */
+/**
+ * One L7 proxy: a replica of the waypoint of a service, a namespace or a service account, one of a gateway into the mesh,
+ * or the sidecar of a workload.
+ */
 export class Waypoint implements AsyncDisposable {
   readonly state = new ProxyStateHolder()
   readonly config: ProxyConfig
   readonly clusters: Clusters
   readonly #decisions: RequestDecisions
+  readonly #edges: RequestEdges | undefined
   readonly #components: WaypointComponents
   readonly #init: WaypointInit
   readonly #scope: Scope
@@ -89,13 +101,14 @@ export class Waypoint implements AsyncDisposable {
   readonly #server: TunnelServer
   readonly #listener: Listener
   readonly #gateway: GatewayListeners
+  readonly #sidecar: Sidecar | undefined
   #draining: Promise<void> | undefined
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
     const { clock, random, transport, network, metrics, log, fetchText, accessLogSink } = components
     const { state } = this
-    const { uid, node, identity, clusterDomain = 'cluster.local' } = init
+    const { uid, node, identity, sidecar: pod, labels, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
     this.#components = components
     this.#init = init
@@ -104,30 +117,40 @@ export class Waypoint implements AsyncDisposable {
     this.#own = own
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
-      { random, state, own, tunnels: this.#tunnels, network },
+      { random, state, own, tunnels: this.#tunnels, network, ...(pod && { local: (port) => pod.targetOf(port) }) },
       { node, identity, clusterDomain, labRanges, usesWaypoints: () => this.config.proxy.kind === 'gateway' },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
-    const reporter = () => (this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source')
+    const reporter = ({ side }: DownstreamPeer) => {
+      if (side === 'inbound') return 'destination'
+      return this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'
+    }
     const series = new RequestSeries({ metrics, reporter })
     const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter })
     const tcpSeries = new TcpSeries({ metrics, reporter })
-    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, logSink: accessLogSink })
+    const plaintextOf = (cluster: string) => this.clusters.get(cluster)?.config.plaintext
+    const edges = pod && new RequestEdges({ node, plaintextOf })
+    this.#edges = edges
+    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, edges, logSink: accessLogSink })
     this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
-    this.config = new ProxyConfig(init.proxy, {
-      clock,
-      random,
-      clusters: this.clusters,
-      recorder,
-      keys: new JwkSetStore({
+    this.config = new ProxyConfig(
+      init.proxy,
+      {
         clock,
-        fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
-      }),
-      decisions: this.#decisions,
-      dryRuns: new DryRunSeries({ metrics, log }),
-      post: (endpoint, body) => client.post(endpoint, body, clock),
-    })
+        random,
+        clusters: this.clusters,
+        recorder,
+        keys: new JwkSetStore({
+          clock,
+          fetchText: (url, signal) => (client.reaches(url) ? client.fetchText(url, signal) : fetchText(url, signal)),
+        }),
+        decisions: this.#decisions,
+        dryRuns: new DryRunSeries({ metrics, log }),
+        post: (endpoint, body) => client.post(endpoint, body, clock),
+      },
+      pod && { group: sidecarGroup(pod.namespace), labels },
+    )
     this.#listener = new Listener({
       clock,
       random,
@@ -141,6 +164,16 @@ export class Waypoint implements AsyncDisposable {
       { clock, network, own, config: this.config, listener: this.#listener },
       { host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
     )
+    this.#sidecar =
+      pod &&
+      new Sidecar(
+        { clock, random, network, state, own, config: this.config, listener: this.#listener, recorder },
+        {
+          ...{ uid, identity, pod, clusterDomain },
+          host: init.host ?? '127.0.0.1',
+          captureHost: init.gatewayHost ?? '127.0.0.1',
+        },
+      )
     this.#server = new TunnelServer(
       { transport, clock },
       {
@@ -148,7 +181,7 @@ export class Waypoint implements AsyncDisposable {
         host: init.host ?? '127.0.0.1',
         port: init.port ?? 0,
         drainDeadlineMs: this.#drainDeadlineMs,
-        onConnect: (incoming) => this.#listener.handle(incoming),
+        onConnect: (incoming) => (this.#sidecar ?? this.#listener).tunnel(incoming),
       },
     )
   }
@@ -163,6 +196,10 @@ export class Waypoint implements AsyncDisposable {
     await this.#server.start()
     this.#scope.own(this.#server)
     this.#scope.own(this.#gateway)
+    if (this.#sidecar) {
+      this.#scope.own(this.#sidecar)
+      await this.#sidecar.start()
+    }
     this.#scope.defer(this.config.onProxy.on(({ ports }) => void this.#gateway.update(ports)))
     await this.#gateway.update(this.config.proxy.ports)
     this.#scope.defer(
@@ -176,6 +213,11 @@ export class Waypoint implements AsyncDisposable {
   /** Where the HBONE listener really listens; known after `start`. */
   get address(): HostPort {
     return this.#server.address
+  }
+
+  /** Of a sidecar: Envoy's port → where it really listens, known after `start`. */
+  get sidecarAddresses(): Readonly<Record<string, HostPort>> {
+    return this.#sidecar?.addresses ?? {}
   }
 
   get connectionCount(): number {
@@ -194,19 +236,29 @@ export class Waypoint implements AsyncDisposable {
     return this.config.apply(typeUrl, upserts, this.#own.isRetired ? [] : removed)
   }
 
+  /** Of a sidecar: who talked to whom through it, since its start. */
+  edges(): readonly EdgeCounters[] {
+    return this.#edges?.edges() ?? []
+  }
+
   /**
    * What the control plane's `review` call answers: the decisions on a request that nobody has sent, or on one of late.
    * @throws CodedError NOT_FOUND for a request that is forgotten
    */
-  async review(query: ProxyReviewQuery): Promise<ReviewAnswer> {
+  async review(query: ReviewQuery): Promise<ReviewAnswer> {
     const { clock, svids } = this.#components
-    const { uid, identity } = this.#init
+    const { uid, identity, sidecar: pod, clusterDomain = 'cluster.local' } = this.#init
     const { config, clusters } = this
     const init = {
       ...{ clock, state: this.state.current, config, clusters, uid, identity, svid: svids.state(identity) },
       decisions: this.#decisions,
+      title: pod ? `sidecar ${pod.namespace}/${pod.name}` : `${config.proxy.kind} ${config.name}`,
     }
     if (query.at === 'waypoint') return reviewWaypoint(init, query)
+    if (query.at !== 'request') {
+      if (!pod || !this.#sidecar) throw new CodedError('NOT_FOUND', `${config.name} is nobody's sidecar`)
+      return reviewSidecar({ ...init, sidecar: this.#sidecar, pod, clusterDomain }, query)
+    }
     const kept = this.#decisions.find(query.serial)
     if (!kept) throw new CodedError('NOT_FOUND', `${config.name} has forgotten the request: later ones took its place`)
     return reviewKept(init, kept)
@@ -214,9 +266,9 @@ export class Waypoint implements AsyncDisposable {
 
   /** What the control plane's `requests` call answers: requests of late, without what may be a secret of them. */
   requests({ id }: RequestsQuery): RequestsAnswer {
-    const { uid, node } = this.#init
-    const { name: proxy, proxy: settings } = this.config
-    const at = { uid, node, proxy, kind: settings.kind }
+    const { uid, node, sidecar: pod } = this.#init
+    const { name, proxy: settings } = this.config
+    const at = { uid, node, proxy: pod ? `${pod.namespace}/${pod.name}` : name, kind: settings.kind }
     return { requests: this.#decisions.requests(id).map((kept) => kept.view(at)) }
   }
 
@@ -229,7 +281,7 @@ export class Waypoint implements AsyncDisposable {
   configDump(): unknown {
     return {
       proxy: this.config.proxy,
-      listeners: { hbone: this.address, ...this.#gateway.addresses },
+      listeners: { hbone: this.address, ...this.#gateway.addresses, ...this.sidecarAddresses },
       filterChains: this.config.chains(),
       clusters: [...this.clusters.values()].map(({ config, hosts, breaker }) => ({
         ...config,
@@ -261,7 +313,7 @@ export class Waypoint implements AsyncDisposable {
 
   async #drainAll(): Promise<void> {
     const over = new AbortController()
-    await this.#gateway[Symbol.asyncDispose]()
+    await Promise.all([this.#gateway[Symbol.asyncDispose](), this.#sidecar?.[Symbol.asyncDispose]()])
     const drained = Promise.all([this.#server.drain(), this.#listener.drain(this.#drainDeadlineMs / 2)]).then(() =>
       over.abort(),
     )

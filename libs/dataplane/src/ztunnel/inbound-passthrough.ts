@@ -1,10 +1,9 @@
 import { ConnectionFacts } from '@ambient-lab/policy'
-import type { CancelTimer, Clock, CodedError } from '@ambient-lab/std'
+import type { Clock, CodedError } from '@ambient-lab/std'
 import type { Workload } from '@ambient-lab/xds'
 import { formatAddress } from '../address.ts'
-import { PrefixedStream, type PrefixReader } from '../capture/prefixed-stream.ts'
 import { dataplaneError } from '../errors.ts'
-import { CONNECT_TIMEOUT_MS, PROXY_HEADER_TIMEOUT_MS } from '../limits.ts'
+import { CONNECT_TIMEOUT_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
@@ -15,7 +14,8 @@ import type { InboundGuard } from './inbound-guard.ts'
 import type { LocalWorkload } from './local-workload.ts'
 import type { LocalWorkloads } from './local-workloads.ts'
 import { asCodedError } from './outbound.ts'
-import { type ProxyHeader, parseProxyHeader } from './proxy-protocol.ts'
+import { ProxyHeaderReader } from './proxy-header-reader.ts'
+import type { ProxyHeader } from './proxy-protocol.ts'
 
 export interface PassthroughComponents {
   readonly clock: Clock
@@ -42,7 +42,7 @@ export class InboundPassthrough {
   }
 
   handle(stream: ByteStream): void {
-    new HeaderReader(stream, this.#components.clock, (header, downstream) => this.#onHeader(header, downstream))
+    new ProxyHeaderReader(stream, this.#components.clock, (header, downstream) => this.#onHeader(header, downstream))
   }
 
   #onHeader(header: ProxyHeader, downstream: ByteStream): void {
@@ -50,6 +50,9 @@ export class InboundPassthrough {
     const { address, port } = header.destination
     const local = locals.byAddress(address)
     if (!local) return downstream.reset(dataplaneError('DESTINATION_UNKNOWN', `no pod here has address ${address}`))
+    // Its address has news of its own: who comes here has not heard them yet, or would pass by what guards the pod.
+    if (local.hasSidecar)
+      return downstream.reset(dataplaneError('CONNECT_REFUSED', `the sidecar of ${address} is elsewhere`))
     const workload = state.current.workload(local.uid)
     if (!local.captured || local.bypassesInboundCapture)
       return this.#dial(header, local, downstream, undefined, undefined)
@@ -111,48 +114,5 @@ export class InboundPassthrough {
       traceId: '',
       traceparent: '',
     }
-  }
-}
-
-/** Waits for the header of one connection, for a limited time. */
-class HeaderReader implements PrefixReader {
-  readonly #stream: PrefixedStream
-  readonly #onHeader: (header: ProxyHeader, stream: ByteStream) => void
-  readonly #cancelTimeout: CancelTimer
-  #finished = false
-
-  constructor(stream: ByteStream, clock: Clock, onHeader: (header: ProxyHeader, stream: ByteStream) => void) {
-    this.#onHeader = onHeader
-    this.#cancelTimeout = clock.schedule(PROXY_HEADER_TIMEOUT_MS, () => this.#refuse('no header in time'), {
-      background: true,
-    })
-    this.#stream = new PrefixedStream(stream, this)
-  }
-
-  onPrefix(bytes: Uint8Array): number {
-    if (this.#finished) return 0
-    const step = parseProxyHeader(bytes)
-    if (!step) return 0
-    if ('malformed' in step) {
-      this.#refuse(step.malformed)
-      return bytes.length
-    }
-    this.#finish()
-    queueMicrotask(() => this.#onHeader(step.header, this.#stream))
-    return step.consumed
-  }
-
-  onGone(): void {
-    this.#finish()
-  }
-
-  #refuse(reason: string): void {
-    this.#finish()
-    this.#stream.reset(dataplaneError('PROXY_HEADER_MALFORMED', reason, { origin: 'downstream' }))
-  }
-
-  #finish(): void {
-    this.#finished = true
-    this.#cancelTimeout()
   }
 }

@@ -1,4 +1,4 @@
-import { formatSpiffeId, type SpiffeId, sameSpiffeId } from '@ambient-lab/pki'
+import { formatSpiffeId } from '@ambient-lab/pki'
 import { ConnectionFacts } from '@ambient-lab/policy'
 import type { CodedError } from '@ambient-lab/std'
 import type { Workload } from '@ambient-lab/xds'
@@ -20,6 +20,7 @@ import type { LocalWorkloads } from './local-workloads.ts'
 import { asCodedError } from './outbound.ts'
 import { encodeProxyHeader, TLV_SOURCE_IDENTITY } from './proxy-protocol.ts'
 import { errorCodeOf, OUTCOMES } from './response-flags.ts'
+import { SourceCheck } from './source-check.ts'
 import { factsOf } from './workload-facts.ts'
 
 export interface InboundComponents {
@@ -46,10 +47,11 @@ const NOWHERE: SocketAddress = { address: '0.0.0.0', port: 0 }
 /** The destination's half of a connection: tunnel stream → planned → authorized → dialled → 200 → moved. */
 export class Inbound {
   readonly #components: InboundComponents
-  #gateways: { readonly version: number; readonly ids: readonly SpiffeId[] } = { version: -1, ids: [] }
+  readonly #sources: SourceCheck
 
   constructor(components: InboundComponents) {
     this.#components = components
+    this.#sources = new SourceCheck(components)
   }
 
   /** Answers one CONNECT, whatever the answer is; never throws. */
@@ -120,26 +122,9 @@ export class Inbound {
     arrival.incoming.reject(OUTCOMES[errorCodeOf(error)].connectStatus, errorText(error, 'TCP'))
   }
 
-  /**
-   * The certificate proves who calls, not from where. A claimed address that belongs to another identity is refused;
-   * gateways and waypoints, which speak for others, are excepted, and so is an address that nobody here knows yet.
-   */
-  #checkSource(session: TunnelSession, opening: ConnectionOpening): CodedError | undefined {
-    const { source } = opening
-    if (!source || source.nativeTunnel || sameSpiffeId(factsOf(source).id, session.remote)) return undefined
-    if (this.#speaksForOthers(session)) return undefined
-    const { address } = opening.sourceAddress
-    return dataplaneError('SOURCE_MISMATCH', `source ${address} does not belong to the identity of the peer`)
-  }
-
-  /** Gateways are few and their set changes seldom: found once per snapshot, and only when somebody claims to be one. */
-  #speaksForOthers(session: TunnelSession): boolean {
-    const state = this.#components.state.current
-    if (this.#gateways.version !== state.version) {
-      const gateways = [...state.indexes.workloads.values()].filter((workload) => workload.nativeTunnel)
-      this.#gateways = { version: state.version, ids: gateways.map((workload) => factsOf(workload).id) }
-    }
-    return this.#gateways.ids.some((id) => sameSpiffeId(id, session.remote))
+  #checkSource(session: TunnelSession, { source, sourceAddress }: ConnectionOpening): CodedError | undefined {
+    const refusal = this.#sources.refusalOf(source, sourceAddress.address, session.remote)
+    return refusal === undefined ? undefined : dataplaneError('SOURCE_MISMATCH', refusal)
   }
 
   #openingOf(session: TunnelSession, incoming: IncomingConnect, workload: Workload | undefined): ConnectionOpening {

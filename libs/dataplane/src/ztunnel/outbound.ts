@@ -1,11 +1,11 @@
-import { type Cidr, canonicalIp, cidrContains, parseIp } from '@ambient-lab/policy'
-import { type CancelTimer, type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
+import { type Cidr, cidrContains, parseIp } from '@ambient-lab/policy'
+import { type Clock, CodedError, errorMessage, type Random } from '@ambient-lab/std'
 import type { L4Traffic, Service, Workload } from '@ambient-lab/xds'
 import type { HostPort, SocketAddress } from '../address.ts'
+import { DestinationLookup } from '../capture/destination-lookup.ts'
 import type { CapturedConnection } from '../capture/redirect.ts'
-import { resolveHost } from '../capture/resolver.ts'
 import { dataplaneError, type Rejection } from '../errors.ts'
-import { CONNECT_TIMEOUT_MS, SOURCE_WORKLOAD_WAIT_MS } from '../limits.ts'
+import { CONNECT_TIMEOUT_MS } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
@@ -62,11 +62,20 @@ export class Outbound {
   readonly #components: OutboundComponents
   readonly #init: OutboundInit
   readonly #limits: ServiceLimitsTable
+  readonly #lookup: DestinationLookup
 
   constructor({ components, init }: { readonly components: OutboundComponents; readonly init: OutboundInit }) {
     this.#components = components
     this.#init = init
     this.#limits = new ServiceLimitsTable(components)
+    this.#lookup = new DestinationLookup(
+      components,
+      {
+        onFound: (captured, source, destination) => this.#plan(captured, source, destination),
+        onRefused: (captured, source, error) => this.#refuse(captured, source, error),
+      },
+      init,
+    )
   }
 
   /** Lets go of what was remembered about services and endpoints that are not there any more. */
@@ -76,44 +85,7 @@ export class Outbound {
 
   /** Takes a captured connection to its end, whatever that is; never throws. */
   handle(captured: CapturedConnection): void {
-    const source = this.#components.state.current.workload(captured.source.uid)
-    if (source) this.#resolve(captured, source)
-    else this.#waitForSource(captured)
-  }
-
-  /** A pod may dial before the control plane's news of it arrived. */
-  #waitForSource(captured: CapturedConnection): void {
-    const { uid, name, namespace, identity } = captured.source
-    let cancelTimeout: CancelTimer = () => {}
-    const stopWaiting = this.#components.state.whenKnown(uid, (source) => {
-      cancelTimeout()
-      this.#resolve(captured, source)
-    })
-    cancelTimeout = this.#components.clock.schedule(
-      SOURCE_WORKLOAD_WAIT_MS,
-      () => {
-        stopWaiting()
-        const who = `${identity.serviceAccount}.${namespace} (${name})`
-        const text = `failed to fetch information about local workload: ${who}`
-        this.#refuse(captured, undefined, dataplaneError('SOURCE_UNKNOWN', text))
-      },
-      { background: true },
-    )
-  }
-
-  #resolve(captured: CapturedConnection, source: Workload): void {
-    const { host, port } = captured.destination
-    const { random, state, network } = this.#components
-    const { clusterDomain } = this.#init
-    const ofClusterOnly = captured.source.bypassesDnsCapture ?? false
-    const resolution = resolveHost(state.current, { host, source, clusterDomain, random, ofClusterOnly })
-    if (resolution.kind === 'address') return this.#plan(captured, source, { address: resolution.address, port })
-    if (resolution.kind === 'unknown') return this.#refuseName(captured, source)
-    void network.lookup(resolution.name).then((found) => {
-      const address = found === undefined ? undefined : canonicalIp(found)
-      if (address === undefined) this.#refuseName(captured, source)
-      else this.#plan(captured, source, { address, port })
-    })
+    this.#lookup.find(captured)
   }
 
   #plan(captured: CapturedConnection, source: Workload, destination: SocketAddress): void {
@@ -207,7 +179,7 @@ export class Outbound {
       ? plan.destination
       : (current.workloadByAddress(source.network, target.host) ?? plan.destination)
     if (destination?.node) {
-      const listener = current.node(destination.node)?.underlay
+      const listener = destination.sidecar?.underlay ?? current.node(destination.node)?.underlay
       if (!listener) throw nodeUnreachable(destination)
       const header = encodeProxyHeader(captured.sourceAddress, { address: target.host, port: target.port })
       const upstream = await this.#dialTcp(listener)
@@ -271,10 +243,6 @@ export class Outbound {
 
   #reject(captured: CapturedConnection, source: Workload, destination: SocketAddress, rejection: Rejection): void {
     this.#refuse(captured, source, dataplaneError(rejection.code, rejection.reason), destination)
-  }
-
-  #refuseName(captured: CapturedConnection, source: Workload): void {
-    this.#refuse(captured, source, dataplaneError('UNKNOWN_HOST', `no such host: ${captured.destination.host}`))
   }
 
   /** Turned away without a plan: one line, one count, one answer. */

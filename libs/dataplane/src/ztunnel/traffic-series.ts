@@ -1,8 +1,9 @@
 import type { SpiffeId } from '@ambient-lab/pki'
 import type { Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { EdgeCounters, Service, Workload } from '@ambient-lab/xds'
-import { EDGES_MAX, METRIC_HANDLES_MAX } from '../limits.ts'
+import { METRIC_HANDLES_MAX } from '../limits.ts'
 import { type ConnectionOpening, identityText } from './connection-record.ts'
+import { type Edge, EdgeTable, reporterOf, securityPolicyOf, workloadName } from './edge-table.ts'
 import type { ResponseFlag } from './response-flags.ts'
 
 /** Set A of Istio's TCP metrics, in the order in which ztunnel writes them. */
@@ -38,7 +39,6 @@ const LABELS = [
 
 type Label = (typeof LABELS)[number]
 type Labels = Readonly<Record<Label, string>>
-export type Edge = { -readonly [K in keyof EdgeCounters]: EdgeCounters[K] }
 
 interface Families {
   readonly opened: MetricFamily<Label, Counter>
@@ -152,13 +152,12 @@ interface CachedSeries {
 
 /** Finds the series of a connection; builds label maps only for ends that it has not seen in this version. */
 export class TrafficTable {
-  readonly #node: string
   readonly #families: Families
   readonly #cache = new Map<string, CachedSeries>()
-  readonly #edges = new Map<string, Edge>()
+  readonly #edges: EdgeTable
 
   constructor({ node, metrics }: { readonly node: string; readonly metrics: MetricsRegistry }) {
-    this.#node = node
+    this.#edges = new EdgeTable(node)
     const counter = (name: string, help: string) => metrics.counter({ name: `istio_tcp_${name}`, help, labels: LABELS })
     this.#families = {
       opened: counter('connections_opened_total', 'The total number of TCP connections opened'),
@@ -182,7 +181,7 @@ export class TrafficTable {
       return known!.series
     }
     // A source that nobody knows by address may still be any identity: such connections are not worth a cache.
-    const series = new TrafficSeries(this.#families, labelsOf(opening), this.#edge(opening))
+    const series = new TrafficSeries(this.#families, labelsOf(opening), this.#edges.of(opening))
     if (isProven && !source) return series
     if (this.#cache.size >= METRIC_HANDLES_MAX) this.#cache.clear()
     this.#cache.set(key, { source, destination, service, series })
@@ -190,61 +189,7 @@ export class TrafficTable {
   }
 
   edges(): readonly EdgeCounters[] {
-    return [...this.#edges.values()].map((edge) => ({ ...edge }))
-  }
-
-  #edge(opening: ConnectionOpening): Edge {
-    const fresh = newEdge(this.#node, opening)
-    const key = EDGE_KEYS.map((field) => fresh[field]).join('\n')
-    const known = this.#edges.get(key)
-    if (known) return known
-    if (this.#edges.size >= EDGES_MAX) return this.#overflowEdge(opening)
-    this.#edges.set(key, fresh)
-    return fresh
-  }
-
-  /** Beyond the bound one edge without names per reporter counts for all that have no place. */
-  #overflowEdge(opening: ConnectionOpening): Edge {
-    const nameless = { ...opening, source: undefined, destination: undefined, service: undefined }
-    const edge = newEdge(this.#node, { ...nameless, sourceIdentity: undefined, destinationIdentity: undefined })
-    const key = `overflow ${edge.reporter}`
-    const known = this.#edges.get(key)
-    if (!known) this.#edges.set(key, edge)
-    return known ?? edge
-  }
-}
-
-const EDGE_KEYS = [
-  'reporter',
-  'sourceNamespace',
-  'sourceWorkload',
-  'sourcePrincipal',
-  'destinationNamespace',
-  'destinationWorkload',
-  'destinationPrincipal',
-  'destinationService',
-  'connectionSecurityPolicy',
-] as const
-
-function newEdge(node: string, opening: ConnectionOpening): Edge {
-  const { source, destination } = opening
-  return {
-    node,
-    reporter: reporterOf(opening),
-    sourceWorkload: workloadName(source),
-    sourceNamespace: source?.namespace ?? '',
-    sourcePrincipal: identityText(source, opening.sourceIdentity),
-    destinationWorkload: workloadName(destination),
-    destinationNamespace: destination?.namespace ?? '',
-    destinationPrincipal: identityText(destination, opening.destinationIdentity),
-    destinationService: opening.service?.hostname ?? '',
-    connectionSecurityPolicy: securityPolicyOf(opening),
-    opened: 0,
-    closed: 0,
-    failed: 0,
-    denied: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
+    return this.#edges.edges()
   }
 }
 
@@ -286,19 +231,6 @@ export function sourceLabels(source: Workload | undefined, identity?: SpiffeId) 
     source_version: orUnknown(source?.canonicalRevision),
     source_cluster: orUnknown(source?.clusterId),
   }
-}
-
-function reporterOf(opening: ConnectionOpening): 'source' | 'destination' {
-  return opening.direction === 'outbound' ? 'source' : 'destination'
-}
-
-function securityPolicyOf(opening: ConnectionOpening): 'mutual_tls' | 'unknown' {
-  return opening.protocol === 'HBONE' ? 'mutual_tls' : 'unknown'
-}
-
-/** Istio's `*_workload`: the Deployment's name, not the pod's. */
-function workloadName(workload: Workload | undefined): string {
-  return workload ? workload.workloadName || workload.name : ''
 }
 
 function orUnknown(value: string | undefined): string {

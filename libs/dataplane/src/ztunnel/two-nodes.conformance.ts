@@ -222,7 +222,7 @@ export class TwoNodes {
       bypassesInboundCapture: options.bypassesInboundCapture ?? false,
       dialTarget: (port) => (port === 8080 ? listener : undefined),
     }
-    this.captures.set(name, (await node.ztunnel.addWorkload(local)).capture)
+    this.captures.set(name, (await node.ztunnel.addWorkload(local)).capture!)
   }
 
   async stop(): Promise<void> {

@@ -166,13 +166,15 @@ export class Ztunnel implements AsyncDisposable {
   }
 
   /**
-   * Takes a workload of this node in: its capture listener opens, its certificate is fetched.
+   * Takes a workload of this node in: its capture listener opens, its certificate is fetched. Of one with a sidecar it
+   * only keeps in mind that the pod is somebody else's.
    * @throws CodedError ADDRESS_IN_USE
    */
-  async addWorkload(local: LocalWorkload): Promise<{ readonly capture: HostPort }> {
+  async addWorkload(local: LocalWorkload): Promise<{ readonly capture?: HostPort }> {
     const { dialer: network, clock, locals, svids } = this.#components
     const address = { host: this.#init.captureHost ?? LOOPBACK, port: 0 }
     locals.add(local)
+    if (local.hasSidecar) return {}
     if (local.captured) svids.prefetch(local.identity)
     const listener = await listenForWorkload(local, address, { network, clock }, (captured) => {
       if (this.#draining) captured.reject('DRAINED', 'connection closed due to connection drain')

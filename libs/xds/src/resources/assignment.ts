@@ -19,6 +19,8 @@ export interface Assignment {
   readonly endpoint?: string
   /** Of a replica of an L7 proxy: the resource name of its L7Proxy, `namespace/gateway`. */
   readonly proxy?: string
+  /** Whether a sidecar is at its side, through which everything goes in and out. @default false */
+  readonly sidecar?: boolean
   /** Grows with each restart that somebody asked for. */
   readonly generation: number
 }

@@ -1,8 +1,15 @@
 import type { ServiceKey } from './workload.ts'
 
+/** Of a sidecar: to where the workload was going, if nobody knows what that is. */
+export const PASSTHROUGH_CLUSTER = 'PassthroughCluster'
+/** Of a sidecar: nowhere. */
+export const BLACK_HOLE_CLUSTER = 'BlackHoleCluster'
+/** Of a sidecar: to ports of its workload that no service has. */
+export const INBOUND_PASSTHROUGH_CLUSTER = 'InboundPassthroughCluster'
+
 /** A port of a service, or a subset of its workloads, as something that requests are sent to. Resource name: `name`. */
 export interface Cluster {
-  /** As Istio names it: `outbound|<port>|<subset>|<host>`, `inbound-vip|<port>|http[/<subset>]|<host>`. */
+  /** As Istio names it: `outbound|<port>|<subset>|<host>`, `inbound-vip|<port>|http[/<subset>]|<host>`, `inbound|<port>||`. */
   readonly name: string
   readonly endpoints: ClusterEndpoints
   /** `downstream`: as the request came. */
@@ -15,6 +22,8 @@ export interface Cluster {
   readonly maxConnectionDurationMs?: number
   readonly idleTimeoutMs: number
   readonly outlierDetection?: OutlierDetection
+  /** To which endpoints a sidecar sends without a tunnel, though they have one. @default 'none' */
+  readonly plaintext?: 'sidecars' | 'all'
   /** TLS to the endpoint itself, inside whatever tunnel leads there. */
   readonly tls?: UpstreamTls
   readonly proxyProtocol?: 'V1' | 'V2'
@@ -38,7 +47,7 @@ export type ClusterEndpoints =
     }
   /** Where the downstream connection was going. */
   | { readonly kind: 'original-destination' }
-  /** The workload of a sidecar itself. */
+  /** The workload of a sidecar itself; port 0: the one that was dialled. */
   | { readonly kind: 'local'; readonly port: number }
 
 export interface ClusterLoadBalancing {

@@ -10,9 +10,11 @@ import type { ServiceKey } from './workload.ts'
  */
 export interface FilterChain {
   readonly name: string
-  /** Resource name of its L7Proxy. */
+  /** Resource name of its L7Proxy; of what sidecars send, the group that shares it (`sidecarGroup`). */
   readonly proxy: string
   readonly match: FilterChainMatch
+  /** Of `inbound`: which connections are let in. A tunnel always is. @default PERMISSIVE */
+  readonly mutualTls?: 'STRICT' | 'PERMISSIVE' | 'DISABLE'
   /** Set for one whose listener ends TLS. */
   readonly tls?: DownstreamTls
   readonly http?: HttpConnectionManager
@@ -27,7 +29,7 @@ export type FilterChainMatch =
   | { readonly kind: 'workload'; readonly uid: string; readonly port: number }
   /** Of a gateway; `serverNames` are SNI's, empty for all. */
   | { readonly kind: 'listener'; readonly port: number; readonly serverNames: readonly string[] }
-  /** Of a sidecar: what its own workload serves. */
+  /** Of a sidecar: what its own workload serves; port 0: on every port that no other chain is for. */
   | { readonly kind: 'inbound'; readonly port: number }
 
 export interface DownstreamTls {
@@ -63,5 +65,7 @@ export interface TcpRoute {
   /** SNI of the client hello; empty: any, and traffic without TLS. */
   readonly serverNames: readonly string[]
   readonly destinationCidrs: readonly string[]
+  /** Of a route for sidecars: only of workloads with these labels. */
+  readonly sourceLabels?: Readonly<Record<string, string>>
   readonly backends: readonly { readonly cluster?: string; readonly weight: number }[]
 }

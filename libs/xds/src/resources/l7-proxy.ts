@@ -12,6 +12,8 @@ export interface L7Proxy {
   readonly ports: readonly ProxyPort[]
   readonly accessLog: AccessLogConfig
   readonly tracing?: TracingConfig
+  /** Of a sidecar. */
+  readonly outbound?: OutboundVisibility
   /** Whether requests that it passes on name their client in `x-forwarded-client-cert`. @default false */
   readonly namesClients?: boolean
   readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
@@ -20,6 +22,19 @@ export interface L7Proxy {
 export interface ProxyPort {
   readonly port: number
   readonly protocol: 'HTTP' | 'TLS' | 'TCP'
+}
+
+/** What a sidecar lets its workload reach. */
+export interface OutboundVisibility {
+  /** What becomes of connections to nowhere that it knows. */
+  readonly mode: 'ALLOW_ANY' | 'REGISTRY_ONLY'
+  /** `namespace/host name` of the services that it knows, with `*` for any namespace, and names as `*.example.com`; absent: all. */
+  readonly hosts?: readonly string[]
+}
+
+/** Names the filter chains that the sidecars of a namespace share: what their workloads send. */
+export function sidecarGroup(namespace: string): string {
+  return `sidecars//${namespace}`
 }
 
 export interface AccessLogConfig {

@@ -31,6 +31,8 @@ export interface RouteMatch {
   readonly queryParams?: readonly NamedMatcher[]
   /** Only requests whose content type is gRPC's. */
   readonly grpc?: boolean
+  /** Of a route for sidecars: only at those of workloads with these labels. */
+  readonly sourceLabels?: Readonly<Record<string, string>>
 }
 
 /** Of the path without its query. `pathSegments` is Gateway API's PathPrefix: whole segments, a trailing slash ignored. */

@@ -22,6 +22,16 @@ export interface Locality {
   readonly subzone: string
 }
 
+/** Of a pod with a sidecar. */
+export interface WorkloadSidecar {
+  /** Where it takes plain connections, each opened by a PROXY protocol header: its node's listener lets nobody in. */
+  readonly underlay?: { readonly host: string; readonly port: number }
+  /** Whether its PeerAuthentication is DISABLE: other sidecars send to it without mutual TLS. */
+  readonly plaintext: boolean
+  /** Ports for which the contrary holds. */
+  readonly exceptPorts: readonly number[]
+}
+
 /**
  * One workload as proxies know it. Field names are those of Istio's workload API in JSON.
  * @see reference: istio/ztunnel proto/workload.proto
@@ -47,10 +57,11 @@ export interface Workload {
   readonly canonicalRevision: string
   readonly workloadType: 'DEPLOYMENT' | 'CRONJOB' | 'POD' | 'JOB'
   readonly workloadName: string
-  /** Speaks HBONE itself: a waypoint or gateway. */
+  /** Speaks HBONE itself: a waypoint, a gateway, a pod with a sidecar. */
   readonly nativeTunnel: boolean
   /** Where its own HBONE listener is really bound, of one with `nativeTunnel`; its node's serves all others. */
   readonly hbone?: { readonly host: string; readonly port: number }
+  readonly sidecar?: WorkloadSidecar
   readonly applicationTunnel?: { readonly protocol: 'NONE' | 'PROXY'; readonly port: number }
   /** `namespace/name` of the selector policies that name this workload. */
   readonly authorizationPolicies: readonly string[]

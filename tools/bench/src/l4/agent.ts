@@ -15,7 +15,7 @@ import {
   Ztunnel,
 } from '@ambient-lab/dataplane'
 import { CertificateAuthority, SvidSource } from '@ambient-lab/pki'
-import { SeededRandom } from '@ambient-lab/std'
+import { assert, SeededRandom } from '@ambient-lab/std'
 import { ACCESS_LOG_TARGET, AccessLog, Logging, MetricsRegistry } from '@ambient-lab/telemetry'
 import type { TypeUrl } from '@ambient-lab/xds'
 import { CountingClock } from './counting-clock.ts'
@@ -105,7 +105,9 @@ async function obey(command: Command): Promise<void> {
   }
   if (command.do === 'measure') return answer(measure())
   const { workload, backend } = command
-  answer(await ztunnel.addWorkload({ ...workload, dialTarget: () => backend }))
+  const { capture } = await ztunnel.addWorkload({ ...workload, dialTarget: () => backend })
+  assert(capture, 'its workloads have no sidecars')
+  answer({ capture })
 }
 
 function measure(): Measured {

@@ -35,8 +35,13 @@ export interface RouteTableInit<T> {
   readonly prepare: (route: Route, virtualHost: VirtualHost) => T
 }
 
+/** Finds what a request leads to. */
+export interface RouteFinder<T> {
+  find(request: RoutedRequest): T | undefined
+}
+
 /** Finds the route of a request: its virtual host by domain, then the first route whose every matcher holds. */
-export class RouteTable<T> {
+export class RouteTable<T> implements RouteFinder<T> {
   readonly #domains: DomainTable<CompiledVirtualHost<T>>
 
   /** @throws CodedError for a pattern that cannot be compiled */

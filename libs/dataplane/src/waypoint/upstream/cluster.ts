@@ -1,7 +1,7 @@
 import { canonicalIp } from '@ambient-lab/policy'
 import { type CancelTimer, type Clock, every, type Random } from '@ambient-lab/std'
-import type { Cluster as ClusterConfig, Service } from '@ambient-lab/xds'
-import { formatAddress } from '../../address.ts'
+import type { Cluster as ClusterConfig, Service, Workload } from '@ambient-lab/xds'
+import { formatAddress, type SocketAddress } from '../../address.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
@@ -79,9 +79,13 @@ export class Cluster implements Disposable {
 
   /** @returns undefined when no host is healthy */
   pick(draw: Draw, peer: DownstreamPeer): UpstreamHost | undefined {
-    if (this.config.endpoints.kind === 'original-destination') return this.#originalDestination(peer)
+    const { endpoints } = this.config
+    if (endpoints.kind === 'original-destination') return this.#hostAt(peer.local)
+    if (endpoints.kind === 'local') {
+      return this.#hostAt({ address: peer.local.address, port: endpoints.port || peer.local.port })
+    }
     this.#refresh()
-    return this.#selection.pick(draw)
+    return this.#dialledPod(peer) ?? this.#selection.pick(draw)
   }
 
   /**
@@ -125,9 +129,12 @@ export class Cluster implements Disposable {
     options: EndpointDialOptions,
     protocols: readonly string[],
   ): Promise<ByteStream> {
-    const { tls, proxyProtocol } = this.config
+    const { tls, proxyProtocol, plaintext, endpoints } = this.config
     const { dialer } = this.#components
-    const stream = await dialer.dial(host, peer, options)
+    const stream =
+      endpoints.kind === 'local'
+        ? await dialer.dialLocal(host.port, options)
+        : await dialer.dial(host, peer, plaintext ? { ...options, plaintext } : options)
     const { address, local } = peer ?? { address: dialer.ownAddress(), local: { address: host.host, port: host.port } }
     if (proxyProtocol === 'V1') stream.write(encodeProxyLine(address, local))
     if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(address, local))
@@ -154,11 +161,16 @@ export class Cluster implements Disposable {
     this.#pools.clear()
   }
 
-  /** Who may share a connection: a client's address, and where what it says of a client is one connection, that. */
+  /**
+   * Who may share a connection: a client's address, and where what it says of a client is one connection, that; all who
+   * like when it says nothing.
+   */
   #clientKey(peer: DownstreamPeer | undefined): string {
     if (!peer) return 'own'
     const { address, local } = peer
-    return this.config.proxyProtocol ? `${formatAddress(address)} ${formatAddress(local)}` : address.address
+    const { proxyProtocol, endpoints } = this.config
+    if (proxyProtocol) return `${formatAddress(address)} ${formatAddress(local)}`
+    return endpoints.kind === 'local' ? '' : address.address
   }
 
   #refresh(): void {
@@ -185,6 +197,7 @@ export class Cluster implements Disposable {
       seen.add(key)
       const known = this.#hosts.get(key)
       if (known && known.host === address) {
+        if (!isReachedAlike(known.workload, workload)) this.#dropPools(key)
         known.workload = workload
         known.weight = workload.capacity
       } else {
@@ -245,8 +258,14 @@ export class Cluster implements Disposable {
     }
   }
 
+  /** Of a headless service the workload of a sidecar has chosen the pod itself. */
+  #dialledPod({ side, local }: DownstreamPeer): UpstreamHost | undefined {
+    if (side !== 'outbound' || this.#service?.addresses.length !== 0) return undefined
+    return this.#list.find(({ host }) => host === local.address)
+  }
+
   /** Where the client was going is the one host; a client that comes back finds it again. */
-  #originalDestination({ local }: DownstreamPeer): UpstreamHost {
+  #hostAt(local: SocketAddress): UpstreamHost {
     const key = formatAddress(local)
     let host = this.#hosts.get(key)
     if (!host) {
@@ -286,4 +305,9 @@ export class Cluster implements Disposable {
     }
     this.#keepOnly(new Set(keys))
   }
+}
+
+/** Whether connections that were made to a workload as it was are such as would be made now. */
+function isReachedAlike(before: Workload | undefined, { sidecar }: Workload): boolean {
+  return before?.sidecar === sidecar || JSON.stringify(before?.sidecar) === JSON.stringify(sidecar)
 }

@@ -1,7 +1,7 @@
 import type { SpiffeId } from '@ambient-lab/pki'
 import { type Cidr, cidrContains, parseIp } from '@ambient-lab/policy'
 import type { CodedError, Random } from '@ambient-lab/std'
-import type { Workload } from '@ambient-lab/xds'
+import type { Cluster, Workload } from '@ambient-lab/xds'
 import { formatAddress, type HostPort, type SocketAddress } from '../../address.ts'
 import { dataplaneError, type Rejection } from '../../errors.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
@@ -25,6 +25,8 @@ export interface EndpointDialerComponents {
   readonly own: Pick<OwnWorkload, 'uid' | 'current'>
   readonly tunnels: TunnelPool
   readonly network: PlainNetwork
+  /** Of a sidecar: where a port of its own workload really listens. */
+  readonly local?: (port: number) => HostPort | undefined
 }
 
 export interface EndpointDialerInit {
@@ -41,6 +43,8 @@ export interface EndpointDialerInit {
 export interface EndpointDialOptions {
   readonly timeoutMs: number
   readonly signal: AbortSignal
+  /** As the cluster has it. */
+  readonly plaintext?: Cluster['plaintext']
 }
 
 /** What a kernel would give a socket: nobody listens there, it only has to be told apart. */
@@ -82,6 +86,13 @@ export class EndpointDialer {
       ? undefined
       : this.#components.state.current.workloadByAddress(workload.network, host.host)
     return this.#dialWorkload(pod ?? workload, { address: host.host, port: host.port }, client, options)
+  }
+
+  /** To a port of the workload at whose side this proxy is. @throws CodedError as Dialer.dial; CONNECT_REFUSED */
+  async dialLocal(port: number, options: EndpointDialOptions): Promise<ByteStream> {
+    const target = this.#components.local?.(port)
+    if (!target) throw dataplaneError('CONNECT_REFUSED', `connection refused: port ${port}`, { origin: 'upstream' })
+    return this.#components.network.dial(target, options)
   }
 
   /**
@@ -154,7 +165,14 @@ export class EndpointDialer {
     options: EndpointDialOptions,
   ): Promise<ByteStream> {
     if (plan.kind === 'rejection') throw dataplaneError(plan.code, plan.reason, { origin: 'upstream' })
-    if (plan.kind === 'tunnel') return this.#tunnel(own, plan, client, options)
+    if (plan.kind === 'tunnel') {
+      const { destination, requested } = plan
+      if (!own.sidecar || !isPlaintext(destination, requested.port, options.plaintext)) {
+        return this.#tunnel(own, plan, client, options)
+      }
+      const target = { host: requested.address, port: requested.port }
+      return this.#dialPlain(target, destination, client.address, options)
+    }
     if (!plan.destination) return this.#dialOutside(plan.target, options)
     return this.#dialPlain(plan.target, plan.destination, client.address, options)
   }
@@ -191,7 +209,7 @@ export class EndpointDialer {
     options: EndpointDialOptions,
   ): Promise<ByteStream> {
     if (!workload.node) return this.#dialOutside(target, options)
-    const listener = this.#components.state.current.node(workload.node)?.underlay
+    const listener = workload.sidecar?.underlay ?? this.#components.state.current.node(workload.node)?.underlay
     if (!listener) throw nodeUnreachable(workload)
     const stream = await this.#components.network.dial(listener, options)
     stream.write(encodeProxyHeader(source, { address: target.host, port: target.port }))
@@ -205,6 +223,13 @@ export class EndpointDialer {
     }
     return this.#components.network.dial(target, options)
   }
+}
+
+/** Whether a sidecar does without mutual TLS: as its cluster says, or the PeerAuthentication of the sidecar at the other end. */
+export function isPlaintext({ sidecar }: Workload, port: number, plaintext: Cluster['plaintext']): boolean {
+  if (plaintext === 'all') return true
+  if (!sidecar) return false
+  return plaintext === 'sidecars' || sidecar.plaintext !== sidecar.exceptPorts.includes(port)
 }
 
 function sourceUnknown(uid: string): CodedError {
