@@ -42,8 +42,8 @@ const LACKING: Readonly<Record<string, string>> = {
   'annotations.K8sAnalyzer': 'the lab keeps no list of annotations and where they belong',
   'authn.BlockedCIDRsAnalyzer': 'istiod’s own Deployment and its environment are no part of a lab',
   'externalcontrolplane.ExternalControlPlaneAnalyzer': 'the lab has no webhook configurations',
-  'injection.Analyzer': 'the lab injects no sidecars',
-  'injection.ImageAnalyzer': 'the lab injects no sidecars',
+  'injection.Analyzer': 'no analyzer of injection labels yet',
+  'injection.ImageAnalyzer': 'sidecars of the lab are no images',
   'services.MultiClusterServiceAnalyzer': 'a lab is one cluster',
   'telemetry.LightstepAnalyzer': 'the lab knows no provider lightstep',
 }
