@@ -1,3 +1,4 @@
+export * from './kinds/analysis.ts'
 export * from './kinds/authorization-policy.ts'
 export * from './kinds/backend-tls-policy.ts'
 export * from './kinds/certificate-revocation.ts'

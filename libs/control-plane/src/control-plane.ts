@@ -7,6 +7,7 @@ import {
   type MessageLink,
   VersionedResources,
 } from '@ambient-lab/xds'
+import { AnalysisService } from './analysis.ts'
 import type { ApiServerHooks } from './api-server/hooks.ts'
 import { CaService } from './ca-service.ts'
 import { certificateRevocations } from './certificate-revocation.ts'
@@ -95,6 +96,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #traffic: TrafficService
   readonly #reviews: PathReviewService
   readonly #replays: PolicyReplayService
+  readonly #analyses: AnalysisService
   readonly #runner: ControllerRunner
   readonly #settings: MeshSettings
   readonly #mesh: MeshAuthority
@@ -143,6 +145,7 @@ export class ControlPlane implements AsyncDisposable {
     this.join = new JoinService({ cluster, ca: this.ca, mesh, apiUrl }, init)
     const sessions = () => this.discovery.sessions
     this.#traffic = new TrafficService({ sessions, mesh })
+    this.#analyses = new AnalysisService({ cluster, mesh })
     this.#reviews = new PathReviewService({ cluster, mesh, sessions })
     this.#replays = new PolicyReplayService({ cluster, mesh, resources: this.resources, sessions })
   }
@@ -175,6 +178,7 @@ export class ControlPlane implements AsyncDisposable {
       },
       createOnly: {
         'ambient.lab/jointokens': this.join.createToken,
+        'ambient.lab/analyses': this.#analyses.create,
         'ambient.lab/pathreviews': this.#reviews.create,
         'ambient.lab/policyreplays': this.#replays.create,
         'ambient.lab/rootrotations': new RootRotationService({ cluster: this.cluster, mesh: this.#mesh }).create,

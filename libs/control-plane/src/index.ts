@@ -44,5 +44,4 @@ export { Translator, type TranslatorComponents } from './translate/translator.ts
 export { type ObjectReader, TranslationView } from './translate/view.ts'
 export { allowedRoutes, inboundBinding } from './translate/waypoint.ts'
 export { owningWaypoints, serviceWaypoint } from './translate/waypoint-attachment.ts'
-export { canaryWeight, ingressUseWaypoint, useWaypointCanary } from './translate/waypoint-labels.ts'
 export { workloadEntryWorkload } from './translate/workload-entry.ts'

@@ -1,13 +1,4 @@
-import {
-  type FieldError,
-  findKind,
-  type KindDefinition,
-  objectKey,
-  type PolicyReplay,
-  type PolicyReplayStatus,
-  type Resource,
-  validateResource,
-} from '@ambient-lab/api'
+import { objectKey, type PolicyReplay, type PolicyReplayStatus } from '@ambient-lab/api'
 import {
   type DiscoverySession,
   type ReplayQuery,
@@ -16,12 +7,12 @@ import {
   TYPE_URLS,
   VersionedResources,
 } from '@ambient-lab/xds'
-import { badRequest, type CreateHandler, invalid } from './api-server/index.ts'
+import type { CreateHandler } from './api-server/index.ts'
 import { askAgents } from './ask-agents.ts'
 import type { Cluster } from './cluster.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import { ObjectOverlay } from './object-overlay.ts'
-import type { StoreType } from './store/store.ts'
+import { placed, proposedKind, proposedObject, storeType } from './proposed-objects.ts'
 import { Translator } from './translate/translator.ts'
 
 export interface PolicyReplayComponents {
@@ -59,11 +50,10 @@ export class PolicyReplayService {
     const { cluster, mesh, resources } = this.#components
     const overlay = new ObjectOverlay(cluster)
     for (const object of spec.objects ?? []) {
-      const definition = kindOf(object)
-      overlay.set(storeType(definition), checked(definition, placed(definition, object)))
+      overlay.set(storeType(proposedKind(object)), proposedObject(object))
     }
     for (const object of spec.remove ?? []) {
-      const definition = kindOf(object)
+      const definition = proposedKind(object)
       overlay.remove(storeType(definition), objectKey(placed(definition, object).metadata))
     }
     const would = new VersionedResources()
@@ -94,26 +84,4 @@ function differences(current: VersionedResources, would: VersionedResources): Re
       return { typeUrl, upserts, removed }
     })
     .filter(({ upserts, removed }) => upserts.length > 0 || removed.length > 0)
-}
-
-function kindOf(object: Pick<Resource, 'apiVersion' | 'kind' | 'metadata'>): KindDefinition {
-  const definition = findKind(object)
-  if (!definition) throw badRequest(`there is no kind ${object.kind} in ${object.apiVersion}`)
-  if (typeof object.metadata?.name !== 'string') throw badRequest(`a ${object.kind} without metadata.name`)
-  return definition
-}
-
-function storeType({ group, plural }: KindDefinition): StoreType {
-  return `${group}/${plural}`
-}
-
-function placed<R extends Pick<Resource, 'metadata'>>(definition: KindDefinition, object: R): R {
-  if (definition.scope === 'Cluster' || object.metadata.namespace) return object
-  return { ...object, metadata: { ...object.metadata, namespace: 'default' } }
-}
-
-function checked(definition: KindDefinition, object: Resource): Resource {
-  const errors: readonly FieldError[] = validateResource(definition, object).errors
-  if (errors.length > 0) throw invalid(definition, object.metadata.name, errors)
-  return object
 }

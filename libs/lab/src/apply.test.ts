@@ -53,6 +53,12 @@ test('each object is created, changed or unchanged, in the order given', async (
   expect(await outcomes([config('b', { x: '2' }), config('a', { x: '1' })])).toEqual(['b changed', 'a unchanged'])
 })
 
+test('of two documents about one object the last one counts', async () => {
+  const items = [config('a', { x: '1' }), config('a', { x: '2' }), config('b', {})]
+  expect(await outcomes(items)).toEqual(['a created', 'a changed', 'b created'])
+  expect(Object.values(stored())).toContainEqual(expect.objectContaining({ data: { x: '2' } }))
+})
+
 test('a dry run says what would happen and stores nothing', async () => {
   await applyAll(client, [config('a', { x: '1' }), config('b', { x: '1' })])
   const before = stored()

@@ -3,6 +3,7 @@ import {
   describeReference,
   type GroupVersionResource,
   type KindDefinition,
+  objectKey,
   parseApiVersion,
   type Resource,
 } from '@ambient-lab/api'
@@ -65,7 +66,7 @@ export async function applyAll(
   const done: Written[] = []
   const waves = [items.filter(isFirst), items.filter((item) => !isFirst(item))]
   for (const wave of waves) {
-    const results = await Promise.allSettled(wave.map((item) => applyOne(client, item, options, done)))
+    const results = await Promise.allSettled(inTurn(wave, (item) => applyOne(client, item, options, done)))
     const refusals = results.flatMap((result, index) =>
       result.status === 'rejected' ? [{ item: wave[index]!, error: asCoded(result.reason) }] : [],
     )
@@ -73,6 +74,20 @@ export async function applyAll(
   }
   const byItem = new Map(done.map((written) => [written.item, written]))
   return items.map((item) => byItem.get(item)!)
+}
+
+/** All at once, but one after the other what is one object: of two documents about it the last one counts, as with kubectl. */
+function inTurn(items: readonly ApplyItem[], write: (item: ApplyItem) => Promise<void>): Promise<void>[] {
+  const last = new Map<string, Promise<void>>()
+  return items.map((item) => {
+    const { group, resource } = typeOf(item)
+    const key = `${group}/${resource} ${objectKey(item.object.metadata)}`
+    const next = () => write(item)
+    const before = last.get(key)
+    const written = before ? before.then(next, next) : next()
+    last.set(key, written)
+    return written
+  })
 }
 
 interface Written extends Applied {

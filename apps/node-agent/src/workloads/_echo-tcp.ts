@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import type { TLSSocket } from 'node:tls'
 import type { EchoContext } from './echo.ts'
 
@@ -16,11 +15,14 @@ export function tcpEcho(context: EchoContext): (socket: Socket) => void {
       PING: 'PONG',
     }
     socket.write(WELCOME)
-    const lines = createInterface({ input: socket })
-    lines.on('line', (line) => {
-      const answer = Object.hasOwn(answers, line) ? answers[line] : undefined
-      if (answer !== undefined) socket.write(`${answer}\n`)
+    // An agent without such a connection has no need of it.
+    void import('node:readline').then(({ createInterface }) => {
+      const lines = createInterface({ input: socket })
+      lines.on('line', (line) => {
+        const answer = Object.hasOwn(answers, line) ? answers[line] : undefined
+        if (answer !== undefined) socket.write(`${answer}\n`)
+      })
+      lines.on('close', () => socket.end())
     })
-    lines.on('close', () => socket.end())
   }
 }

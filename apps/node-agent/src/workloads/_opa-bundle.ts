@@ -1,4 +1,3 @@
-import { gunzipSync } from 'node:zlib'
 import { CodedError, errorMessage, MiB } from '@ambient-lab/std'
 import type { ContainerFiles } from '../hosting/container-files.ts'
 import { tarFiles } from './_tar.ts'
@@ -19,8 +18,10 @@ export interface OpaBundle {
  * compiler of OPA.
  * @throws CodedError OPA_BUNDLE_INVALID
  */
-export function readOpaBundle(paths: readonly string[], files: ContainerFiles): OpaBundle {
-  const found = paths.flatMap((path) => contents(path, files))
+export async function readOpaBundle(paths: readonly string[], files: ContainerFiles): Promise<OpaBundle> {
+  const { gunzipSync } = await import('node:zlib') // an agent without such a pod has no need of it
+  const gunzip: Gunzip = (bytes) => gunzipSync(bytes, { maxOutputLength: BUNDLE_BYTES_MAX })
+  const found = paths.flatMap((path) => contents(path, files, gunzip))
   const policies = found.filter(({ path }) => path.endsWith('.wasm'))
   const [policy] = policies
   if (!policy) throw invalid(`no policy in WebAssembly in ${paths.join(', ') || 'the command line'}; ${HOW}`)
@@ -31,27 +32,29 @@ export function readOpaBundle(paths: readonly string[], files: ContainerFiles): 
 
 const HOW = 'make one of Rego with `opa build --target wasm --entrypoint envoy/authz/allow policy.rego`'
 
+type Gunzip = (bytes: Uint8Array) => Uint8Array
+
 interface Found {
   readonly path: string
   readonly bytes: Uint8Array
 }
 
 /** A file, what a bundle contains, or every file of a folder. */
-function contents(path: string, files: ContainerFiles): Found[] {
+function contents(path: string, files: ContainerFiles, gunzip: Gunzip): Found[] {
   const file = files.read(path)
-  if (file) return contentsOf(path, file)
+  if (file) return contentsOf(path, file, gunzip)
   const inside = files.below(path)
   if (inside.size === 0) throw invalid(`there is no file ${path}`)
-  return [...inside].flatMap(([name, bytes]) => contentsOf(`${path.replace(/\/+$/, '')}/${name}`, bytes))
+  return [...inside].flatMap(([name, bytes]) => contentsOf(`${path.replace(/\/+$/, '')}/${name}`, bytes, gunzip))
 }
 
-function contentsOf(path: string, bytes: Uint8Array): Found[] {
-  return /\.(tar\.gz|tgz)$/.test(path) ? unpacked(path, bytes) : [{ path, bytes }]
+function contentsOf(path: string, bytes: Uint8Array, gunzip: Gunzip): Found[] {
+  return /\.(tar\.gz|tgz)$/.test(path) ? unpacked(path, bytes, gunzip) : [{ path, bytes }]
 }
 
-function unpacked(path: string, bytes: Uint8Array): Found[] {
+function unpacked(path: string, bytes: Uint8Array, gunzip: Gunzip): Found[] {
   try {
-    const files = tarFiles(gunzipSync(bytes, { maxOutputLength: BUNDLE_BYTES_MAX }))
+    const files = tarFiles(gunzip(bytes))
     return Array.from(files, ([name, content]) => ({ path: name, bytes: content })).filter(
       // Of the JSON files that a bundle may have, these are data; `.manifest` has no ending.
       ({ path: name }) => !name.endsWith('.json') || name === '/data.json',

@@ -31,7 +31,7 @@ export default defineWorkload({
   async create(context) {
     const [libraries, yaml] = await Promise.all([import('./_opa-libraries.ts'), import('./_yaml.ts')])
     const settings = readOpaSettings(context.container, context.files, yaml.parse)
-    const bundle = readOpaBundle(settings.paths, context.files)
+    const bundle = await readOpaBundle(settings.paths, context.files)
     const policy = await OpaPolicy.load(bundle, settings.decision, libraries)
     const opa = new Opa(policy, settings, context)
     return { http2: true, http: (request) => opa.answer(request) }

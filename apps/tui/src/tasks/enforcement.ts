@@ -1,6 +1,7 @@
 import {
   type AuthorizationPolicy,
   type Condition,
+  GATEWAY_NAME_LABEL,
   type Gateway,
   getCondition,
   type HttpRoute,
@@ -43,7 +44,6 @@ export interface Enforcement {
 
 /** Istio's default; a policy there without selector is the mesh's. */
 export const ROOT_NAMESPACE = 'istio-system'
-const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name'
 const GATEWAY_GROUP = 'gateway.networking.k8s.io'
 
 export const KIND_SHORT = {

@@ -1,4 +1,11 @@
-import { type Condition, conditionsOf, objectKey, type Resource, setCondition } from '@ambient-lab/api'
+import {
+  type Condition,
+  conditionsOf,
+  ingressUseWaypoint,
+  objectKey,
+  type Resource,
+  setCondition,
+} from '@ambient-lab/api'
 import type { Cluster } from '../cluster.ts'
 import type { MeshConfig } from '../mesh-config.ts'
 import {
@@ -13,7 +20,6 @@ import {
 import { attachedTo } from '../translate/dependencies.ts'
 import { entryVisibility } from '../translate/entry-visibility.ts'
 import { serviceWaypoint, type WaypointAttachment, waypointAttachment } from '../translate/waypoint-attachment.ts'
-import { ingressUseWaypoint } from '../translate/waypoint-labels.ts'
 import type { Change, Controller } from './controller.ts'
 import { forEach } from './controller.ts'
 

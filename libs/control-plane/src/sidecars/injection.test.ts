@@ -1,6 +1,5 @@
-import type { Namespace, Pod } from '@ambient-lab/api'
+import { type Namespace, type Pod, wantsCapture } from '@ambient-lab/api'
 import { describe, expect, it } from 'vitest'
-import { wantsCapture } from '../translate/view.ts'
 import { hasSidecar, injected, wantsSidecar } from './injection.ts'
 
 type Labels = Readonly<Record<string, string>>

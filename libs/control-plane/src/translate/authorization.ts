@@ -1,9 +1,11 @@
-import type {
-  AuthorizationCondition,
-  AuthorizationOperation,
-  AuthorizationPolicy,
-  AuthorizationPolicyRule,
-  AuthorizationSource,
+import {
+  type AuthorizationCondition,
+  type AuthorizationOperation,
+  type AuthorizationPolicy,
+  type AuthorizationPolicyRule,
+  type AuthorizationSource,
+  HTTP_OPERATION_FIELDS,
+  HTTP_SOURCE_FIELDS,
 } from '@ambient-lab/api'
 import type { Authorization, AuthorizationClause, AuthorizationMatch, AuthorizationRule } from '@ambient-lab/xds'
 import type { MeshConfig } from '../mesh-config.ts'
@@ -25,9 +27,6 @@ export interface ConvertedPolicy {
 type Match = { -readonly [K in keyof AuthorizationMatch]: AuthorizationMatch[K] }
 
 const DRY_RUN_ANNOTATION = 'istio.io/dry-run'
-/** Parts of a source and an operation that only a waypoint can see. */
-const HTTP_SOURCE = ['remoteIpBlocks', 'notRemoteIpBlocks', 'requestPrincipals', 'notRequestPrincipals'] as const
-const HTTP_OPERATION = ['hosts', 'notHosts', 'methods', 'notMethods', 'paths', 'notPaths'] as const
 
 /** What of the mesh's settings decides about the L4 part of a policy. */
 export type L4PolicyMesh = Pick<MeshConfig, 'rootNamespace' | 'dryRunAtZtunnel'>
@@ -114,11 +113,11 @@ function convertRule(
   const clauses: AuthorizationClause[] = []
   const http: string[] = []
   if (rule.to && rule.to.length > 0) {
-    for (const { operation = {} } of rule.to) http.push(...present(operation, HTTP_OPERATION))
+    for (const { operation = {} } of rule.to) http.push(...present(operation, HTTP_OPERATION_FIELDS))
     clauses.push({ matches: rule.to.map(({ operation = {} }) => operationMatch(operation)) })
   }
   if (rule.from && rule.from.length > 0) {
-    for (const { source = {} } of rule.from) http.push(...present(source, HTTP_SOURCE))
+    for (const { source = {} } of rule.from) http.push(...present(source, HTTP_SOURCE_FIELDS))
     clauses.push({ matches: rule.from.map(({ source = {} }) => sourceMatch(source, namespace)) })
   }
   for (const condition of rule.when ?? []) {

@@ -1,10 +1,17 @@
-import { type Gateway, matchesEvery, objectKey, type Resource } from '@ambient-lab/api'
+import {
+  GATEWAY_NAME_LABEL,
+  type Gateway,
+  matchesEvery,
+  objectKey,
+  type Resource,
+  useWaypoint,
+  useWaypointCanary,
+} from '@ambient-lab/api'
 import type { StoreEvent } from '../store/store.ts'
 import { GATEWAY_CLASSES, GATEWAYS, type KnownType, NAMESPACES, PODS } from '../stored-kinds.ts'
 import type { Touched } from './translation.ts'
 import type { TranslationView } from './view.ts'
-import { GATEWAY_NAME_LABEL, waypointOf } from './waypoint.ts'
-import { useWaypoint, useWaypointCanary } from './waypoint-labels.ts'
+import { waypointOf } from './waypoint.ts'
 
 /** A namespace's labels and annotations steer what is in it. */
 export function ofNamespace(change: StoreEvent): Touched {

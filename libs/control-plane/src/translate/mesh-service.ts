@@ -1,4 +1,5 @@
 import type { Service as KubernetesService } from '@ambient-lab/api'
+import { ingressUseWaypoint } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type Service } from '@ambient-lab/xds'
 import { L4_TRAFFIC_POLICIES, NAMESPACES, SERVICES } from '../stored-kinds.ts'
 import { appProtocolOf } from './app-protocol.ts'
@@ -11,7 +12,6 @@ import { serviceScope } from './service-scope.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
 import { serviceWaypoint, waypointFields } from './waypoint-attachment.ts'
-import { ingressUseWaypoint } from './waypoint-labels.ts'
 
 /** A Service that has ports of its own; ExternalName is a matter of DNS. */
 export default defineTranslation({

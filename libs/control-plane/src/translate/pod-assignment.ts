@@ -1,4 +1,4 @@
-import { type Container, ENDPOINT_ANNOTATION, type EnvVar } from '@ambient-lab/api'
+import { type Container, ENDPOINT_ANNOTATION, type EnvVar, wantsCapture } from '@ambient-lab/api'
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
 import { hasSidecar, SIDECAR_CONTAINER } from '../sidecars/injection.ts'
@@ -8,7 +8,6 @@ import { ofNamespace } from './dependencies.ts'
 import { containerMounts, podVolumes, usersOfMountedConfigMap } from './pod-volumes.ts'
 import { podUid } from './pod-workload.ts'
 import { defineTranslation } from './translation.ts'
-import { wantsCapture } from './view.ts'
 
 const BYPASS_INBOUND_ANNOTATION = 'ambient.istio.io/bypass-inbound-capture'
 const DNS_CAPTURE_ANNOTATION = 'ambient.istio.io/dns-capture'

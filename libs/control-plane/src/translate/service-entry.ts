@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { type ObjectKey, objectKey, type Resource } from '@ambient-lab/api'
+import { ingressUseWaypoint, type ObjectKey, objectKey, type Resource } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type NetworkAddress, type Service, type Workload } from '@ambient-lab/xds'
 import { NAMESPACES, SERVICE_ENTRIES, type ServiceEntry, type WorkloadEntrySpec } from '../stored-kinds.ts'
 import { appProtocolOf } from './app-protocol.ts'
@@ -13,7 +13,6 @@ import { serviceEntryInfos } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
 import { serviceWaypoint, waypointFields, workloadWaypoint } from './waypoint-attachment.ts'
-import { ingressUseWaypoint } from './waypoint-labels.ts'
 
 /** One service for each host, one workload for each endpoint, or for each host that DNS has to resolve. */
 export default defineTranslation({

@@ -229,20 +229,6 @@ function addPolicy(index: SelectorIndex<string>, policy: AuthorizationPolicy, me
   index.add(policySelector(policy), `${namespace}/${name}`)
 }
 
-/** Istio's `cni.excludeNamespaces`. */
-const NEVER_CAPTURED: ReadonlySet<string> = new Set(['kube-system'])
-
-/** Whether the mesh shall capture a pod: its own label counts before its namespace's. */
-export function wantsCapture(
-  pod: Resource<{ readonly hostNetwork?: boolean }>,
-  namespace: Resource | undefined,
-): boolean {
-  if (pod.spec?.hostNetwork || pod.metadata.annotations?.['sidecar.istio.io/status']) return false
-  if (NEVER_CAPTURED.has(pod.metadata.namespace ?? '')) return false
-  const key = 'istio.io/dataplane-mode'
-  return (pod.metadata.labels?.[key] ?? namespace?.metadata.labels?.[key]) === 'ambient'
-}
-
 /** Whether its node has captured it, which is what its peers have to know. */
 export function isCaptured(pod: Resource): boolean {
   return pod.metadata.annotations?.[REDIRECTION_ANNOTATION] === 'enabled'

@@ -1,9 +1,15 @@
-import { matchesLabels, type Resource } from '@ambient-lab/api'
+import {
+  canaryWeight,
+  matchesLabels,
+  type Resource,
+  useWaypoint,
+  useWaypointCanary,
+  type WaypointName,
+} from '@ambient-lab/api'
 import type { GatewayAddress, Service, Workload } from '@ambient-lab/xds'
 import { NAMESPACES } from '../stored-kinds.ts'
 import type { TranslationView } from './view.ts'
 import { type Waypoint, waypointByKey } from './waypoint.ts'
-import { canaryWeight, useWaypoint, useWaypointCanary, type WaypointName } from './waypoint-labels.ts'
 
 /** Why an object has not the waypoint that its labels ask for. */
 export interface WaypointFinding {

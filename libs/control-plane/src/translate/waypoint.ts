@@ -1,4 +1,5 @@
 import type { Gateway, GatewayClass, LabelSelector, ObjectMeta } from '@ambient-lab/api'
+import { GATEWAY_NAME_LABEL } from '@ambient-lab/api'
 import type { GatewayAddress, Workload } from '@ambient-lab/xds'
 import { GATEWAY_CLASSES, GATEWAYS } from '../stored-kinds.ts'
 import type { TranslationView } from './view.ts'
@@ -28,8 +29,6 @@ export interface Waypoint {
   readonly binding: InboundBinding | undefined
 }
 
-/** On the pods and the Service of a waypoint: the Gateway they belong to. */
-export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name'
 const MESH_CONTROLLER = 'istio.io/mesh-controller'
 const WAYPOINT_CLASS = 'istio-waypoint'
 const WAYPOINT_FOR = 'istio.io/waypoint-for'

@@ -8,6 +8,7 @@ import http2 from './http2.ts'
 import istioAmbientIntegration from './istio-ambient-integration.ts'
 import istioAmbientPolicy from './istio-ambient-policy.ts'
 import istioAmbientWorkloadApi from './istio-ambient-workload-api.ts'
+import istioAnalyzers from './istio-analyzers.ts'
 import istioAuthzEnvoyRbac from './istio-authz-envoy-rbac.ts'
 import istioGatewayConversion from './istio-gateway-conversion.ts'
 import istioRoutingSimulation from './istio-routing-simulation.ts'
@@ -30,6 +31,7 @@ export default [
   istioAmbientIntegration,
   istioAmbientPolicy,
   istioAmbientWorkloadApi,
+  istioAnalyzers,
   istioAuthzEnvoyRbac,
   istioGatewayConversion,
   istioRoutingSimulation,

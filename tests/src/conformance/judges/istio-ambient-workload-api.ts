@@ -1,10 +1,18 @@
-import type { EndpointSlice, Gateway, GatewayClass, Pod, Resource, Service } from '@ambient-lab/api'
+import {
+  canaryWeight,
+  type EndpointSlice,
+  type Gateway,
+  type GatewayClass,
+  ingressUseWaypoint,
+  type Pod,
+  type Resource,
+  type Service,
+  useWaypointCanary,
+} from '@ambient-lab/api'
 import {
   allowedRoutes,
-  canaryWeight,
   entryServices,
   inboundBinding,
-  ingressUseWaypoint,
   meshService,
   owningWaypoints,
   parseCidr,
@@ -19,7 +27,6 @@ import {
   sliceWorkloads,
   type TranslationView,
   toNetworkAddress,
-  useWaypointCanary,
   WORKLOAD_ENTRIES,
   type WorkloadEntry,
   waypointBound,

@@ -1,5 +1,7 @@
 type Labels = Readonly<Record<string, string>> | undefined
 
+/** On the pods and the Service of a waypoint or gateway: the Gateway they belong to. */
+export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name'
 export const USE_WAYPOINT = 'istio.io/use-waypoint'
 const USE_WAYPOINT_NAMESPACE = 'istio.io/use-waypoint-namespace'
 const USE_CANARY = 'istio.io/use-waypoint-canary'
