@@ -38,7 +38,14 @@ const identity = { trustDomain: 'cluster.local', namespace: 'default', serviceAc
 const noCertificates = () => Promise.reject(new Error('a bench without tunnels'))
 const transport = new WsMtlsTransport({ clock, svids: { clientSvid: noCertificates, serverSvid: noCertificates } })
 const dialer = new EndpointDialer(
-  { random, state, own: new OwnWorkload(state, 'u'), tunnels: new TunnelPool({ transport, clock }), network },
+  {
+    random,
+    state,
+    own: new OwnWorkload(state, 'u'),
+    transport,
+    tunnels: new TunnelPool({ transport, clock }),
+    network,
+  },
   { node: 'n', identity, clusterDomain: 'cluster.local', labRanges: [] },
 )
 const clusters = new Clusters({ clock, random, state, network, dialer }, () => ({

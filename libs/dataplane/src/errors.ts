@@ -8,6 +8,7 @@ export const DATAPLANE_ERRORS = {
   UNKNOWN_HOST: 'a name is neither of the mesh nor known to the machine',
   NO_HEALTHY_UPSTREAM: 'the service has no endpoint that may be used',
   UNKNOWN_WAYPOINT: 'the service or workload has a waypoint that cannot be found',
+  UNKNOWN_NETWORK_GATEWAY: 'the gateway of another network cannot be found',
   NO_ROUTE: 'the workload is on a network that cannot be reached from here',
   CONNECTION_LIMIT: 'as many connections to the service are open as its L4TrafficPolicy allows',
   CONNECTION_RATE_LIMITED: 'more connections to the service began than its L4TrafficPolicy allows',

@@ -19,6 +19,8 @@ export * from './state/proxy-state-holder.ts'
 export * from './stream/index.ts'
 export * from './trust-feed.ts'
 export {
+  encodeConnect,
+  innerRequest,
   type LinkConditions,
   LinkFaults,
   MemoryNetwork,

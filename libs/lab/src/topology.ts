@@ -95,8 +95,9 @@ function asItem(object: Resource): ApplyItem {
   return { definition, object }
 }
 
-export function nodeObject({ name, machine }: LabNode): Node {
-  return { apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: machine === undefined ? {} : { machine } }
+export function nodeObject({ name, machine, labels }: LabNode): Node {
+  const metadata = { name, ...(labels && { labels }) }
+  return { apiVersion: 'v1', kind: 'Node', metadata, spec: machine === undefined ? {} : { machine } }
 }
 
 /** A link with an impairment is a fault that lasts as long as the lab. */

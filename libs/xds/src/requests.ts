@@ -1,4 +1,5 @@
 import type { PeerView } from './messages.ts'
+import type { L7Proxy } from './resources/l7-proxy.ts'
 
 /** Which of the requests that L7 proxies remember: those with an id, or all. */
 export interface RequestsQuery {
@@ -20,7 +21,7 @@ export interface RequestView {
   readonly node: string
   /** `namespace/name` of the Gateway, or of a sidecar's pod. */
   readonly proxy: string
-  readonly kind: 'waypoint' | 'gateway' | 'sidecar'
+  readonly kind: L7Proxy['kind']
   readonly atMs: number
   /** Who asked. Without a workload when nobody of the mesh did. */
   readonly source: PeerView & { readonly uid: string }

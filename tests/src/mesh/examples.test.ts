@@ -227,6 +227,27 @@ const EXAMPLES: readonly Example[] = [
     ],
   },
   {
+    name: 'multi-network',
+    checks: [
+      {
+        patient: true,
+        holds: (output) => {
+          const [, east, west] = /^ *(\d+) version: v1\n *(\d+) version: v2\n$/.exec(output) ?? []
+          expect(Number(east) + Number(west)).toBe(40)
+        },
+      },
+      {
+        patient: true,
+        holds: (output) => {
+          const [, east, west] = /^(\d+)\n(\d+)\n$/.exec(output) ?? []
+          expect(east).toBe('0')
+          within(Number(west), 5, 400)
+        },
+      },
+      { patient: true, holds: (output) => expect(output).toMatch(/ 40 version: v1\n$/) },
+    ],
+  },
+  {
     name: 'sidecar',
     checks: [
       { patient: true, holds: (output) => expect(output.match(/ 2\/2 +Running /g)).toHaveLength(8) },

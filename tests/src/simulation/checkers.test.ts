@@ -130,6 +130,7 @@ function lostTail(chunk: Uint8Array): Uint8Array {
 function tunnelsWith(transport: Transport, alter: (chunk: Uint8Array) => Uint8Array): Transport {
   return {
     listen: (options, onSession) => transport.listen(options, onSession),
+    dialOver: (carrier, target, signal) => transport.dialOver(carrier, target, signal),
     dial: async (target, signal) => {
       const session = await transport.dial(target, signal)
       const connect: TunnelSession['connect'] = async (request, giveUp) => {

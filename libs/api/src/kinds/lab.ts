@@ -1,12 +1,14 @@
 import type { Condition } from '../condition.ts'
 import { defineKind, type FieldError } from '../kind.ts'
 import type { Resource } from '../resource.ts'
-import { ANY_OBJECT, array, integer, object, STATUS, STRINGS, string } from '../schema.ts'
+import { ANY_OBJECT, array, integer, object, STATUS, STRING_MAP, STRINGS, string } from '../schema.ts'
 
 export interface LabNode {
   readonly name: string
   /** Host name of another machine that joined; absent: here. */
   readonly machine?: string
+  /** Of the Node, as `topology.istio.io/network`. */
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 /** A lab file: what to start, what to apply, what to break and when. */
@@ -49,7 +51,9 @@ export default defineKind<Lab>({
     {
       spec: object({
         seed: integer({ minimum: 0 }),
-        nodes: array(object({ name: NODE_NAME, machine: string({ minLength: 1 }) }, { required: ['name'] })),
+        nodes: array(
+          object({ name: NODE_NAME, machine: string({ minLength: 1 }), labels: STRING_MAP }, { required: ['name'] }),
+        ),
         links: array(
           object({ from: NODE_NAME, to: NODE_NAME, impair: ANY_OBJECT }, { required: ['from', 'to', 'impair'] }),
         ),

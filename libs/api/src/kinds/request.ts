@@ -15,7 +15,7 @@ export interface RequestSpec {
   readonly node: string
   /** `namespace/name` of the Gateway. */
   readonly proxy: string
-  readonly kind: 'waypoint' | 'gateway' | 'sidecar'
+  readonly kind: 'waypoint' | 'gateway' | 'sidecar' | 'east-west'
   readonly atMs: number
   readonly source: ConnectionPeer & { readonly uid: string }
   readonly destination: { readonly address: string; readonly service: string }

@@ -1,6 +1,7 @@
 import { type EndpointSlice, SERVICE_NAME_LABEL, type Service } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type Workload } from '@ambient-lab/xds'
 import { ENDPOINT_SLICES, SERVICES } from '../stored-kinds.ts'
+import { gatewayOfNetwork, withNetworks } from './networks.ts'
 import { defineTranslation, type Touched } from './translation.ts'
 import type { TranslationView } from './view.ts'
 
@@ -12,13 +13,13 @@ export default defineTranslation({
   translate(slice, view) {
     return sliceWorkloads(slice, view).map((workload) => ({ name: workload.uid, resource: { workload } }))
   },
-  dependencies: {
+  dependencies: withNetworks({
     [SERVICES]({ object, previous }): Touched {
       const hasSelector = (service: Service | undefined) => Object.keys(service?.spec?.selector ?? {}).length > 0
       const always = hasSelector(object as Service) && (!previous || hasSelector(previous as Service))
       return always ? { keys: [] } : { namespace: object.metadata.namespace }
     },
-  },
+  }),
 })
 
 export function sliceWorkloads(slice: EndpointSlice, view: TranslationView): Workload[] {
@@ -37,7 +38,8 @@ export function sliceWorkloads(slice: EndpointSlice, view: TranslationView): Wor
         namespace,
         addresses: [address],
         hostname: '',
-        network: mesh.network,
+        network: view.networks.own,
+        ...gatewayOfNetwork(view.networks.own, view),
         tunnelProtocol: 'NONE' as const,
         trustDomain: mesh.trustDomain,
         serviceAccount: '',

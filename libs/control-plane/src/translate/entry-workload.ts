@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { ObjectMeta } from '@ambient-lab/api'
 import type { Workload } from '@ambient-lab/xds'
 import type { WorkloadEntrySpec } from '../stored-kinds.ts'
+import { gatewayOfNetwork, NETWORK_LABEL } from './networks.ts'
 import { entryPortMappings, type ServiceInfo } from './service-info.ts'
 import type { TranslationView } from './view.ts'
 import { attachedPolicies, canonicalOf, parseLocality, servicesOf } from './workload-parts.ts'
@@ -20,6 +21,7 @@ export function entryWorkload({ uid, metadata, spec, services }: EntryEndpoint, 
   const namespace = metadata.namespace ?? ''
   const labels = { ...metadata.labels, ...spec.labels }
   const address = spec.address ?? ''
+  const network = spec.network || labels[NETWORK_LABEL] || view.networks.own
   const named = new Map(Object.entries(spec.ports ?? {}))
   return {
     uid,
@@ -27,7 +29,8 @@ export function entryWorkload({ uid, metadata, spec, services }: EntryEndpoint, 
     namespace,
     addresses: isIP(address) ? [address] : [],
     hostname: isIP(address) ? '' : address,
-    network: spec.network || labels['topology.istio.io/network'] || mesh.network,
+    network,
+    ...gatewayOfNetwork(network, view),
     tunnelProtocol: labels['networking.istio.io/tunnel'] === 'http' ? 'HBONE' : 'NONE',
     trustDomain: mesh.trustDomain,
     serviceAccount: spec.serviceAccount || 'default',

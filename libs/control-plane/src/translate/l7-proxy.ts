@@ -33,7 +33,7 @@ import type { TranslationView } from './view.ts'
 
 const CLIENT_IDENTITY_ANNOTATION = 'ambient.istio.io/xfcc-include-client-identity'
 
-/** A waypoint or an ingress gateway, for the nodes that run it. */
+/** A waypoint, an ingress gateway or a network's gateway, for the nodes that run it. */
 export default defineTranslation({
   name: 'l7-proxy',
   kind: GATEWAYS,
@@ -44,7 +44,7 @@ export default defineTranslation({
       spec?.gatewayClassName ?? '',
       view.get(GATEWAY_CLASSES, spec?.gatewayClassName ?? ''),
     )
-    if (builtin?.proxy !== 'gateway' && builtin?.proxy !== 'waypoint') return []
+    if (!builtin || builtin.proxy === 'remote') return []
     const name = objectKey(metadata)
     const resource: L7Proxy = {
       name: metadata.name,

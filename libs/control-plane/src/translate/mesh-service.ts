@@ -6,7 +6,9 @@ import { appProtocolOf } from './app-protocol.ts'
 import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
 import { l4PolicyOf, l4Traffic, targetedByL4Policy } from './l4-traffic.ts'
 import { serviceLoadBalancing } from './load-balancing.ts'
+import { inAllNetworks, withNetworks } from './networks.ts'
 import { serviceHostname } from './service-info.ts'
+import { serviceScope } from './service-scope.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
 import { serviceWaypoint, waypointFields } from './waypoint-attachment.ts'
@@ -20,11 +22,11 @@ export default defineTranslation({
     const service = meshService(object, view)
     return service ? [{ name: `${service.namespace}/${service.hostname}`, resource: { service } }] : []
   },
-  dependencies: {
+  dependencies: withNetworks({
     [NAMESPACES]: ofNamespace,
     [L4_TRAFFIC_POLICIES]: targetedByL4Policy,
     ...attachedToWaypoint(SERVICES),
-  },
+  }),
 })
 
 export function meshService(object: KubernetesService, view: TranslationView): Service | undefined {
@@ -33,13 +35,17 @@ export function meshService(object: KubernetesService, view: TranslationView): S
   const namespace = metadata.namespace ?? ''
   const namespaceObject = view.namespace(namespace)
   const loadBalancing = serviceLoadBalancing(object, namespaceObject)
-  const { clusterDomain, network } = view.mesh
+  const { clusterDomain } = view.mesh
+  const network = view.networks.own
   const policy = l4PolicyOf(view, object)
   return {
     name: metadata.name,
     namespace,
     hostname: serviceHostname(metadata.name, namespace, clusterDomain),
-    addresses: virtualAddresses(object).map((address) => ({ network, address })),
+    addresses: inAllNetworks(
+      virtualAddresses(object).map((address) => ({ network, address })),
+      view,
+    ),
     ports: (spec.ports ?? [])
       .filter(({ protocol }) => protocol !== 'UDP' && protocol !== 'SCTP')
       .map(({ port, targetPort, name, appProtocol }) => ({
@@ -55,6 +61,7 @@ export function meshService(object: KubernetesService, view: TranslationView): S
     canonical: true,
     ingressUseWaypoint: ingressUseWaypoint(metadata.labels, namespaceObject?.metadata.labels) ?? false,
     visibility: 'PUBLIC',
+    ...(serviceScope(object, view) === 'GLOBAL' && { scope: 'GLOBAL' }),
     ...(policy && { l4Traffic: l4Traffic(policy) }),
   }
 }

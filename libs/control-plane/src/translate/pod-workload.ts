@@ -23,6 +23,7 @@ import {
   selectedBy,
 } from './dependencies.ts'
 import { sidecarPlaintext } from './mutual-tls.ts'
+import { gatewayOfNetwork, podNetwork, withNetworks } from './networks.ts'
 import { podPortMappings } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import { isCaptured, type TranslationView } from './view.ts'
@@ -54,7 +55,7 @@ export default defineTranslation({
     const workload = podWorkload(pod, view)
     return workload ? [{ name: workload.uid, resource: { workload } }] : []
   },
-  dependencies: {
+  dependencies: withNetworks({
     [NAMESPACES]: ofNamespace,
     [NODES]: placedOn,
     ...attachedToWaypoint(PODS),
@@ -68,7 +69,7 @@ export default defineTranslation({
       everywhereFromRoot: true,
     }),
     [PEER_AUTHENTICATIONS]: sameNamespaceOrAll,
-  },
+  }),
 })
 
 const HBONE_PORT = '15008'
@@ -98,6 +99,7 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
   if (!status?.podIP || status.phase === 'Succeeded' || status.phase === 'Failed') return undefined
   const namespace = metadata.namespace ?? ''
   const labels = metadata.labels ?? {}
+  const network = podNetwork(pod, view)
   const owner = podOwner(pod)
   const named = podNamedPorts(pod)
   const nativeTunnel = labels['networking.istio.io/tunnel'] === 'http' || hasSidecar(pod)
@@ -112,7 +114,8 @@ export function podWorkload(pod: Pod, view: TranslationView): Workload | undefin
     namespace,
     addresses: status.podIPs?.map(({ ip }) => ip) ?? [status.podIP],
     hostname: '',
-    network: labels['topology.istio.io/network'] ?? mesh.network,
+    network,
+    ...gatewayOfNetwork(network, view),
     ...workloadWaypoint(pod, view),
     ...applicationTunnelOf(view, metadata),
     tunnelProtocol: nativeTunnel || (!spec?.hostNetwork && isCaptured(pod)) ? 'HBONE' : 'NONE',

@@ -8,6 +8,7 @@ import { attachedToWaypoint, ofNamespace } from './dependencies.ts'
 import { entryVisibility } from './entry-visibility.ts'
 import { entryWorkload } from './entry-workload.ts'
 import { entryLoadBalancing } from './load-balancing.ts'
+import { inAllNetworks, withNetworks } from './networks.ts'
 import { serviceEntryInfos } from './service-info.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
@@ -31,12 +32,12 @@ export default defineTranslation({
       ...serviceEntryWorkloads(entry, view).map((workload) => ({ name: workload.uid, resource: { workload } })),
     ]
   },
-  dependencies: {
+  dependencies: withNetworks({
     [NAMESPACES]: ofNamespace,
     // Those that name the same host: one of them may have come to stand for it, or ceased to.
     [SERVICE_ENTRIES]: ({ object, previous }, view) => ({ keys: rivalsOf([object, previous], view) }),
     ...attachedToWaypoint(SERVICE_ENTRIES),
-  },
+  }),
 })
 
 function rivalsOf(states: readonly (Resource | undefined)[], view: TranslationView): ObjectKey[] {
@@ -55,7 +56,10 @@ export function entryServices(entry: ServiceEntry, view: TranslationView): Servi
     name: metadata.name,
     namespace,
     hostname,
-    addresses: virtualAddresses(entry, hostname).flatMap((text) => toNetworkAddress(text, view.mesh.network) ?? []),
+    addresses: inAllNetworks(
+      virtualAddresses(entry, hostname).flatMap((text) => toNetworkAddress(text, view.networks.own) ?? []),
+      view,
+    ),
     ports: (spec?.ports ?? []).map(({ number, name, protocol, targetPort }) => ({
       servicePort: number,
       targetPort: targetPort ?? number,

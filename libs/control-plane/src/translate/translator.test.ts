@@ -183,6 +183,7 @@ describe('whatever the changes', () => {
   )
   const name = fc.constantFrom('x', 'y')
   const namespace = fc.constantFrom('default', 'istio-system', 'other')
+  const network = fc.constantFrom<Record<string, string>>({}, { 'topology.istio.io/network': 'west' })
   const inNamespace = (object: Resource, of: string) => ({ ...object, metadata: { ...object.metadata, namespace: of } })
   const change = fc.oneof(
     fc.record({ type: fc.constant(PODS), name, namespace, object: fc.tuple(name, labels).map(([n, l]) => pod(n, l)) }),
@@ -244,16 +245,16 @@ describe('whatever the changes', () => {
     fc.record({
       type: fc.constant(NODES),
       ...{ name, namespace: fc.constant('') },
-      object: fc.constantFrom('eu', 'us').map((zone) => {
-        const metadata = { name: 'n1', labels: { 'topology.kubernetes.io/zone': zone } }
+      object: fc.tuple(fc.constantFrom('eu', 'us'), network).map(([zone, of]) => {
+        const metadata = { name: 'n1', labels: { 'topology.kubernetes.io/zone': zone, ...of } }
         return { apiVersion: 'v1', kind: 'Node', metadata, spec: {} }
       }),
     }),
     fc.record({
       type: fc.constant(NAMESPACES),
       ...{ name, namespace: fc.constant('') },
-      object: fc.tuple(namespace, fc.constantFrom('ambient', 'none'), labels).map(([n, mode, l]) => {
-        const metadata = { name: n, labels: { ...l, 'istio.io/dataplane-mode': mode } }
+      object: fc.tuple(namespace, fc.constantFrom('ambient', 'none'), labels, network).map(([n, mode, l, of]) => {
+        const metadata = { name: n, labels: { ...l, 'istio.io/dataplane-mode': mode, ...of } }
         return { apiVersion: 'v1', kind: 'Namespace', metadata }
       }),
     }),
@@ -261,9 +262,15 @@ describe('whatever the changes', () => {
       type: fc.constant(GATEWAYS),
       ...{ name, namespace },
       object: fc
-        .tuple(name, fc.constantFrom('istio-waypoint', 'other'), fc.constantFrom('all', 'workload'), fc.boolean())
-        .map(([n, gatewayClassName, traffic, ready]) => ({
-          ...{ apiVersion: 'v1', kind: 'Gateway', metadata: meta(n, { 'istio.io/waypoint-for': traffic }) },
+        .tuple(
+          name,
+          fc.constantFrom('istio-waypoint', 'istio-east-west', 'istio-remote', 'other'),
+          fc.constantFrom('all', 'workload'),
+          fc.boolean(),
+          network,
+        )
+        .map(([n, gatewayClassName, traffic, ready, of]) => ({
+          ...{ apiVersion: 'v1', kind: 'Gateway', metadata: meta(n, { 'istio.io/waypoint-for': traffic, ...of }) },
           spec: {
             gatewayClassName,
             listeners: [
@@ -276,9 +283,11 @@ describe('whatever the changes', () => {
     fc.record({
       type: fc.constant(GATEWAY_CLASSES),
       ...{ name, namespace: fc.constant('') },
-      object: fc.constantFrom('istio.io/mesh-controller', 'somebody-else').map((controllerName) => {
-        return { apiVersion: 'v1', kind: 'GatewayClass', metadata: { name: 'other' }, spec: { controllerName } }
-      }),
+      object: fc
+        .constantFrom('istio.io/mesh-controller', 'istio.io/eastwest-controller', 'somebody-else')
+        .map((controllerName) => {
+          return { apiVersion: 'v1', kind: 'GatewayClass', metadata: { name: 'other' }, spec: { controllerName } }
+        }),
     }),
   )
 

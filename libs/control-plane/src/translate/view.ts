@@ -24,6 +24,7 @@ import {
 import { isForZtunnel, type L4PolicyMesh, policySelector } from './authorization.ts'
 import { EntryHosts, type EntrySelection, entryCandidate, selectEntries } from './entry-selection.ts'
 import { entryVisibility } from './entry-visibility.ts'
+import { NETWORK_KINDS, type Networks, networksOf } from './networks.ts'
 import { RouteIndex } from './route-index.ts'
 import { SelectorIndex } from './selector-index.ts'
 import { type ServiceInfo, serviceEntryInfos, serviceInfo } from './service-info.ts'
@@ -62,6 +63,7 @@ export class TranslationView {
   #hosts: EntryHosts | undefined
   #routes: RouteIndex | undefined
   #targets: TargetIndex | undefined
+  #networks: Networks | undefined
   #sidecars: SidecarIndex | undefined
 
   constructor(reader: ObjectReader, mesh: MeshConfig) {
@@ -80,6 +82,7 @@ export class TranslationView {
   /** Forgets what was derived from an object that changed. */
   invalidate(change: Pick<StoreEvent, 'type' | 'operation' | 'object' | 'previous'>): void {
     if (INDEXED.has(change.type)) this.#namespaces.delete(change.object.metadata.namespace ?? '')
+    if (NETWORK_KINDS.has(change.type)) this.#networks = undefined
     this.#routes?.update(change)
     this.#targets?.update(change)
     this.#sidecars?.update(change)
@@ -105,6 +108,12 @@ export class TranslationView {
   get targets(): TargetIndex {
     this.#targets ??= new TargetIndex(this.#reader, this.mesh.rootNamespace)
     return this.#targets
+  }
+
+  /** The networks of the mesh, and who lets in to each; always up to date. */
+  get networks(): Networks {
+    this.#networks ??= networksOf(this.#reader, this.mesh)
+    return this.#networks
   }
 
   namespace(name: string): Namespace | undefined {

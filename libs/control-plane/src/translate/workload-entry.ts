@@ -13,6 +13,7 @@ import {
 import { policySelector } from './authorization.ts'
 import { attachedToWaypoint, ofNamespace, sameNamespaceOrAll, selectedBy } from './dependencies.ts'
 import { entryWorkload } from './entry-workload.ts'
+import { withNetworks } from './networks.ts'
 import { defineTranslation } from './translation.ts'
 import type { TranslationView } from './view.ts'
 import { applicationTunnelOf } from './waypoint.ts'
@@ -27,7 +28,7 @@ export default defineTranslation({
     const workload = workloadEntryWorkload(entry, view)
     return [{ name: workload.uid, resource: { workload } }]
   },
-  dependencies: {
+  dependencies: withNetworks({
     [NAMESPACES]: ofNamespace,
     ...attachedToWaypoint(WORKLOAD_ENTRIES),
     [SERVICES]: selectedBy(WORKLOAD_ENTRIES, (service) => (service as Service).spec?.selector),
@@ -36,7 +37,7 @@ export default defineTranslation({
       everywhereFromRoot: true,
     }),
     [PEER_AUTHENTICATIONS]: sameNamespaceOrAll,
-  },
+  }),
 })
 
 export function workloadEntryWorkload(entry: WorkloadEntry, view: TranslationView): Workload {

@@ -1,12 +1,19 @@
 import type { SvidState } from '@ambient-lab/pki'
-import { SeededRandom } from '@ambient-lab/std'
+import { type Random, SeededRandom } from '@ambient-lab/std'
 import type { Checkpoint, ReviewAnswer, ReviewHop, Service, SourceReviewQuery, Workload } from '@ambient-lab/xds'
 import { formatAddress, type SocketAddress } from '../address.ts'
 import { resolveHost } from '../capture/resolver.ts'
 import { rejection } from '../errors.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
+import { planEastWest } from '../waypoint/east-west-plan.ts'
 import type { LocalWorkload } from '../ztunnel/local-workload.ts'
-import { isSelfCall, type OutboundPlan, planOutbound, planUncaptured } from '../ztunnel/outbound-plan.ts'
+import {
+  isSelfCall,
+  type OutboundPlan,
+  planOutbound,
+  planUncaptured,
+  type TunnelPlan,
+} from '../ztunnel/outbound-plan.ts'
 import { factsOf } from '../ztunnel/workload-facts.ts'
 import { CheckpointWriter } from './checkpoint.ts'
 
@@ -54,8 +61,32 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
     checkpoints.push(certificate)
     if (certificate.verdict === 'denied') return { checkpoints }
   }
+  if (plan.kind === 'tunnel' && plan.inner) return behindGateway(write, checkpoints, { state, plan, source, random })
   const next = hopOf(plan, source)
   return { checkpoints, ...(next && { next }) }
+}
+
+/** The gateway of another network reads nothing of what it passes on: the next to decide is whom it picks. */
+function behindGateway(
+  write: CheckpointWriter,
+  checkpoints: readonly Checkpoint[],
+  found: { readonly state: ProxyState; readonly plan: TunnelPlan; readonly source: Workload; readonly random: Random },
+): ReviewAnswer {
+  const { state, plan, source, random } = found
+  const { destination, authority } = plan
+  const picked = planEastWest(state, destination, authority, random)
+  if (picked.kind === 'rejection') {
+    return { checkpoints: [...checkpoints, write.denied('route', `gateway ${destination.name}`, picked)] }
+  }
+  const { workload, isWaypoint } = picked
+  const detail = `leads to ${isWaypoint ? 'its waypoint, pod ' : ''}${workload.name}`
+  const next: ReviewHop = {
+    kind: isWaypoint ? 'waypoint' : 'destination',
+    ...{ uid: workload.uid, node: workload.node, protocol: 'HBONE', authority },
+    ...{ identity: factsOf(source).identity, sourceIp: source.addresses[0] ?? '' },
+    ...serviceOf(plan.service),
+  }
+  return { checkpoints: [...checkpoints, write.ok('route', `gateway ${destination.name}`, detail)], next }
 }
 
 /** @returns also the address behind the name, unless the way ends here, or leads to where nobody knows any more */
@@ -94,6 +125,9 @@ export function selfCall(
 function describeRoute(state: ProxyState, plan: OutboundPlan): string {
   if (!plan.destination) return 'not of the mesh: passed through as plain TCP'
   const { name } = plan.destination
+  if (plan.kind === 'tunnel' && plan.inner) {
+    return `through the gateway of network ${plan.destination.network}, pod ${name}`
+  }
   if (isWaypointHop(plan)) return `through its waypoint, pod ${name}`
   const how = plan.kind === 'tunnel' ? 'HBONE' : 'plain TCP'
   const many = plan.service ? state.endpointsOf(serviceKeyOf(plan.service)).size : 1

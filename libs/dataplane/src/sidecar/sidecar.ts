@@ -134,7 +134,8 @@ export class Sidecar implements AsyncDisposable {
     const { upstream, service } = plan
     const { remote, remoteAddress } = incoming.session
     const from = parseForwarded(incoming.request.forwarded)
-    const source = from && state.current.workloadByAddress(workload.network, from.source.address)
+    const network = incoming.request.originNetwork ?? workload.network
+    const source = from && state.current.workloadByAddress(network, from.source.address)
     const forged = this.#sources.refusalOf(source, from?.source.address ?? '', remote)
     if (forged !== undefined) return incoming.reject(OUTCOMES.SOURCE_MISMATCH.connectStatus, forged)
     const find = () => this.inboundChain(upstream.port)

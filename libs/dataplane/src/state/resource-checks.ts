@@ -109,6 +109,7 @@ function checkWorkload(name: string, workload: Fields): Workload {
   workload.texts('authorizationPolicies')
   workload.count('capacity')
   checkWaypoint(workload)
+  if (workload.has('networkGateway')) checkGateway(workload.object('networkGateway'))
   if (workload.has('hbone')) {
     workload.object('hbone').text('host')
     workload.object('hbone').port('port')
@@ -137,6 +138,7 @@ function checkService(name: string, service: Fields): Service {
   service.oneOf('ipFamilies', ['AUTOMATIC', 'IPV4_ONLY', 'IPV6_ONLY', 'DUAL'])
   service.oneOf('visibility', ['PUBLIC', 'NAMESPACE'])
   service.flag('canonical')
+  if (service.has('scope')) service.oneOf('scope', ['LOCAL', 'GLOBAL'])
   checkPorts(service, 'ports')
   checkWaypoint(service)
   if (service.has('loadBalancing')) {

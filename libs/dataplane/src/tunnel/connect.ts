@@ -16,6 +16,7 @@ const REQUEST_FIELDS = {
   baggage: 'baggage',
   forwarded: 'forwarded',
   traceparent: 'traceparent',
+  originNetwork: 'x-istio-origin-network',
 } as const
 
 const STATUSES: ReadonlySet<unknown> = new Set([200, 400, 401, 503])
@@ -34,11 +35,13 @@ export function encodeConnect(request: ConnectRequest): Uint8Array {
 export function decodeConnect(payload: Uint8Array): ConnectRequest {
   const fields = parseFields(payload, 'CONNECT')
   const field = (key: keyof ConnectRequest) => text(fields[REQUEST_FIELDS[key]], 'CONNECT')
+  const originNetwork = field('originNetwork')
   return {
     authority: field('authority'),
     baggage: field('baggage'),
     forwarded: field('forwarded'),
     traceparent: field('traceparent'),
+    ...(originNetwork !== '' && { originNetwork }),
   }
 }
 

@@ -1,3 +1,5 @@
+export { encodeConnect } from './connect.ts'
+export { innerRequest } from './double-tunnel.ts'
 export * from './errors.ts'
 export { LinkFaults } from './impairment.ts'
 export type { LinkConditions } from './link-conditions.ts'

@@ -1,5 +1,7 @@
 import { authorizeChain, type ExpectedPeer, type SpiffeId, type X509Svid } from '@ambient-lab/pki'
 import { type Clock, CodedError, type Random } from '@ambient-lab/std'
+import { PrefixedStream } from '../capture/prefixed-stream.ts'
+import type { ByteStream } from '../stream/byte-stream.ts'
 import { ADDRESS_IN_USE, CONNECT_FAILED, CONNECT_TIMEOUT, STREAM_RESET } from '../stream/errors.ts'
 import { type MemoryStream, memoryPair } from '../stream/memory-stream.ts'
 import { atMicrotask } from '../stream/turn-end.ts'
@@ -15,6 +17,22 @@ export class MemoryNetwork {
   readonly #listeners = new Map<string, MemoryListener>()
   readonly #connections = new Set<{ readonly nodes: readonly string[]; readonly stream: MemoryStream }>()
   #nextPort = 15008
+  /** Handshakes over streams that lead somewhere, by the number that is sent through them. */
+  readonly #offers = new Map<number, HandshakeOffer>()
+  #nextOffer = 1
+
+  /** @returns the number that stands for a client hello */
+  offer(offer: HandshakeOffer): number {
+    this.#offers.set(this.#nextOffer, offer)
+    return this.#nextOffer++
+  }
+
+  /** Each offer is taken once. */
+  takeOffer(number: number): HandshakeOffer | undefined {
+    const offer = this.#offers.get(number)
+    this.#offers.delete(number)
+    return offer
+  }
 
   bind(listener: MemoryListener, host: string, port: number): number {
     const chosen = port === 0 ? this.#nextPort++ : port
@@ -45,6 +63,17 @@ export class MemoryNetwork {
     }
   }
 }
+
+/** What a client shows in a handshake over somebody else's stream, and how it gets its answer. */
+interface HandshakeOffer {
+  readonly svid: X509Svid
+  readonly fromNode: string
+  readonly answer: (svid: X509Svid) => void
+  readonly refuse: (error: unknown) => void
+}
+
+/** A client hello in memory: a number of 8 bytes. */
+const OFFER_BYTES = 8
 
 export interface MemoryTransportComponents {
   readonly network: MemoryNetwork
@@ -89,6 +118,42 @@ export class MemoryTransport implements Transport {
     }
   }
 
+  async dialOver(carrier: ByteStream, target: DialTarget, signal?: AbortSignal): Promise<TunnelSession> {
+    const { clock, network, svids } = this.#components
+    const late = new AbortController()
+    const timeout = new CodedError(CONNECT_TIMEOUT, 'no tunnel in time', { origin: 'upstream', retry: 'yes' })
+    const cancelTimeout = clock.schedule(HANDSHAKE_TIMEOUT_MS, () => late.abort(timeout))
+    const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal
+    const { promise, resolve, reject } = Promise.withResolvers<X509Svid>()
+    promise.catch(() => {}) // it may fail before anybody waits for it
+    const onAbort = () => reject(either.reason)
+    either.addEventListener('abort', onAbort, { once: true })
+    let number = 0
+    const hungUp = () => tunnelError('TLS_FAILED', 'the peer hung up during the TLS handshake', { origin: 'upstream' })
+    // What the peer may say early is kept until the session takes the stream over.
+    const kept = new PrefixedStream(carrier, { onPrefix: () => 0, onGone: () => reject(hungUp()) })
+    try {
+      const svid = await svids.clientSvid(target.source, either)
+      number = network.offer({ svid, fromNode: target.fromNode, answer: resolve, refuse: reject })
+      const hello = Buffer.alloc(OFFER_BYTES)
+      hello.writeBigUInt64BE(BigInt(number))
+      kept.write(hello)
+      const remote = authorize(await promise, svid, clock, { identities: target.expectedIds })
+      const { serverName } = target
+      const init = { role: 'client', local: svid.id, remote, serverName, remoteAddress: '' } as const
+      const session = new MuxSession({ carrier: kept, clock, atTurnEnd: atMicrotask }, init)
+      session.start()
+      return session
+    } catch (error) {
+      kept.reset(CodedError.is(error) ? error : hungUp())
+      throw error
+    } finally {
+      network.takeOffer(number)
+      cancelTimeout()
+      either.removeEventListener('abort', onAbort)
+    }
+  }
+
   async listen(options: ListenOptions, onSession: (session: TunnelSession) => void): Promise<TransportListener> {
     return new MemoryListener(this.#components, options, onSession)
   }
@@ -100,7 +165,7 @@ export class MemoryTransport implements Transport {
       throw new CodedError(CONNECT_FAILED, `connect ECONNREFUSED ${where}`, { where, origin: 'upstream', retry: 'yes' })
     const slicing = random && { random, bytesMax: 16 * 1024 }
     const [near, far] = memoryPair({ clock, latencyMs: this.#latencyMs, ...(slicing && { slicing }) })
-    const serverSvid = await listener.accept(far, target, svid)
+    const serverSvid = await listener.welcome(far, target, svid)
     const remote = authorize(serverSvid, svid, clock, { identities: target.expectedIds })
     const forget = network.track(near, [target.fromNode, target.toNode])
     const session = new MuxSession(
@@ -131,14 +196,55 @@ class MemoryListener implements TransportListener {
     this.address = { host: options.host, port: components.network.bind(this, options.host, options.port) }
   }
 
+  accept(carrier: ByteStream, serverName: string): void {
+    const refuse = (reason: CodedError) => stream.reset(reason)
+    const cancelTimeout = this.#components.clock.schedule(
+      HANDSHAKE_TIMEOUT_MS,
+      () => refuse(tunnelError('HANDSHAKE_TIMEOUT', 'no tunnel in time', { origin: 'downstream' })),
+      { background: true },
+    )
+    const onHello = async (number: number) => {
+      cancelTimeout()
+      const offer = this.#components.network.takeOffer(number)
+      if (!offer) return refuse(tunnelError('TLS_FAILED', 'no client hello', { origin: 'downstream' }))
+      try {
+        offer.answer(await this.#serve(() => stream, serverName, offer.fromNode, offer.svid))
+      } catch (error) {
+        offer.refuse(error)
+        refuse(tunnelError('TLS_FAILED', 'the handshake failed', { origin: 'downstream', cause: error }))
+      }
+    }
+    let isRead = false
+    const onPrefix = (bytes: Uint8Array) => {
+      if (isRead || bytes.length < OFFER_BYTES) return 0
+      isRead = true
+      const number = Number(Buffer.from(bytes).readBigUInt64BE())
+      queueMicrotask(() => void onHello(number))
+      return OFFER_BYTES
+    }
+    const stream = new PrefixedStream(carrier, { onPrefix, onGone: cancelTimeout })
+  }
+
   /** The server's half of a dial. Returns the certificate it presented. */
-  async accept(carrier: MemoryStream, target: DialTarget, clientSvid: X509Svid): Promise<X509Svid> {
-    const { svids, clock, links } = this.#components
-    const svid = await svids.serverSvid(target.serverName)
+  welcome(carrier: MemoryStream, target: DialTarget, clientSvid: X509Svid): Promise<X509Svid> {
+    const { links } = this.#components
+    // Not before the peer is let in: a link's stream is somebody's to close.
+    const shaped = () => links?.shape(carrier, this.#node, target.fromNode) ?? carrier
+    return this.#serve(shaped, target.serverName, target.fromNode, clientSvid)
+  }
+
+  async #serve(
+    carrierOf: () => ByteStream,
+    serverName: string,
+    fromNode: string,
+    clientSvid: X509Svid,
+  ): Promise<X509Svid> {
+    const { svids, clock } = this.#components
+    const svid = await svids.serverSvid(serverName)
     const remote = authorize(clientSvid, svid, clock, { trustDomain: svid.id.trustDomain })
     const session = new MuxSession(
-      { carrier: links?.shape(carrier, this.#node, target.fromNode) ?? carrier, clock, atTurnEnd: atMicrotask },
-      { role: 'server', local: svid.id, remote, serverName: target.serverName, remoteAddress: `${target.fromNode}:0` },
+      { carrier: carrierOf(), clock, atTurnEnd: atMicrotask },
+      { role: 'server', local: svid.id, remote, serverName, remoteAddress: `${fromNode}:0` },
     )
     this.#sessions.add(session)
     session.onClose(() => this.#sessions.delete(session))

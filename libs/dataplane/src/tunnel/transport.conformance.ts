@@ -3,6 +3,7 @@ import { CodedError, systemClock, VirtualClock } from '@ambient-lab/std'
 import { eventually, TestCertificates } from '@ambient-lab/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { describeByteStream, Recorder, randomBytes, startWriting, turns } from '../stream/byte-stream.conformance.ts'
+import { memoryPair } from '../stream/memory-stream.ts'
 import type { SvidLookup } from './mtls.ts'
 import type {
   ConnectRequest,
@@ -85,7 +86,14 @@ export function describeTransport(name: string, make: (svids: TestSvids) => Tran
     })
     opened.push(listener)
     const dial = (rest?: Partial<DialTarget>, signal?: AbortSignal) => client.dial(targetOf(listener, rest), signal)
-    return { client, server, listener, sessions, incoming, dial }
+    /** By a name that is nobody's: whom the stream leads to, somebody else has decided. */
+    const dialOver = async (rest?: Partial<DialTarget>, signal?: AbortSignal) => {
+      const [near, far] = memoryPair({ clock: systemClock })
+      listener.accept(far, SERVER_NAME)
+      const session = await client.dialOver(near, targetOf(listener, { serverName: 'reviews.svc', ...rest }), signal)
+      return { session, near, far }
+    }
+    return { client, server, listener, sessions, incoming, dial, dialOver }
   }
 
   describeByteStream(`a stream through ${name}`, async () => {
@@ -107,6 +115,71 @@ export function describeTransport(name: string, make: (svids: TestSvids) => Tran
       expect([far.local, far.remote, far.serverName]).toEqual([reviews, curl, SERVER_NAME])
       expect(near.remoteAddress).toMatch(/:\d+$/)
       expect(far.remoteAddress).toMatch(/:\d+$/)
+    })
+
+    it('makes the same session over a stream that leads to it', async () => {
+      const { dialOver, sessions, incoming } = await open()
+      const { session: near } = await dialOver()
+      const far = await eventually(() => sessions[0])
+      const [curl, reviews] = [certificates.id('default/curl'), certificates.id('default/reviews')]
+      expect([near.local, near.remote]).toEqual([curl, reviews])
+      expect([far.local, far.remote, far.serverName]).toEqual([reviews, curl, SERVER_NAME])
+      const connecting = near.connect({ ...REQUEST, originNetwork: 'east' })
+      const { request, accept } = await eventually(() => incoming[0])
+      expect(request).toEqual({ ...REQUEST, originNetwork: 'east' })
+      const sink = new Recorder()
+      const back = accept('')
+      back.start(sink)
+      back.end()
+      const { stream } = await connecting
+      startWriting(stream, new Recorder(), randomBytes(1, 300_000))
+      await eventually(() => sink.isClosed)
+      expect(sink.content.equals(randomBytes(1, 300_000))).toBe(true)
+    })
+
+    it('ends a session whose stream is cut, and the stream of a session that ends', async () => {
+      const { dialOver, sessions } = await open()
+      const cut = await dialOver()
+      let reason: unknown
+      cut.session.onClose((why) => {
+        reason = why
+      })
+      await eventually(() => sessions[0])
+      cut.near.reset(new CodedError('STREAM_RESET', 'the gateway is gone'))
+      await eventually(() => reason !== undefined && sessions[0]?.acceptsStreams === false)
+      const { session } = await dialOver()
+      session.drain()
+      await eventually(() => sessions[1]?.acceptsStreams === false)
+    })
+
+    it('gives up a handshake over a stream when told to, and when nothing is at its end', async () => {
+      const { client, listener } = await open()
+      const [near, far] = memoryPair({ clock: systemClock })
+      const enough = new AbortController()
+      const dialing = client.dialOver(near, targetOf(listener), enough.signal)
+      enough.abort(new CodedError('TEST_OVER', 'enough'))
+      await expect(dialing).rejects.toMatchObject({ code: 'TEST_OVER' })
+      const gone = new Recorder()
+      far.start(gone)
+      await eventually(() => gone.isClosed)
+      const [other, end] = memoryPair({ clock: systemClock })
+      const hopeless = client.dialOver(other, targetOf(listener))
+      end.start(new Recorder())
+      end.reset(new CodedError('STREAM_RESET', 'nobody'))
+      await expect(hopeless).rejects.toMatchObject({ code: 'TLS_FAILED' })
+    })
+
+    it('makes nothing of a stream that brings no handshake', async () => {
+      const { listener, sessions } = await open()
+      for (const bytes of [randomBytes(3, 4096), Buffer.from('GET / HTTP/1.1\r\n\r\n')]) {
+        const [near, far] = memoryPair({ clock: systemClock })
+        listener.accept(far, SERVER_NAME)
+        const sink = new Recorder()
+        near.start(sink)
+        near.write(bytes)
+        await eventually(() => sink.isClosed)
+      }
+      expect(sessions).toEqual([])
     })
 
     it('carries many CONNECTs at once, each with its own bytes', async () => {
@@ -284,8 +357,9 @@ export function describeTransport(name: string, make: (svids: TestSvids) => Tran
     it.each(strangers)('makes no session with $what', async ({ code, change, target }) => {
       const svids = new TestSvids()
       change(svids)
-      const { dial, incoming, sessions } = await open(svids)
+      const { dial, dialOver, incoming, sessions } = await open(svids)
       await expect(dial(target)).rejects.toMatchObject({ code: expect.stringMatching(code) })
+      await expect(dialOver(target)).rejects.toMatchObject({ code: expect.stringMatching(code) })
       await turns()
       expect(incoming).toEqual([])
       expect(sessions.every((session) => !session.acceptsStreams || session.openStreams === 0)).toBe(true)

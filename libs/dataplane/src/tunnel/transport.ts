@@ -14,6 +14,11 @@ export interface Transport {
    *   CERTIFICATE_UNAVAILABLE (ours), PEER_UNEXPECTED_SAN and the other PEER_ codes of pki (theirs)
    */
   dial(target: DialTarget, signal?: AbortSignal): Promise<TunnelSession>
+  /**
+   * The same over a stream that stands already and leads, unread, to the listener; it is the session's own from here on.
+   * @throws CodedError as `dial`
+   */
+  dialOver(carrier: ByteStream, target: DialTarget, signal?: AbortSignal): Promise<TunnelSession>
   /** @throws CodedError ADDRESS_IN_USE */
   listen(options: ListenOptions, onSession: (session: TunnelSession) => void): Promise<TransportListener>
 }
@@ -43,6 +48,12 @@ export interface ListenOptions {
 
 export interface TransportListener extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
+  /**
+   * Takes a connection that did not come in by a socket of its own, as another that was let in: what is made of it
+   * is told to `onSession`, what is refused is closed. Its handshakes are bounded as all others are.
+   * @param serverName whom it leads to, whatever its SNI says
+   */
+  accept(carrier: ByteStream, serverName: string): void
   /** Stops accepting, sends GOAWAY on each session. Dispose cuts what is left. */
   drain(): void
 }
@@ -85,6 +96,8 @@ export interface ConnectRequest {
   readonly forwarded: string
   /** W3C traceparent. */
   readonly traceparent: string
+  /** Of a CONNECT inside another one: the network it comes from, in which `forwarded` has its meaning. */
+  readonly originNetwork?: string
 }
 
 export interface ConnectedStream {

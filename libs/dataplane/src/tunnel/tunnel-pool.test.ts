@@ -26,6 +26,7 @@ async function open() {
       dials.push(target)
       return transport.dial(target, signal)
     },
+    dialOver: () => Promise.reject(new Error('not here')),
     listen: () => Promise.reject(new Error('not here')),
   }
   const pool = new TunnelPool({ transport: counting, clock })
@@ -156,6 +157,7 @@ describe('TunnelPool', () => {
           dialSignal = signal
           signal!.addEventListener('abort', () => reject(signal!.reason))
         }),
+      dialOver: () => Promise.reject(new Error('not here')),
       listen: () => Promise.reject(new Error('not here')),
     }
     const pool = new TunnelPool({ transport: never, clock })

@@ -1,5 +1,6 @@
 import { type SpiffeId, sameSpiffeId } from '@ambient-lab/pki'
 import { type Clock, sleep } from '@ambient-lab/std'
+import type { ByteStream } from '../stream/byte-stream.ts'
 import { tunnelError } from './errors.ts'
 import { DRAIN_DEADLINE_MS } from './limits.ts'
 import type { IncomingConnect, ListenOptions, Transport, TransportListener, TunnelSession } from './transport.ts'
@@ -61,6 +62,12 @@ export class TunnelServer implements AsyncDisposable {
     await sleep(this.#components.clock, deadlineMs, empty.signal).catch(() => {})
     const reason = tunnelError('DRAIN_TIMEOUT', 'connection failed to drain within the timeout')
     for (const session of [...this.#sessions]) session.close(reason)
+  }
+
+  /** Takes a connection that leads to one of ours, and came in by somebody else's socket. */
+  accept(carrier: ByteStream, serverName: string): void {
+    if (this.#listener) this.#listener.accept(carrier, serverName)
+    else carrier.reset(tunnelError('SESSION_CLOSED', 'the listener is not open'))
   }
 
   /** Drains the tunnels of one identity: who presented what in their handshakes does not count any more. */

@@ -1,12 +1,15 @@
 import { constants, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
 import { peerIdentity, type Revocations, type SpiffeId } from '@ambient-lab/pki'
 import { type CancelTimer, type Clock, CodedError, errorCode, errorMessage } from '@ambient-lab/std'
 import type { Logger } from '@ambient-lab/telemetry'
+import type { ByteStream } from '../stream/byte-stream.ts'
 import { ADDRESS_IN_USE, CONNECT_TIMEOUT } from '../stream/errors.ts'
 import { TCP_KEEPALIVE_IDLE_MS } from '../stream/limits.ts'
 import { dialSocket, NodeStream } from '../stream/node-stream.ts'
+import { StreamDuplex } from '../stream/stream-duplex.ts'
 import { tunnelError } from './errors.ts'
 import { HANDSHAKE_TIMEOUT_MS, HANDSHAKES_MAX } from './limits.ts'
 import type { LinkConditions } from './link-conditions.ts'
@@ -41,26 +44,53 @@ export class WsMtlsTransport implements Transport {
   }
 
   async dial(target: DialTarget, signal?: AbortSignal): Promise<TunnelSession> {
-    const { clock, svids, links } = this.#components
+    const { clock, links } = this.#components
+    const connectTo = async (either: AbortSignal) => {
+      await links?.passHandshake(target.fromNode, target.toNode, either)
+      return dialSocket(target.address, { signal: either, timeoutMs: HANDSHAKE_TIMEOUT_MS, clock })
+    }
+    return this.#open(target, signal, connectTo, [target.fromNode, target.toNode])
+  }
+
+  async dialOver(carrier: ByteStream, target: DialTarget, signal?: AbortSignal): Promise<TunnelSession> {
+    const raw = new StreamDuplex(carrier)
+    raw.on('error', ignore)
+    try {
+      // Faults of links are the carrier's: it has passed them.
+      return await this.#open(target, signal, async () => raw, undefined)
+    } catch (error) {
+      raw.destroy()
+      throw error
+    }
+  }
+
+  async #open(
+    target: DialTarget,
+    signal: AbortSignal | undefined,
+    connectTo: (either: AbortSignal) => Promise<Duplex>,
+    nodes: readonly [string, string] | undefined,
+  ): Promise<TunnelSession> {
+    const { clock, svids } = this.#components
     const where = `${target.address.host}:${target.address.port}`
     const deadline = new AbortController()
     const cancelDeadline = clock.schedule(HANDSHAKE_TIMEOUT_MS, () => deadline.abort(connectTimeout(where)))
     const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal
-    let socket: Socket | undefined
+    let socket: Duplex | undefined
     const onAbort = () => socket?.destroy()
     either.addEventListener('abort', onAbort)
     try {
       const svid = await svids.clientSvid(target.source, either)
-      await links?.passHandshake(target.fromNode, target.toNode, either)
-      const raw = await dialSocket(target.address, { signal: either, timeoutMs: HANDSHAKE_TIMEOUT_MS, clock })
+      const raw = await connectTo(either)
       socket = raw
-      const secure = await this.#handshake(raw, target, svid)
+      either.throwIfAborted()
+      const secure = this.#secure(raw, target, svid)
       socket = secure
+      await handshaken(secure)
       const remote = authorizePeer(secure, { identities: target.expectedIds })
       this.#components.revocations?.check(secure.getPeerX509Certificate())
       await requestUpgrade(secure, { host: target.serverName, node: target.fromNode })
       either.throwIfAborted()
-      return this.#session(secure, 'client', svid.id, remote, target.serverName, [target.fromNode, target.toNode])
+      return this.#session(secure, 'client', svid.id, remote, target.serverName, nodes)
     } catch (error) {
       socket?.on('error', ignore)
       socket?.destroy()
@@ -73,10 +103,28 @@ export class WsMtlsTransport implements Transport {
   }
 
   async listen(options: ListenOptions, onSession: (session: TunnelSession) => void): Promise<TransportListener> {
-    const { clock, svids, log } = this.#components
-    const server = createServer({
-      SNICallback: (serverName, callback) => {
-        svids.serverSvid(serverName).then(
+    const { clock, log } = this.#components
+    const accept = async (secure: TLSSocket, serverName: string | undefined): Promise<MuxSession> => {
+      const asked = typeof secure.servername === 'string' ? secure.servername : ''
+      const name = serverName ?? asked
+      const local = presentedId(secure, name)
+      const remote = admitPeer(secure, local, this.#components.revocations)
+      const { node } = await acceptUpgrade(secure)
+      const nodes = serverName === undefined ? ([options.node, node] as const) : undefined
+      return this.#session(secure, 'server', local, remote, name, nodes)
+    }
+    const handshakesMax = options.handshakesMax ?? HANDSHAKES_MAX
+    const makeServer = (serverName?: string) => this.#server(serverName)
+    const listener = new WsMtlsListener({ clock, makeServer, accept, onSession, log, handshakesMax })
+    await listener.bind(options)
+    return listener
+  }
+
+  /** @param serverName whom its connections lead to. @default whom their SNI says */
+  #server(serverName: string | undefined): Server {
+    return createServer({
+      SNICallback: (asked, callback) => {
+        this.#components.svids.serverSvid(serverName ?? asked).then(
           (svid) => callback(null, this.#contexts.get(svid)),
           (error) => callback(error),
         )
@@ -92,20 +140,9 @@ export class WsMtlsTransport implements Transport {
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEPALIVE_IDLE_MS,
     })
-    const accept = async (secure: TLSSocket): Promise<MuxSession> => {
-      const serverName = typeof secure.servername === 'string' ? secure.servername : ''
-      const local = presentedId(secure, serverName)
-      const remote = admitPeer(secure, local, this.#components.revocations)
-      const { node } = await acceptUpgrade(secure)
-      return this.#session(secure, 'server', local, remote, serverName, [options.node, node])
-    }
-    const handshakesMax = options.handshakesMax ?? HANDSHAKES_MAX
-    const listener = new WsMtlsListener(server, { clock, accept, onSession, log, handshakesMax })
-    await listener.bind(options)
-    return listener
   }
 
-  async #handshake(raw: Socket, target: DialTarget, svid: Parameters<SecureContexts['get']>[0]): Promise<TLSSocket> {
+  #secure(raw: Duplex, target: DialTarget, svid: Parameters<SecureContexts['get']>[0]): TLSSocket {
     const secure = connect({
       socket: raw,
       servername: target.serverName,
@@ -115,16 +152,8 @@ export class WsMtlsTransport implements Transport {
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     })
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const onError = (error: Error) => reject(tlsFailed(error))
-    const onClose = () =>
-      reject(tunnelError('TLS_FAILED', 'the peer hung up during the TLS handshake', { origin: 'upstream' }))
-    secure.once('secureConnect', resolve)
-    secure.once('error', onError)
-    secure.once('close', onClose)
-    await promise
-    secure.removeListener('error', onError)
-    secure.removeListener('close', onClose)
+    // Of what is no socket TLS does not see the end.
+    raw.once('close', () => secure.destroy())
     return secure
   }
 
@@ -134,12 +163,13 @@ export class WsMtlsTransport implements Transport {
     local: SpiffeId,
     remote: SpiffeId,
     serverName: string,
-    [ownNode, otherNode]: readonly [string, string],
+    /** Whose link it is, ours first; undefined: it has none of its own. */
+    nodes: readonly [string, string] | undefined,
   ): MuxSession {
     const { clock, links } = this.#components
     const stream = new NodeStream(secure, { gather: false })
     const session = new MuxSession(
-      { carrier: links?.shape(stream, ownNode, otherNode) ?? stream, clock },
+      { carrier: (nodes && links?.shape(stream, ...nodes)) ?? stream, clock },
       { role, local, remote, serverName, remoteAddress: peerAddress(secure) },
     )
     const leaf = secure.getPeerX509Certificate()
@@ -166,7 +196,9 @@ export class WsMtlsTransport implements Transport {
 
 interface ListenerInit {
   readonly clock: Clock
-  readonly accept: (secure: TLSSocket) => Promise<MuxSession>
+  /** @param serverName whom a connection leads to. @default whom its SNI says */
+  readonly makeServer: (serverName?: string) => Server
+  readonly accept: (secure: TLSSocket, serverName: string | undefined) => Promise<MuxSession>
   readonly onSession: (session: TunnelSession) => void
   readonly log: Pick<Logger, 'warn'> | undefined
   readonly handshakesMax: number
@@ -178,14 +210,30 @@ class WsMtlsListener implements TransportListener {
   readonly #sessions = new Set<TunnelSession>()
   /** Connections that are no sessions yet, by peer address; each with the way to stop its deadline. */
   readonly #handshakes = new Map<string, CancelTimer>()
-  readonly #sockets = new Set<Socket>()
+  readonly #sockets = new Set<Duplex>()
+  #carriers = 0
 
-  constructor(server: Server, init: ListenerInit) {
-    this.#server = server
+  constructor(init: ListenerInit) {
     this.#init = init
-    server.on('connection', (raw) => this.#onConnection(raw))
-    server.on('secureConnection', (secure) => void this.#onSecure(secure))
-    server.on('tlsClientError', (error, secure) => this.#refuse(tlsFailed(error), secure))
+    this.#server = init.makeServer()
+    this.#server.on('connection', (raw: Socket) => this.#onConnection(raw, peerAddress(raw)))
+    this.#server.on('secureConnection', (secure) => void this.#onSecure(secure, peerAddress(secure), undefined))
+    this.#server.on('tlsClientError', (error, secure) => this.#refuse(tlsFailed(error), secure))
+  }
+
+  accept(carrier: ByteStream, serverName: string): void {
+    this.#carriers += 1
+    const key = `carrier ${this.#carriers}`
+    const raw = new StreamDuplex(carrier)
+    raw.on('error', ignore)
+    // A server that listens nowhere is Node's way to serve TLS on what is no socket.
+    const server = this.#init.makeServer(serverName)
+    server.on('secureConnection', (secure) => void this.#onSecure(secure, key, serverName))
+    server.on('tlsClientError', (error, secure) => {
+      this.#refuse(tlsFailed(error), secure)
+      raw.destroy()
+    })
+    if (this.#onConnection(raw, key)) server.emit('connection', raw)
   }
 
   get address(): { host: string; port: number } {
@@ -216,15 +264,15 @@ class WsMtlsListener implements TransportListener {
     this.drain()
     const reason = tunnelError('SESSION_CLOSED', 'the listener was closed', { retry: 'if-reused' })
     for (const session of [...this.#sessions]) session.close(reason)
-    for (const socket of [...this.#sockets]) socket.destroySoon()
+    for (const socket of [...this.#sockets]) destroySoon(socket)
   }
 
-  #onConnection(raw: Socket): void {
+  /** @returns whether there is room for it */
+  #onConnection(raw: Duplex, key: string): boolean {
     if (this.#handshakes.size >= this.#init.handshakesMax) {
       raw.destroy()
-      return
+      return false
     }
-    const key = peerAddress(raw)
     this.#sockets.add(raw)
     const late = () => {
       this.#refuse(tunnelError('HANDSHAKE_TIMEOUT', 'no tunnel in time', { origin: 'downstream' }), raw)
@@ -235,6 +283,7 @@ class WsMtlsListener implements TransportListener {
       this.#sockets.delete(raw)
       this.#settle(key)
     })
+    return true
   }
 
   #settle(key: string): void {
@@ -242,11 +291,10 @@ class WsMtlsListener implements TransportListener {
     this.#handshakes.delete(key)
   }
 
-  async #onSecure(secure: TLSSocket): Promise<void> {
-    const key = peerAddress(secure)
+  async #onSecure(secure: TLSSocket, key: string, serverName: string | undefined): Promise<void> {
     secure.on('error', ignore)
     try {
-      const session = await this.#init.accept(secure)
+      const session = await this.#init.accept(secure, serverName)
       this.#settle(key)
       this.#sessions.add(session)
       session.onClose(() => this.#sessions.delete(session))
@@ -260,11 +308,27 @@ class WsMtlsListener implements TransportListener {
     }
   }
 
-  #refuse(error: CodedError, socket: Socket | TLSSocket): void {
+  #refuse(error: CodedError, socket: Duplex): void {
     const serverName = 'servername' in socket && typeof socket.servername === 'string' ? socket.servername : ''
     const fields = { 'src.addr': peerAddress(socket), 'dst.sni': serverName, code: error.code, error: error.message }
     this.#init.log?.warn('tunnel refused', fields)
   }
+}
+
+/** Waits for a client's handshake. @throws CodedError TLS_FAILED */
+async function handshaken(secure: TLSSocket): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const hungUp = (cause?: unknown) =>
+    tunnelError('TLS_FAILED', 'the peer hung up during the TLS handshake', { origin: 'upstream', cause })
+  // What has a code is the end of the stream below, not TLS's own.
+  const onError = (error: Error) => reject(CodedError.is(error) ? hungUp(error) : tlsFailed(error))
+  const onClose = () => reject(hungUp())
+  secure.once('secureConnect', resolve)
+  secure.once('error', onError)
+  secure.once('close', onClose)
+  await promise
+  secure.removeListener('error', onError)
+  secure.removeListener('close', onClose)
 }
 
 /** Who we said we are. Not asked anew by the name: its pod may be another since the handshake. */
@@ -288,8 +352,16 @@ function admitPeer(secure: TLSSocket, local: SpiffeId, revocations: Revocations 
   }
 }
 
-function peerAddress(socket: Socket): string {
-  return `${socket.remoteAddress}:${socket.remotePort}`
+/** What was written leaves first, where that can be. */
+function destroySoon(socket: Duplex): void {
+  if ('destroySoon' in socket) (socket as Socket).destroySoon()
+  else socket.destroy()
+}
+
+/** Empty of what is no socket. */
+function peerAddress(socket: Duplex): string {
+  const { remoteAddress, remotePort } = socket as Partial<Socket>
+  return remoteAddress === undefined ? '' : `${remoteAddress}:${remotePort}`
 }
 
 function tlsFailed(error: Error): CodedError {

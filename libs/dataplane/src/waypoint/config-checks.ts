@@ -282,7 +282,7 @@ const cluster = object({
 const l7Proxy = object({
   name: string,
   namespace: string,
-  kind: oneOf('waypoint', 'gateway', 'sidecar'),
+  kind: oneOf('waypoint', 'gateway', 'sidecar', 'east-west'),
   workloads: list(string),
   ports: list(object({ port, protocol: oneOf('HTTP', 'TLS', 'TCP') })),
   accessLog: object({ enabled: boolean, encoding: oneOf('TEXT', 'JSON'), format: optional(string) }),

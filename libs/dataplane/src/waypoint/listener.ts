@@ -84,7 +84,8 @@ export class Listener {
     const { config } = this.#components
     const { host, port } = incoming.destination
     const from = parseForwarded(incoming.request.forwarded)
-    const source = from && state.workloadByAddress(own.network, from.source.address)
+    const network = incoming.request.originNetwork ?? own.network
+    const source = from && state.workloadByAddress(network, from.source.address)
     if (source && !speaksFor(incoming.session.remote, source)) {
       return sourceMismatch(from.source.address)
     }

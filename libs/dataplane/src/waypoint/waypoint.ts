@@ -27,6 +27,7 @@ import type { Transport } from '../tunnel/transport.ts'
 import { TunnelPool } from '../tunnel/tunnel-pool.ts'
 import { TunnelServer } from '../tunnel/tunnel-server.ts'
 import { DryRunSeries } from './dry-run-series.ts'
+import { EastWest } from './east-west.ts'
 import { GatewayListeners } from './gateway-listeners.ts'
 import { GrpcMessageSeries } from './grpc-message-series.ts'
 import { Listener } from './listener.ts'
@@ -117,7 +118,10 @@ export class Waypoint implements AsyncDisposable {
     this.#own = own
     this.#tunnels = new TunnelPool({ transport, clock })
     const dialer = new EndpointDialer(
-      { random, state, own, tunnels: this.#tunnels, network, ...(pod && { local: (port) => pod.targetOf(port) }) },
+      {
+        ...{ random, state, own, transport, network, tunnels: this.#tunnels },
+        ...(pod && { local: (port) => pod.targetOf(port) }),
+      },
       { node, identity, clusterDomain, labRanges, usesWaypoints: () => this.config.proxy.kind === 'gateway' },
     )
     this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
@@ -164,6 +168,7 @@ export class Waypoint implements AsyncDisposable {
       { clock, network, own, config: this.config, listener: this.#listener },
       { host: init.gatewayHost ?? '127.0.0.1', onPorts: init.onGatewayPorts ?? (() => {}) },
     )
+    const eastWest = new EastWest({ clock, random, state, own, network, recorder, listener: this.#listener })
     this.#sidecar =
       pod &&
       new Sidecar(
@@ -181,7 +186,10 @@ export class Waypoint implements AsyncDisposable {
         host: init.host ?? '127.0.0.1',
         port: init.port ?? 0,
         drainDeadlineMs: this.#drainDeadlineMs,
-        onConnect: (incoming) => (this.#sidecar ?? this.#listener).tunnel(incoming),
+        onConnect: (incoming) =>
+          this.config.proxy.kind === 'east-west'
+            ? eastWest.handle(incoming)
+            : (this.#sidecar ?? this.#listener).tunnel(incoming),
       },
     )
   }

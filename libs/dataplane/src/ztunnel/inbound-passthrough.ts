@@ -3,7 +3,7 @@ import type { Clock, CodedError } from '@ambient-lab/std'
 import type { Workload } from '@ambient-lab/xds'
 import { formatAddress } from '../address.ts'
 import { dataplaneError } from '../errors.ts'
-import { CONNECT_TIMEOUT_MS } from '../limits.ts'
+import { CONNECT_TIMEOUT_MS, PORT_HBONE } from '../limits.ts'
 import type { PlainNetwork } from '../plain-network.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
@@ -26,6 +26,8 @@ export interface PassthroughComponents {
   readonly recorder: ConnectionRecorder
   readonly tracker: ConnectionTracker
   readonly signal: AbortSignal
+  /** Takes what leads to the HBONE port of a captured pod, as a gateway of its network hands it over. */
+  readonly onTunnel: (stream: ByteStream, local: LocalWorkload) => void
 }
 
 /**
@@ -53,6 +55,8 @@ export class InboundPassthrough {
     // Its address has news of its own: who comes here has not heard them yet, or would pass by what guards the pod.
     if (local.hasSidecar)
       return downstream.reset(dataplaneError('CONNECT_REFUSED', `the sidecar of ${address} is elsewhere`))
+    // Whoever ends the tunnel judges it: by who called, which only it gets to see.
+    if (local.captured && port === PORT_HBONE) return this.#components.onTunnel(downstream, local)
     const workload = state.current.workload(local.uid)
     if (!local.captured || local.bypassesInboundCapture)
       return this.#dial(header, local, downstream, undefined, undefined)

@@ -129,10 +129,10 @@ export class Inbound {
 
   #openingOf(session: TunnelSession, incoming: IncomingConnect, workload: Workload | undefined): ConnectionOpening {
     const state = this.#components.state.current
-    const { authority, forwarded, traceparent } = incoming.request
+    const { authority, forwarded, traceparent, originNetwork } = incoming.request
     const from = parseForwarded(forwarded)
     const requested = parseAuthority(authority)
-    const network = workload?.network ?? ''
+    const network = originNetwork ?? workload?.network ?? ''
     const source = from && state.workloadByAddress(network, from.source.address)
     return {
       direction: 'inbound',

@@ -9,7 +9,12 @@ export interface ChosenEndpoint {
   readonly port: number
 }
 
+/** `reachable`: those of the source's network, and of others where the service is global and a gateway lets in. */
+export type EndpointNetworks = 'reachable' | 'own' | 'any'
+
 export interface EndpointOptions {
+  /** Of which networks the endpoint may be. @default reachable */
+  readonly networks?: EndpointNetworks
   /** The endpoint takes whole connections on its application tunnel. @default false */
   readonly throughTunnel?: boolean
   /** Workloads that must not be chosen. @default none */
@@ -29,9 +34,11 @@ export function chooseEndpoint(
   options: EndpointOptions = {},
 ): ChosenEndpoint | undefined {
   const endpoints = state.endpointsOf(serviceKeyOf(service))
-  const { throughTunnel = false, avoid } = options
+  const { throughTunnel = false, avoid, networks = 'reachable' } = options
   const candidate = (endpoint: Endpoint) =>
-    avoid?.(endpoint.workload.uid) ? -1 : rankOf(endpoint, source, service, servicePort, throughTunnel)
+    avoid?.(endpoint.workload.uid) || !isWithin(networks, source, endpoint.workload, service)
+      ? -1
+      : rankOf(endpoint, source, service, servicePort, throughTunnel)
   let topRank = 0
   let totalWeight = 0
   for (const endpoint of endpoints.values()) {
@@ -53,6 +60,11 @@ export function chooseEndpoint(
   return undefined
 }
 
+function isWithin(networks: EndpointNetworks, source: Workload, workload: Workload, service: Service): boolean {
+  if (workload.network === source.network || networks === 'any') return true
+  return networks === 'reachable' && service.scope === 'GLOBAL' && workload.networkGateway !== undefined
+}
+
 /** 0 and up by closeness, or -1 for an endpoint that must not be used at all. */
 function rankOf(
   endpoint: Endpoint,
@@ -62,7 +74,8 @@ function rankOf(
   throughTunnel: boolean,
 ): number {
   const { workload } = endpoint
-  if (workload.addresses.length === 0 && workload.hostname === '') return -1
+  const isNowhere = workload.addresses.length === 0 && workload.hostname === ''
+  if (isNowhere && (workload.network === source.network || !workload.networkGateway)) return -1
   if (!isUsable(endpoint, service)) return -1
   if (targetPortOf(endpoint, service, servicePort, throughTunnel) === undefined) return -1
   const balancing = service.loadBalancing

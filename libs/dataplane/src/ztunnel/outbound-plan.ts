@@ -4,9 +4,10 @@ import type { Service, Workload } from '@ambient-lab/xds'
 import { formatAddress, type HostPort, type SocketAddress } from '../address.ts'
 import { type Rejection, rejection } from '../errors.ts'
 import { PORT_HBONE, PORT_INBOUND_PLAINTEXT, PORT_OUTBOUND_CAPTURE, PORT_SOCKS5 } from '../limits.ts'
-import type { ProxyState } from '../state/proxy-state.ts'
-import { chooseEndpoint } from './load-balancing.ts'
-import { chooseWaypoint, isWaypoint, waypointOf } from './waypoint-choice.ts'
+import type { EndpointSet } from '../state/endpoint-set.ts'
+import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
+import { type ChosenEndpoint, chooseEndpoint } from './load-balancing.ts'
+import { chooseNetworkGateway, chooseWaypoint, isWaypoint, waypointOf } from './waypoint-choice.ts'
 import { addressOf } from './workload-address.ts'
 import { factsOf } from './workload-facts.ts'
 
@@ -27,6 +28,16 @@ export interface TunnelPlan {
   readonly service: Service | undefined
   /** The peer must prove to be one of these. */
   readonly expectedIds: readonly SpiffeId[]
+  /** Present where `destination` is the gateway of another network: what is asked of it, and whom it leads to. */
+  readonly inner?: InnerTunnel
+}
+
+/** The tunnel inside of the one to a network's gateway, to whichever pod the gateway picks. */
+export interface InnerTunnel {
+  /** Those pods, and what their services say besides. */
+  readonly expectedIds: readonly SpiffeId[]
+  /** Where the connection comes from: addresses of clients have their meaning there. */
+  readonly originNetwork: string
 }
 
 /** Bytes as they are. */
@@ -66,6 +77,10 @@ export function planOutbound(state: ProxyState, request: OutboundRequest): Outbo
   if (gateway) {
     const waypoint = chooseWaypoint(state, source, gateway, destination, random, request.avoid)
     if (waypoint.kind === 'rejection') return waypoint
+    if (waypoint.workload.network !== source.network) {
+      const expectedIds = waypointIds(waypoint.workload, waypoint.service)
+      return planThroughGateway(state, request, waypoint.workload, service, expectedIds)
+    }
     return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, destination, service)
   }
   return planToEndpoint(state, request, service)
@@ -80,7 +95,7 @@ export function planUncaptured(state: ProxyState, request: OutboundRequest): Pla
   const workload = state.workloadByAddress(source.network, destination.address)
   if (workload) return plainTo(workload, destination.port, destination, undefined)
   const service = state.serviceByVip(source.network, destination.address, source.namespace)
-  const chosen = service && chooseEndpoint(state, source, service, destination.port, random)
+  const chosen = service && chooseEndpoint(state, source, service, destination.port, random, { networks: 'own' })
   if (chosen) return plainTo(chosen.workload, chosen.port, destination, service)
   if (service && service.loadBalancing?.mode !== 'PASSTHROUGH') return noHealthyUpstream(destination)
   return { kind: 'plain', destination: undefined, target: asTarget(destination), service }
@@ -92,6 +107,7 @@ function planToWorkload(state: ProxyState, request: OutboundRequest, workload: W
   if (gateway && !isWaypoint(state, source, gateway)) {
     const waypoint = chooseWaypoint(state, source, gateway, destination, random)
     if (waypoint.kind === 'rejection') return waypoint
+    if (waypoint.workload.network !== source.network) return noRoute()
     return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, destination, undefined)
   }
   return planDirect(state, request, workload, destination.port, undefined)
@@ -100,9 +116,52 @@ function planToWorkload(state: ProxyState, request: OutboundRequest, workload: W
 function planToEndpoint(state: ProxyState, request: OutboundRequest, service: Service): OutboundPlan | Rejection {
   const { source, destination, random, avoid } = request
   const chosen = chooseEndpoint(state, source, service, destination.port, random, { avoid })
-  if (chosen) return planDirect(state, request, chosen.workload, chosen.port, service)
+  if (chosen) return planToChosen(state, request, chosen, service)
+  if (isCutOff(state, request, service)) return noRoute()
   if (service.loadBalancing?.mode !== 'PASSTHROUGH') return noHealthyUpstream(destination)
   return { kind: 'plain', destination: undefined, target: asTarget(destination), service }
+}
+
+function planToChosen(
+  state: ProxyState,
+  request: OutboundRequest,
+  { workload, port }: ChosenEndpoint,
+  service: Service,
+): OutboundPlan | Rejection {
+  if (workload.network === request.source.network) return planDirect(state, request, workload, port, service)
+  return planThroughGateway(state, request, workload, service, networkIdsOf(state, service, workload.network))
+}
+
+/** Whether the service has endpoints, all in other networks, which it is not global for or which have no gateway. */
+function isCutOff(state: ProxyState, { source, destination, random }: OutboundRequest, service: Service): boolean {
+  return chooseEndpoint(state, source, service, destination.port, random, { networks: 'any' }) !== undefined
+}
+
+/**
+ * To another network: a tunnel to its gateway, which is asked for the service by name and picks an endpoint, and inside
+ * of it a tunnel to that endpoint. Workloads of other networks have no addresses here, only services have names there.
+ */
+function planThroughGateway(
+  state: ProxyState,
+  request: OutboundRequest,
+  workload: Workload,
+  service: Service,
+  expectedIds: readonly SpiffeId[],
+): TunnelPlan | Rejection {
+  const { source, destination, random } = request
+  if (!workload.networkGateway) return noRoute()
+  const gateway = chooseNetworkGateway(state, source, workload.networkGateway, random)
+  if (gateway.kind === 'rejection') return gateway
+  return {
+    kind: 'tunnel',
+    destination: gateway.workload,
+    hboneAddress: gateway.address,
+    requested: destination,
+    authority: `${service.hostname}:${destination.port}`,
+    service,
+    expectedIds: waypointIds(gateway.workload, gateway.service),
+    inner: { expectedIds, originNetwork: source.network },
+  }
 }
 
 /** To the workload itself, whatever waypoints there are: the end of every plan, and all of a waypoint's own. */
@@ -114,7 +173,7 @@ export function planDirect(
   service: Service | undefined,
 ): OutboundPlan | Rejection {
   const { source, destination } = request
-  if (workload.network !== source.network) return rejection('NO_ROUTE', 'no valid routing destination for workload')
+  if (workload.network !== source.network) return noRoute()
   const address = addressOf(workload, service, destination.address)
   if (workload.tunnelProtocol !== 'HBONE' || address === undefined) return plainTo(workload, port, destination, service)
   return {
@@ -135,7 +194,7 @@ function tunnelThrough(
   requested: SocketAddress,
   service: Service | undefined,
 ): TunnelPlan {
-  const expectedIds = [factsOf(waypoint).id, ...(waypointService?.subjectAltNames ?? []).map(parseSpiffeId)]
+  const expectedIds = waypointIds(waypoint, waypointService)
   return {
     kind: 'tunnel',
     destination: waypoint,
@@ -145,6 +204,10 @@ function tunnelThrough(
     service,
     expectedIds,
   }
+}
+
+function waypointIds(waypoint: Workload, service: Service | undefined): readonly SpiffeId[] {
+  return [factsOf(waypoint).id, ...(service?.subjectAltNames ?? []).map(parseSpiffeId)]
 }
 
 /** A workload may have a name instead of an address; who dials resolves it. */
@@ -161,6 +224,29 @@ function expectedIdsOf(state: ProxyState, workload: Workload): readonly SpiffeId
     if (names && names.length > 0) ids.push(...names.map(parseSpiffeId))
   }
   return ids
+}
+
+const networkIds = new WeakMap<EndpointSet, Map<string, readonly SpiffeId[]>>()
+
+/** Whoever a network's gateway may pick for a service; asked for often, and as lasting as the set of its endpoints. */
+function networkIdsOf(state: ProxyState, service: Service, network: string): readonly SpiffeId[] {
+  const endpoints = state.endpointsOf(serviceKeyOf(service))
+  const known = networkIds.get(endpoints) ?? new Map<string, readonly SpiffeId[]>()
+  networkIds.set(endpoints, known)
+  let ids = known.get(network)
+  if (!ids) {
+    const byText = new Map<string, SpiffeId>()
+    for (const { workload } of endpoints.values()) {
+      if (workload.network === network) byText.set(factsOf(workload).identity, factsOf(workload).id)
+    }
+    ids = [...byText.values()]
+    known.set(network, ids)
+  }
+  return service.subjectAltNames.length > 0 ? [...ids, ...service.subjectAltNames.map(parseSpiffeId)] : ids
+}
+
+function noRoute(): Rejection {
+  return rejection('NO_ROUTE', 'no valid routing destination for workload')
 }
 
 function asTarget({ address, port }: SocketAddress): HostPort {

@@ -10,8 +10,9 @@ import type { PlainNetwork } from '../plain-network.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
 import type { ProxyStateHolder } from '../state/proxy-state-holder.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
+import { connectThroughGateway } from '../tunnel/double-tunnel.ts'
 import { ConnectRejectedError } from '../tunnel/errors.ts'
-import type { ConnectRequest } from '../tunnel/transport.ts'
+import type { ConnectRequest, Transport } from '../tunnel/transport.ts'
 import type { PoolTarget, TunnelPool } from '../tunnel/tunnel-pool.ts'
 import type { ConnectionOpening, ConnectionRecord } from './connection-record.ts'
 import type { ConnectionRecorder } from './connection-recorder.ts'
@@ -39,6 +40,8 @@ export interface OutboundComponents {
   readonly clock: Clock
   readonly random: Random
   readonly state: ProxyStateHolder
+  /** Dials inside of tunnels. */
+  readonly transport: Transport
   readonly tunnels: TunnelPool
   readonly network: PlainNetwork
   readonly onDemandDns: OnDemandDns
@@ -167,7 +170,10 @@ export class Outbound {
       forwarded: formatForwarded(captured.sourceAddress, plan.service?.hostname),
       traceparent,
     }
-    return (await this.#components.tunnels.connect(target, request)).stream
+    if (!plan.inner) return (await this.#components.tunnels.connect(target, request)).stream
+    const { expectedIds, originNetwork } = plan.inner
+    const inner = { serverName: plan.service?.hostname ?? target.serverName, expectedIds }
+    return connectThroughGateway(this.#components, { outer: target, inner, request, originNetwork })
   }
 
   /** To a pod over its node's underlay, where a header says who and whom; to anything else as it is. */

@@ -26,6 +26,33 @@ const RESOURCES: readonly Address[] = [
   { workload: workloadOf('plain', 'b', '10.244.2.6', { services: of('plain'), tunnelProtocol: 'NONE' }) },
   { workload: workloadOf('sick', 'b', '10.244.2.7', { services: of('sick'), status: 'UNHEALTHY' }) },
   { workload: workloadOf('far', 'b', '10.244.2.8', { services: of('far'), network: 'other' }) },
+  {
+    workload: workloadOf('west', 'b', '10.244.2.12', {
+      ...{ services: of('west', 'both', 'private', 'guarded-west'), network: 'west' },
+      networkGateway: gateway('west-gateway'),
+    }),
+  },
+  {
+    workload: workloadOf('nowhere', '', '', {
+      addresses: [],
+      services: of('lost'),
+      network: 'lost',
+      networkGateway: gateway('lost-gateway'),
+    }),
+  },
+  { workload: workloadOf('near', 'a', '10.244.1.13', { services: of('both') }) },
+  {
+    workload: workloadOf('west-gateway', 'b', '10.244.2.14', {
+      ...{ services: of('west-gateway'), network: 'west', nativeTunnel: true },
+      networkGateway: gateway('west-gateway'),
+    }),
+  },
+  {
+    workload: workloadOf('west-waypoint', 'b', '10.244.2.15', {
+      ...{ services: of('west-waypoint'), network: 'west', nativeTunnel: true },
+      networkGateway: gateway('west-gateway'),
+    }),
+  },
   { workload: workloadOf('waypoint', 'b', '10.244.2.9', { services: of('waypoint'), nativeTunnel: true }) },
   { workload: workloadOf('canary', 'b', '10.244.2.10', { services: of('canary'), nativeTunnel: true }) },
   { workload: workloadOf('watched', 'b', '10.244.2.11', { waypoint: gateway('waypoint'), services: of('watched') }) },
@@ -41,6 +68,23 @@ const RESOURCES: readonly Address[] = [
   { service: serviceOf('plain', '10.96.0.2') },
   { service: serviceOf('sick', '10.96.0.3') },
   { service: serviceOf('far', '10.96.0.4') },
+  {
+    service: serviceOf('west', '10.96.0.20', {
+      scope: 'GLOBAL',
+      subjectAltNames: ['spiffe://cluster.local/ns/default/sa/alias'],
+    }),
+  },
+  {
+    service: serviceOf('both', '10.96.0.21', {
+      scope: 'GLOBAL',
+      loadBalancing: { mode: 'FAILOVER', routingPreference: ['NETWORK'], healthPolicy: 'ONLY_HEALTHY' },
+    }),
+  },
+  { service: serviceOf('private', '10.96.0.22') },
+  { service: serviceOf('lost', '10.96.0.23', { scope: 'GLOBAL' }) },
+  { service: serviceOf('west-gateway', '10.96.0.24', { ports: hbone }) },
+  { service: serviceOf('west-waypoint', '10.96.0.25', { ports: hbone }) },
+  { service: serviceOf('guarded-west', '10.96.0.26', { scope: 'GLOBAL', waypoint: gateway('west-waypoint') }) },
   { service: serviceOf('guarded', '10.96.0.5', { waypoint: gateway('waypoint') }) },
   { service: serviceOf('orphan', '10.96.0.6', { waypoint: gateway('missing') }) },
   { service: serviceOf('waypoint', '10.96.0.7', { ports: hbone }) },
@@ -107,6 +151,34 @@ describe('planOutbound', () => {
       { kind: 'plain', destination: undefined, target: { host: '203.0.113.9', port: 443 } },
     ],
     ['5', '10.96.0.4:80', { code: 'NO_ROUTE', reason: 'no valid routing destination for workload' }],
+    [
+      '5, by its gateway',
+      '10.96.0.20:80',
+      {
+        ...{ authority: 'west.default.svc.cluster.local:80', hboneAddress: to('10.244.2.14:15008') },
+        ...{ requested: to('10.96.0.20:80'), expectedIds: [{ serviceAccount: 'west-gateway' }] },
+        inner: { expectedIds: [{ serviceAccount: 'west' }, { serviceAccount: 'alias' }], originNetwork: '' },
+      },
+    ],
+    ['5, not global', '10.96.0.22:80', { code: 'NO_ROUTE', reason: 'no valid routing destination for workload' }],
+    [
+      '5, gateway unknown',
+      '10.96.0.23:80',
+      {
+        code: 'UNKNOWN_NETWORK_GATEWAY',
+        reason: 'unknown network gateway: network gateway lost-gateway.default.svc.cluster.local not found',
+      },
+    ],
+    ['5, nearer first', '10.96.0.21:80', { hboneAddress: to('10.244.1.13:15008'), authority: '10.244.1.13:8080' }],
+    ['5, not by address', '10.244.2.12:8080', { kind: 'plain', destination: undefined }],
+    [
+      '3a',
+      '10.96.0.26:80',
+      {
+        ...{ authority: 'guarded-west.default.svc.cluster.local:80', hboneAddress: to('10.244.2.14:15008') },
+        inner: { expectedIds: [{ serviceAccount: 'west-waypoint' }] },
+      },
+    ],
     ['6', '10.244.2.11:8080', { authority: '10.244.2.11:8080', hboneAddress: to('10.244.2.9:15008') }],
     ['6, by service', '10.96.0.12:80', { authority: '10.244.2.11:8080', hboneAddress: to('10.244.2.11:15008') }],
     ['7', '10.244.2.5:9', { authority: '10.244.2.5:9', hboneAddress: to('10.244.2.5:15008') }],
@@ -133,6 +205,7 @@ describe('planUncaptured', () => {
     ['a service', '10.96.0.1:80', { kind: 'plain', target: { host: '10.244.2.5', port: 8080 } }],
     ['a service with a waypoint', '10.96.0.5:80', { kind: 'plain', target: { host: '10.244.2.5', port: 8080 } }],
     ['a pod', '10.244.2.5:9', { kind: 'plain', target: { host: '10.244.2.5', port: 9 } }],
+    ['its own network alone', '10.96.0.20:80', { reason: 'no healthy upstream: 10.96.0.20:80' }],
     ['nobody', '10.96.0.3:80', { reason: 'no healthy upstream: 10.96.0.3:80' }],
     ['the world', '203.0.113.9:443', { kind: 'plain', target: { host: '203.0.113.9', port: 443 } }],
   ])('takes bytes as they are to %s', (_what, destination, wanted) => {

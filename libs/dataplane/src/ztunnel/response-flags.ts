@@ -63,7 +63,8 @@ export const OUTCOMES: Readonly<Record<DataplaneErrorCode, Outcome>> = {
   UNKNOWN_HOST: noRoute('check the name and its namespace with `ambient get services -A`'),
   NO_HEALTHY_UPSTREAM: noRoute('no pod of the service is ready: `ambient get pods`, then `ambient describe service`'),
   UNKNOWN_WAYPOINT: noRoute('the waypoint is gone or has no ready pod: `ambient get gateways`'),
-  NO_ROUTE: noRoute('the workload is on another network and no gateway leads there'),
+  UNKNOWN_NETWORK_GATEWAY: noRoute('the gateway of that network is gone or has no ready pod: `ambient get gateways`'),
+  NO_ROUTE: noRoute('it is on another network: no gateway leads there, or its service is not global'),
   CONNECTION_LIMIT: {
     ...noRoute('connections end, or maxConnections of the L4TrafficPolicy is raised: `ambient get l4tp`'),
     flag: 'UO',

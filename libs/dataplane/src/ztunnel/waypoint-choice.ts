@@ -44,10 +44,22 @@ export function chooseWaypoint(
     if (address === undefined) return unknownWaypoint(gateway)
     return { kind: 'waypoint', workload, address: { address, port }, service: undefined }
   }
-  const chosen = service && chooseEndpoint(state, source, service, port, random, { avoid })
+  const chosen = service && chooseEndpoint(state, source, service, port, random, { avoid, networks: 'any' })
   const address = chosen && addressOf(chosen.workload, service, dialled.address)
   if (!chosen || address === undefined) return unknownWaypoint(gateway)
   return { kind: 'waypoint', workload: chosen.workload, address: { address, port: chosen.port }, service }
+}
+
+/** Resolves the gateway of another network to one of its pods; what is wrong with it is told as a missing waypoint is. */
+export function chooseNetworkGateway(
+  state: ProxyState,
+  source: Workload,
+  gateway: GatewayAddress,
+  random: Random,
+): WaypointChoice | Rejection {
+  const chosen = chooseWaypoint(state, source, gateway, { address: '', port: gateway.hboneMtlsPort }, random)
+  if (chosen.kind === 'waypoint') return chosen
+  return rejection('UNKNOWN_NETWORK_GATEWAY', `unknown network gateway: network gateway ${nameOf(gateway)} not found`)
 }
 
 /** Whether `workload` is (a pod of) the waypoint that `gateway` names. */
@@ -70,6 +82,9 @@ function findGateway(
 }
 
 function unknownWaypoint(gateway: GatewayAddress): Rejection {
-  const name = gateway.hostname?.hostname ?? gateway.address?.address ?? ''
-  return rejection('UNKNOWN_WAYPOINT', `unknown waypoint: waypoint ${name} not found`)
+  return rejection('UNKNOWN_WAYPOINT', `unknown waypoint: waypoint ${nameOf(gateway)} not found`)
+}
+
+function nameOf(gateway: GatewayAddress): string {
+  return gateway.hostname?.hostname ?? gateway.address?.address ?? ''
 }

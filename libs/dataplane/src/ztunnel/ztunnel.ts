@@ -38,6 +38,7 @@ import type { LocalWorkload } from './local-workload.ts'
 import type { LocalWorkloads } from './local-workloads.ts'
 import { OnDemandDns } from './on-demand-dns.ts'
 import { Outbound } from './outbound.ts'
+import { serverNameOf } from './server-name.ts'
 
 export interface ZtunnelComponents {
   readonly clock: Clock
@@ -113,7 +114,7 @@ export class Ztunnel implements AsyncDisposable {
     this.#pool = new TunnelPool({ transport, clock })
     this.outbound = new Outbound({
       components: {
-        ...{ clock, random, state, network, recorder, tracker, signal },
+        ...{ clock, random, state, network, recorder, tracker, signal, transport },
         tunnels: this.#pool,
         spans: components.spans,
         onDemandDns: new OnDemandDns({ network, metrics: components.metrics }),
@@ -121,7 +122,12 @@ export class Ztunnel implements AsyncDisposable {
       init: { node, clusterDomain: init.clusterDomain ?? CLUSTER_DOMAIN, labRanges: parseRanges(init.labRanges) },
     })
     const inbound = new Inbound({ state, locals, network, guard, recorder, tracker })
-    this.#passthrough = new InboundPassthrough({ clock, state, locals, network, guard, recorder, tracker, signal })
+    const clusterDomain = init.clusterDomain ?? CLUSTER_DOMAIN
+    this.#passthrough = new InboundPassthrough({
+      ...{ clock, state, locals, network, guard, recorder, tracker, signal },
+      onTunnel: (stream, { address, namespace }) =>
+        this.#server.accept(stream, serverNameOf(address, namespace, clusterDomain)),
+    })
     this.#server = new TunnelServer(
       { transport, clock },
       {

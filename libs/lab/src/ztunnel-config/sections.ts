@@ -71,7 +71,8 @@ function services(dump: ZtunnelDump, filter: DumpFilter): Section {
   const items = byName(dump.services.filter((service) => isNamed(service, filter.service, filter.serviceNamespace)))
   const row = (service: DumpedService) => {
     const { namespace, name, vips = [], waypoint } = service
-    const addresses = vips.map(addressOf).join(',')
+    // One and the same in each network.
+    const addresses = [...new Set(vips.map(addressOf))].join(',')
     return [namespace, name, addresses, waypointName(waypoint, dump.services), endpointCounts(service)]
   }
   return { rows: [['NAMESPACE', 'SERVICE NAME', 'SERVICE VIP', 'WAYPOINT', 'ENDPOINTS'], ...items.map(row)], items }

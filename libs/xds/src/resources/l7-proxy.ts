@@ -5,7 +5,8 @@
 export interface L7Proxy {
   readonly name: string
   readonly namespace: string
-  readonly kind: 'waypoint' | 'gateway' | 'sidecar'
+  /** `east-west` lets other networks in: it reads nothing of what it passes on. */
+  readonly kind: 'waypoint' | 'gateway' | 'sidecar' | 'east-west'
   /** uids of the pods that are replicas of it. */
   readonly workloads: readonly string[]
   /** Of a gateway: ports that it listens on, by TCP; traffic is matched to the filter chains of each. */

@@ -37,6 +37,8 @@ export interface Service {
   readonly canonical: boolean
   readonly ingressUseWaypoint: boolean
   readonly visibility: 'PUBLIC' | 'NAMESPACE'
+  /** Whether other networks may use it; Istio tells a ztunnel of another network's services only where they may. @default LOCAL */
+  readonly scope?: 'LOCAL' | 'GLOBAL'
   /** The lab's own. */
   readonly l4Traffic?: L4Traffic
 }

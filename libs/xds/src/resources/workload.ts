@@ -9,7 +9,7 @@ export interface PortMapping {
   readonly targetPort: number
 }
 
-/** Where a waypoint answers: by its service's host name (preferred) or by address. */
+/** Where a waypoint or a network's gateway answers: by its service's host name (preferred) or by address. */
 export interface GatewayAddress {
   readonly hostname?: { readonly namespace: string; readonly hostname: string }
   readonly address?: { readonly network: string; readonly address: string }
@@ -50,6 +50,8 @@ export interface Workload {
   readonly trustDomain: string
   readonly serviceAccount: string
   readonly waypoint?: GatewayAddress
+  /** Who lets other networks in to it; absent: nobody does. Workloads of its own network have no use for it. */
+  readonly networkGateway?: GatewayAddress
   readonly node: string
   readonly clusterId: string
   readonly locality?: Locality

@@ -6,6 +6,7 @@ import type {
   ForwardedCase,
   InboundCase,
   LoadBalanceCase,
+  OriginNetworkCase,
   OutboundCase,
   PolicyMatchesCase,
   ServiceLookupCase,
@@ -13,7 +14,13 @@ import type {
   UpstreamPortCase,
   ZtunnelCase,
 } from '../ztunnel/cases.ts'
-import { judgeBaggage, judgeDns, judgeForwarded, judgeServiceLookup } from '../ztunnel/lookup-cases.ts'
+import {
+  judgeBaggage,
+  judgeDns,
+  judgeForwarded,
+  judgeOriginNetwork,
+  judgeServiceLookup,
+} from '../ztunnel/lookup-cases.ts'
 import { judgeInbound, judgeLoadBalance, judgeOutbound, judgeUpstreamPort } from '../ztunnel/plan-cases.ts'
 import { judgeAuthorize, judgePolicyMatches, judgeStringMatch } from '../ztunnel/policy-cases.ts'
 
@@ -46,7 +53,7 @@ function judgeByKind(item: ZtunnelCase, context: JudgeContext): Verdict {
     case 'dnsLookup':
       return judgeDns(item as DnsCase, context)
     case 'originNetworkHeader':
-      return skipped('needs several networks (double HBONE)')
+      return judgeOriginNetwork(item as OriginNetworkCase)
     default:
       return skipped(`no judge for kind "${item.kind}"`)
   }

@@ -16,12 +16,29 @@ import type { TypedInput, WorkloadApiInput } from './cases.ts'
 /** Objects as the store has them, from the tables' mixture of objects and of records made from them. */
 export function viewFor(input: WorkloadApiInput): TranslationView {
   const objects: TypedObject[] = (input.inputs ?? []).flatMap(objectOf)
+  if (input.we) objects.push(...REMOTE_GATEWAYS)
   if (input.se) objects.push([SERVICE_ENTRIES, input.se as Resource])
   return new TranslationView(new ObjectList(objects), {
     ...MESH_CONFIG_DEFAULT,
     ...{ clusterId: 'cluster0', network: 'testnetwork', clusterDomain: 'domain.suffix' },
     ...meshConfig(input),
   })
+}
+
+/** What the table of WorkloadEntries has beside its inputs: networks that other clusters let in to. */
+const REMOTE_GATEWAYS: readonly TypedObject[] = [
+  remoteGateway('remote-network', 'ns-gtw', { type: 'IPAddress', value: '9.9.9.9' }),
+  remoteGateway('remote-network-hostname', 'ns-gtw', { type: 'Hostname', value: 'networkgateway.example.com' }),
+]
+
+function remoteGateway(network: string, namespace: string, address: { type: string; value: string }): TypedObject {
+  const gateway: Resource = {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: { name: network, namespace, labels: { 'topology.istio.io/network': network } },
+    spec: { gatewayClassName: 'istio-remote', addresses: [address] },
+  }
+  return [GATEWAYS, gateway]
 }
 
 function meshConfig({ inputs = [], meshCfg }: WorkloadApiInput): Partial<MeshConfig> {

@@ -113,3 +113,9 @@ export interface DnsState {
   readonly services: readonly ServiceRecord[]
   readonly workloads: readonly WorkloadRecord[]
 }
+
+export interface OriginNetworkCase extends ZtunnelCase {
+  readonly doubleHbone: boolean
+  readonly network: string
+  readonly expected: Readonly<Record<string, string>>
+}

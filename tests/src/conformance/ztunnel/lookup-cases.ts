@@ -1,8 +1,8 @@
-import { answerQuestion, formatForwarded, type ProxyState } from '@ambient-lab/dataplane'
+import { answerQuestion, encodeConnect, formatForwarded, innerRequest, type ProxyState } from '@ambient-lab/dataplane'
 import { parseBaggage } from '@ambient-lab/telemetry'
 import { same } from '../expectation.ts'
 import type { JudgeContext, Verdict } from '../judge.ts'
-import type { BaggageCase, DnsCase, DnsState, ForwardedCase, ServiceLookupCase } from './cases.ts'
+import type { BaggageCase, DnsCase, DnsState, ForwardedCase, OriginNetworkCase, ServiceLookupCase } from './cases.ts'
 import { socketAddress } from './plan-cases.ts'
 import { networkAddress, stateOf, workloadOf } from './records.ts'
 
@@ -46,4 +46,12 @@ export function judgeDns({ state: file, query, expected }: DnsCase, { folder }: 
     { code: 'NoError', answers: inAnyOrder(answer.records) },
     { code: expected.code, answers: inAnyOrder(expected.answers) },
   )
+}
+
+/** What the CONNECT inside of another one says of networks, as it is written. */
+export function judgeOriginNetwork({ doubleHbone, network, expected }: OriginNetworkCase): Verdict {
+  const request = { authority: 'svc.ns.svc.cluster.local:80', baggage: '', forwarded: '', traceparent: '' }
+  const written = encodeConnect(doubleHbone ? innerRequest(request, network) : request)
+  const fields = JSON.parse(Buffer.from(written).toString('utf8')) as Record<string, string>
+  return same(Object.fromEntries(Object.entries(fields).filter(([name]) => name.startsWith('x-'))), expected)
 }

@@ -184,12 +184,15 @@ export class Cluster implements Disposable {
     this.#service = service
     const throughWaypoint = service && this.#throughWaypoint(service)
     if (throughWaypoint !== undefined) return this.#keepService(throughWaypoint, source.servicePort)
+    const { dialer } = this.#components
     const nowMs = this.#components.clock.monotonic()
     const seen = new Set<string>()
     for (const endpoint of service ? endpoints.values() : NO_ENDPOINTS.values()) {
       const { workload } = endpoint
       if (source.subset && !source.subset.includes(workload.uid)) continue
       if (!isUsable(endpoint, service!) || workload.capacity === 0) continue
+      // Proxies of requests serve their own network (ambient.md §1.10); ztunnels go to others.
+      if (dialer.isElsewhere(workload)) continue
       const port = targetPortOf(endpoint, service!, source.servicePort)
       const address = addressOf(workload, service, '') ?? workload.hostname
       if (port === undefined || address === '') continue

@@ -7,6 +7,8 @@ import { dataplaneError, type Rejection } from '../../errors.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
 import type { ByteStream } from '../../stream/byte-stream.ts'
+import { connectThroughGateway } from '../../tunnel/double-tunnel.ts'
+import type { Transport } from '../../tunnel/transport.ts'
 import type { TunnelPool } from '../../tunnel/tunnel-pool.ts'
 import { formatForwarded, newTraceparent } from '../../ztunnel/forwarded.ts'
 import { chooseEndpoint } from '../../ztunnel/load-balancing.ts'
@@ -23,6 +25,8 @@ export interface EndpointDialerComponents {
   readonly random: Random
   readonly state: ProxyStateHolder
   readonly own: Pick<OwnWorkload, 'uid' | 'current'>
+  /** Dials inside of tunnels. */
+  readonly transport: Transport
   readonly tunnels: TunnelPool
   readonly network: PlainNetwork
   /** Of a sidecar: where a port of its own workload really listens. */
@@ -72,6 +76,12 @@ export class EndpointDialer {
     return this.#init.usesWaypoints?.() ?? false
   }
 
+  /** Whether a workload is of another network than ours. */
+  isElsewhere(workload: Workload): boolean {
+    const { current } = this.#components.own
+    return current !== undefined && current.network !== workload.network
+  }
+
   /**
    * @param peer whose request it is: its address travels along, so that the destination knows the client; undefined: ours
    * @throws CodedError as TunnelPool.connect and Dialer.dial; NODE_UNREACHABLE, NO_ROUTE
@@ -107,7 +117,7 @@ export class EndpointDialer {
     if (workload) return this.#dialWorkload(workload, destination, client, options)
     const service = state.current.serviceByVip(own.network, destination.address, own.namespace)
     if (!service) return this.#dialOutside({ host: destination.address, port: destination.port }, options)
-    const chosen = chooseEndpoint(state.current, own, service, destination.port, random)
+    const chosen = chooseEndpoint(state.current, own, service, destination.port, random, { networks: 'own' })
     const address = chosen && addressOf(chosen.workload, service, destination.address)
     if (!chosen || address === undefined) {
       throw dataplaneError('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${formatAddress(destination)}`)
@@ -178,7 +188,7 @@ export class EndpointDialer {
   }
 
   async #tunnel(own: Workload, plan: TunnelPlan, client: Client, { signal }: EndpointDialOptions): Promise<ByteStream> {
-    const { random, state, tunnels } = this.#components
+    const { random, state, tunnels, transport } = this.#components
     const { node, identity, clusterDomain } = this.#init
     const { destination } = plan
     const listener = destination.hbone ?? state.current.node(destination.node)?.hbone
@@ -198,7 +208,10 @@ export class EndpointDialer {
       forwarded: formatForwarded(client.address, client.service),
       traceparent: newTraceparent(random),
     }
-    return (await tunnels.connect(target, request, signal)).stream
+    if (!plan.inner) return (await tunnels.connect(target, request, signal)).stream
+    const { expectedIds, originNetwork } = plan.inner
+    const inner = { serverName: plan.service?.hostname ?? target.serverName, expectedIds }
+    return connectThroughGateway({ transport, tunnels }, { outer: target, inner, request, originNetwork }, signal)
   }
 
   /** To a pod over its node's underlay, where a header says who and whom. */

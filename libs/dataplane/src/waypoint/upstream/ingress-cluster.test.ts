@@ -41,7 +41,7 @@ function hostsOf(service: Partial<Service>, usesWaypoints: boolean, address = '1
   const own = new OwnWorkload(state, 'u')
   const identity = { trustDomain: 'cluster.local', namespace: 'default', serviceAccount: 'door' }
   const dialer = new EndpointDialer(
-    { random, state, own, tunnels: new TunnelPool({ transport, clock }), network },
+    { random, state, own, transport, tunnels: new TunnelPool({ transport, clock }), network },
     { node: 'a', identity, clusterDomain: 'cluster.local', labRanges: [], usesWaypoints: () => usesWaypoints },
   )
   const place = { network: '', locality: undefined, labels: {} }
