@@ -1,4 +1,5 @@
 import type { Resource } from './resource.ts'
+import { SIDECAR_STATUS_ANNOTATION } from './sidecar-injection.ts'
 
 export const DATAPLANE_MODE = 'istio.io/dataplane-mode'
 
@@ -10,7 +11,7 @@ export function wantsCapture(
   pod: Resource<{ readonly hostNetwork?: boolean }>,
   namespace: Resource | undefined,
 ): boolean {
-  if (pod.spec?.hostNetwork || pod.metadata.annotations?.['sidecar.istio.io/status']) return false
+  if (pod.spec?.hostNetwork || pod.metadata.annotations?.[SIDECAR_STATUS_ANNOTATION]) return false
   if (NEVER_CAPTURED.has(pod.metadata.namespace ?? '')) return false
   return (pod.metadata.labels?.[DATAPLANE_MODE] ?? namespace?.metadata.labels?.[DATAPLANE_MODE]) === 'ambient'
 }

@@ -3,15 +3,15 @@ import { DATAPLANE_MODE, wantsCapture } from '../enrolment.ts'
 import gatewayKind, { type Gateway } from '../kinds/gateway.ts'
 import namespaceKind from '../kinds/namespace.ts'
 import serviceKind, { type Service } from '../kinds/service.ts'
+import type { PodSpec } from '../pod-template.ts'
 import type { PolicyTargetReference } from '../reference.ts'
 import type { Resource } from '../resource.ts'
 import { matchesEvery } from '../selector.ts'
+import { SIDECAR_STATUS_ANNOTATION, wantsSidecar } from '../sidecar-injection.ts'
 import { useWaypoint } from '../waypoint-labels.ts'
 import type { AnalysisWorld, Workload } from './analysis-world.ts'
 
 export const WAYPOINT_CLASS = 'istio-waypoint'
-const SIDECAR_STATUS = 'sidecar.istio.io/status'
-const SIDECAR_INJECT = 'sidecar.istio.io/inject'
 
 /** Whether anything at all is in ambient mode: findings about who is not would be noise without. */
 export function hasAmbient(world: AnalysisWorld): boolean {
@@ -22,10 +22,15 @@ export function hasAmbient(world: AnalysisWorld): boolean {
 }
 
 /** Whether the labels of the workload, or else of its namespace, ask for capture, and nothing stands against it. */
-export function isAmbient(world: AnalysisWorld, { object, namespace, labels, annotations, spec }: Workload): boolean {
+export function isAmbient(world: AnalysisWorld, workload: Workload): boolean {
+  return wantsCapture(podOf(workload), world.get(namespaceKind, undefined, workload.namespace))
+}
+
+/** What its template makes. */
+function podOf({ object, namespace, labels, annotations, spec }: Workload): Resource<PodSpec> {
   const { apiVersion, kind } = object
   const pod = { apiVersion, kind, metadata: { name: object.metadata.name, namespace, labels, annotations } }
-  return wantsCapture({ ...pod, ...(spec && { spec }) }, world.get(namespaceKind, undefined, namespace))
+  return { ...pod, ...(spec && { spec }) }
 }
 
 /** Whether the workload asks for capture by a label of its own or of its namespace, whatever stands against it. */
@@ -33,21 +38,16 @@ export function asksForAmbient(world: AnalysisWorld, { namespace, labels }: Work
   return (labels[DATAPLANE_MODE] ?? world.namespaceLabels(namespace)[DATAPLANE_MODE]) === 'ambient'
 }
 
-/** Whether there is a sidecar, or one is injected: the workload's own word counts before its namespace's. */
-export function hasSidecar(world: AnalysisWorld, { namespace, labels, annotations, spec }: Workload): boolean {
-  const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])]
-  if (annotations[SIDECAR_STATUS] !== undefined) return true
-  if (containers.some(({ name }) => name === 'istio-proxy')) return true
-  const own = labels[SIDECAR_INJECT] ?? annotations[SIDECAR_INJECT]
-  if (own !== undefined) return own === 'true'
-  return injects(world, namespace)
+/** Whether there is a sidecar, or one is injected. */
+export function hasSidecar(world: AnalysisWorld, workload: Workload): boolean {
+  if (workload.annotations[SIDECAR_STATUS_ANNOTATION] !== undefined) return true
+  return wantsSidecar(podOf(workload), world.get(namespaceKind, undefined, workload.namespace))
 }
 
 /** Whether sidecars are injected into a namespace by its labels. */
 export function injects(world: AnalysisWorld, namespace: string): boolean {
-  const labels = world.namespaceLabels(namespace)
-  if (labels['istio-injection'] !== undefined) return labels['istio-injection'] === 'enabled'
-  return labels['istio.io/rev'] !== undefined
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: '', namespace } }
+  return wantsSidecar(pod, world.get(namespaceKind, undefined, namespace))
 }
 
 /** Whether a selector, or without one the namespace of the object, means workloads in ambient mode alone. */

@@ -36,6 +36,9 @@ function object(
 const AMBIENT = { 'istio.io/dataplane-mode': 'ambient' }
 const USES = { 'istio.io/use-waypoint': 'wp' }
 const mesh = object('namespace/shop', {}, { labels: AMBIENT })
+const injecting = (injection: string) =>
+  object('namespace/shop', {}, { labels: { ...AMBIENT, 'istio-injection': injection } })
+const INJECTED = { 'sidecar.istio.io/inject': 'true' }
 const plain = object('namespace/old')
 const waypoint = object('gateway/wp', { gatewayClassName: 'istio-waypoint', listeners: [] })
 const web = (labels: Readonly<Record<string, string>> = {}) =>
@@ -87,6 +90,8 @@ const service = (name: string, ports: object[]) => object(`service/${name}`, { s
 const CASES: readonly (readonly [code: FindingCode, has: readonly Resource[], hasNot: readonly Resource[]])[] = [
   ['AM0101', [mesh, plain, pod('job', {}, { namespace: 'old' })], [mesh, pod('job')]],
   ['AM0102', [mesh, pod('web', {}, { annotations: { 'sidecar.istio.io/status': '{}' } })], [mesh, pod('web')]],
+  // What says no counts before what says yes, here as at the injection itself.
+  ['AM0102', [injecting('enabled'), pod('web')], [injecting('disabled'), pod('web', INJECTED)]],
   ['AM0103', [mesh, web(USES)], [mesh, web(USES), waypoint]],
   [
     'AM0104',

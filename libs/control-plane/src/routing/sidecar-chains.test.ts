@@ -1,7 +1,7 @@
-import type { Pod, Resource } from '@ambient-lab/api'
+import { hasSidecar, type Pod, type Resource } from '@ambient-lab/api'
 import type { FilterChain, Route } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
-import { hasSidecar, injected } from '../sidecars/injection.ts'
+import { injected } from '../sidecars/injection.ts'
 import {
   AUTHORIZATION_POLICIES,
   ENVOY_FILTERS,

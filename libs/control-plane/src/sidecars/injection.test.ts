@@ -1,6 +1,6 @@
-import { type Namespace, type Pod, wantsCapture } from '@ambient-lab/api'
+import { hasSidecar, type Namespace, type Pod, wantsCapture, wantsSidecar } from '@ambient-lab/api'
 import { describe, expect, it } from 'vitest'
-import { hasSidecar, injected, wantsSidecar } from './injection.ts'
+import { injected } from './injection.ts'
 
 type Labels = Readonly<Record<string, string>>
 

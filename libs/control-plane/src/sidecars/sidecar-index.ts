@@ -1,8 +1,7 @@
-import { type ObjectKey, objectKey, type Pod } from '@ambient-lab/api'
+import { hasSidecar, type ObjectKey, objectKey, type Pod } from '@ambient-lab/api'
 import { PODS } from '../stored-kinds.ts'
 import { Groups } from '../translate/groups.ts'
 import type { ObjectChange } from '../translate/translation.ts'
-import { hasSidecar } from './injection.ts'
 
 interface Place {
   readonly key: ObjectKey

@@ -1,7 +1,13 @@
-import { type Container, ENDPOINT_ANNOTATION, type EnvVar, wantsCapture } from '@ambient-lab/api'
+import {
+  type Container,
+  ENDPOINT_ANNOTATION,
+  type EnvVar,
+  hasSidecar,
+  SIDECAR_CONTAINER,
+  wantsCapture,
+} from '@ambient-lab/api'
 import { ASSIGNMENT_TYPE, type AssignedContainer } from '@ambient-lab/xds'
 import { gatewayKeyOf } from '../gateways/gateway-names.ts'
-import { hasSidecar, SIDECAR_CONTAINER } from '../sidecars/injection.ts'
 import { CONFIG_MAPS, NAMESPACES, PODS } from '../stored-kinds.ts'
 import { containerProbe } from './container-probe.ts'
 import { ofNamespace } from './dependencies.ts'

@@ -1,6 +1,5 @@
-import type { AuthorizationPolicy, Pod, Service } from '@ambient-lab/api'
+import { type AuthorizationPolicy, hasSidecar, type Pod, type Service } from '@ambient-lab/api'
 import { ADDRESS_TYPE, type Workload } from '@ambient-lab/xds'
-import { hasSidecar } from '../sidecars/injection.ts'
 import type { StoreEvent } from '../store/store.ts'
 import {
   AUTHORIZATION_POLICIES,

@@ -1,6 +1,6 @@
+import { hasSidecar } from '@ambient-lab/api'
 import { FILTER_CHAIN_TYPE } from '@ambient-lab/xds'
 import { inboundChains } from '../routing/sidecar-inbound.ts'
-import { hasSidecar } from '../sidecars/injection.ts'
 import {
   AUTHORIZATION_POLICIES,
   ENVOY_FILTERS,

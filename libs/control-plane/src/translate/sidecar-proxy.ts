@@ -1,6 +1,6 @@
+import { hasSidecar } from '@ambient-lab/api'
 import { L7_PROXY_TYPE, type L7Proxy } from '@ambient-lab/xds'
 import { sidecarTelemetry } from '../routing/telemetry.ts'
-import { hasSidecar } from '../sidecars/injection.ts'
 import { outboundVisibility, sidecarOf } from '../sidecars/sidecar-scope.ts'
 import { PODS, SIDECARS, TELEMETRIES } from '../stored-kinds.ts'
 import { isPlaced, podUid } from './pod-workload.ts'

@@ -1,4 +1,5 @@
 import type { HeaderMap } from '../http1/headers.ts'
+import { isHopByHop } from '../http1/hop-by-hop.ts'
 import { ENCODED_NAMES_MAX, HEADER_BLOCK_BYTES_MAX, HEADER_TABLE_BYTES, INDEXED_VALUE_LENGTH_MAX } from './limits.ts'
 import { DYNAMIC_INDEX_FIRST, ENTRY_OVERHEAD_BYTES, STATIC_TABLE } from './static-table.ts'
 
@@ -209,22 +210,7 @@ export function encodeHeaders(encoder: HpackEncoder, headers: HeaderMap): void {
 
 /** Fields of a connection (RFC 9113 §8.2.2), Host, which is `:authority`, and the length, which is its message's. */
 function isLeftOut(name: string): boolean {
-  switch (name.length) {
-    case 4:
-      return name === 'host'
-    case 7:
-      return name === 'upgrade'
-    case 10:
-      return name === 'connection' || name === 'keep-alive'
-    case 14:
-      return name === 'content-length'
-    case 16:
-      return name === 'proxy-connection'
-    case 17:
-      return name === 'transfer-encoding'
-    default:
-      return false
-  }
+  return name === 'host' || name === 'content-length' || isHopByHop(name)
 }
 
 function makeRoom(bytes: number): void {
