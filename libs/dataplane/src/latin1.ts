@@ -1,0 +1,19 @@
+import { Buffer } from 'node:buffer'
+
+/** Node has it without a declaration; a tenth of a head's time faster than `Buffer.from`. */
+const { latin1Write: write } = Buffer.prototype as unknown as {
+  latin1Write(this: Uint8Array, text: string, offset: number, length: number): number
+}
+
+/** Writes text whose characters are bytes into `target`, which has room for it. Returns the offset behind it. */
+export function putLatin1(target: Uint8Array, offset: number, text: string): number {
+  write.call(target, text, offset, text.length)
+  return offset + text.length
+}
+
+/** Text whose characters are bytes, as bytes. */
+export function latin1Bytes(text: string): Buffer {
+  const bytes = Buffer.allocUnsafe(text.length)
+  putLatin1(bytes, 0, text)
+  return bytes
+}
