@@ -49,6 +49,13 @@ const COMMON_NAMES = [
   ...['x-frame-options', 'x-powered-by', 'x-real-ip', 'x-request-id', 'x-requested-with', 'x-xss-protection'],
 ]
 
+const commonNames: ReadonlySet<string> = new Set([...FRAMING_NAMES, ...COMMON_NAMES])
+
+/** Whether it is one that nearly all messages are made of: then it is a name, and in lower case. */
+export function isCommonName(name: string): boolean {
+  return commonNames.has(name)
+}
+
 /** Twice as many as names are kept, at least: chains stay short. */
 const SLOTS = 4_096
 const PROBES_MAX = 8

@@ -180,6 +180,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
       request,
       protocol,
       exchange: this,
+      startedMs: this.#activeMs,
     })
     this.#current = stream
     if (refusal) stream.localReply(refusal)
@@ -293,8 +294,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   #responseEnded(): void {
     const stream = this.#current!
-    this.#activeMs = this.#init.clock.monotonic()
     this.#over(stream)
+    this.#activeMs = stream.record.startedMs + stream.record.durationMs
     if (!this.#keepAlive || this.#encoder.closes) return this.#close()
     if (!this.#requestDone && !isRestShort(stream)) return this.#close()
     this.#waits = false
