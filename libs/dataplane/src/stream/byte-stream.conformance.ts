@@ -158,6 +158,22 @@ export function describeByteStream(name: string, open: () => Promise<StreamPair>
     )
 
     it(
+      'closes when it is reset while its end waits behind bytes that nobody reads',
+      on(async (near, far) => {
+        const nearSink = new Recorder()
+        near.start(nearSink)
+        far.start(new Recorder())
+        far.pause()
+        for (let index = 0; index < 64; index += 1) near.write(Buffer.alloc(262_144))
+        near.end()
+        await turns(5)
+        near.reset(WHY)
+        await eventually(() => nearSink.isClosed)
+        expect([nearSink.events, nearSink.reason]).toEqual([['close'], WHY])
+      }),
+    )
+
+    it(
       'calls a borrowed write after end a bug, and ignores one after a reset',
       on(async (near, far) => {
         near.start(new Recorder())
