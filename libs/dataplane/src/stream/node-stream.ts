@@ -62,6 +62,8 @@ export class NodeStream implements ByteStream {
   /** Blocks that are the socket's until it has sent them, in order. */
   #lent: Uint8Array[] | undefined
   #ended = false
+  /** By `reset`; the socket itself may need a turn for that. */
+  #cut = false
   #closed = false
 
   constructor(socket: Socket, init: NodeStreamInit = {}) {
@@ -97,7 +99,7 @@ export class NodeStream implements ByteStream {
     if (!this.#gather || chunk.length < GATHERED_BYTES_MIN || chunk.length > BLOCK_BYTES) {
       return this.write(Buffer.from(chunk))
     }
-    if (this.#closed || this.#socket.destroyed) return true
+    if (this.#cut || this.#closed || this.#socket.destroyed) return true
     assert(!this.#ended, 'write after end')
     this.#releaseSoon()
     if (this.#only !== undefined) this.#cork()
@@ -113,7 +115,8 @@ export class NodeStream implements ByteStream {
     if (this.#ended) return
     this.#ended = true
     this.#send()
-    this.#socket.end()
+    // Not before: a FIN that was asked for cannot be overtaken by a reset, not even where it waits for a slow reader.
+    if (this.#writer.pendingBytes === 0) this.#socket.end()
   }
 
   pause(): void {
@@ -121,15 +124,28 @@ export class NodeStream implements ByteStream {
   }
 
   resume(): void {
-    this.#socket.resume()
+    if (!this.#cut) this.#socket.resume()
   }
 
   reset(reason: CodedError): void {
-    if (this.#socket.destroyed) return
+    const socket = this.#socket
+    if (socket.destroyed || this.#cut) return
+    this.#cut = true
     this.#reason = reason
     // A TLS socket has no RST of its own to send: its alert is the cut of the connection.
-    if ('encrypted' in this.#socket) this.#socket.destroy()
-    else this.#socket.resetAndDestroy()
+    if ('encrypted' in socket) socket.destroy()
+    else if (isShuttingDown(socket)) this.#resetAfterShutdown()
+    else socket.resetAndDestroy()
+  }
+
+  /**
+   * While the FIN is under way libuv refuses to reset (`uv_tcp_close_reset`: EINVAL), and Node takes the socket for
+   * closed all the same: it would be open until the process ends, and a thread that has one never does.
+   */
+  #resetAfterShutdown(): void {
+    const socket = this.#socket
+    socket.pause()
+    socket.once('finish', () => socket.resetAndDestroy())
   }
 
   get bufferedBytes(): number {
@@ -137,7 +153,7 @@ export class NodeStream implements ByteStream {
   }
 
   #write(bytes: Uint8Array | string): boolean {
-    if (this.#closed || this.#socket.destroyed) return true
+    if (this.#cut || this.#closed || this.#socket.destroyed) return true
     assert(!this.#ended, 'write after end')
     if (!this.#gather) {
       this.#writer.write(bytes)
@@ -230,7 +246,9 @@ export class NodeStream implements ByteStream {
 
   /** Nothing waits for the system any more. */
   readonly #onDrain = (): void => {
-    if (!this.#owesDrain || this.#closed) return
+    if (this.#cut || this.#closed) return
+    if (this.#ended && !this.#socket.writableEnded) this.#socket.end()
+    if (this.#ended || !this.#owesDrain) return
     this.#owesDrain = false
     this.#sink?.onDrain()
   }
@@ -318,6 +336,11 @@ export async function dialNodeStream(
   options: DialOptions = {},
 ): Promise<ByteStream> {
   return new NodeStream(await dialSocket(target, options))
+}
+
+/** Everything was given to the system, and it was asked for the FIN behind that. */
+function isShuttingDown(socket: Socket): boolean {
+  return socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
 }
 
 function ignore(): void {}
