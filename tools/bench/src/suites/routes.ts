@@ -22,6 +22,8 @@ const PROBE_REST_MS = 2
 /** While a whole file loads: the requests that ask are not to be its load. */
 const FILE_PROBE_REST_MS = 10
 const LIVE_TIMEOUT_MS = 10_000
+/** From before the command that loads the file. */
+const FILE_TIMEOUT_MS = 60_000
 
 const SERVICE_KIND = { group: '', version: 'v1', resource: 'services' }
 const GATEWAY_KIND = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'gateways' }
@@ -117,7 +119,9 @@ async function measureFile(bench: Bench): Promise<Row[]> {
   const before = lab.usage()
   const startedMs = performance.now()
   const lives = Promise.all(
-    probes.map((probe) => untilRevision(probe, routePath(0), 2, { restMs: FILE_PROBE_REST_MS })),
+    probes.map((probe) =>
+      untilRevision(probe, routePath(0), 2, { restMs: FILE_PROBE_REST_MS, timeoutMs: FILE_TIMEOUT_MS }),
+    ),
   )
   await lab.ambient('apply', '-f', path, '-q')
   const answeredMs = performance.now()
@@ -287,14 +291,18 @@ async function untilRevision(
   probe: Probe,
   path: string,
   revision: number,
-  { failures = [], restMs = PROBE_REST_MS }: { failures?: string[]; restMs?: number } = {},
+  {
+    failures = [],
+    restMs = PROBE_REST_MS,
+    timeoutMs = LIVE_TIMEOUT_MS,
+  }: { failures?: string[]; restMs?: number; timeoutMs?: number } = {},
 ): Promise<{ readonly receivedMs: number; readonly requests: number }> {
-  const deadlineMs = performance.now() + LIVE_TIMEOUT_MS
+  const deadlineMs = performance.now() + timeoutMs
   for (let requests = 1; ; requests += 1) {
     const answer = await probe.ask(path)
     if (answer.status !== 200) failures.push(`${path}: ${answer.status}`)
     if (answer.revision === revision) return { receivedMs: answer.receivedMs, requests }
-    if (answer.receivedMs > deadlineMs) throw new Error(`${path}: not live within ${LIVE_TIMEOUT_MS} ms`)
+    if (answer.receivedMs > deadlineMs) throw new Error(`${path}: not live within ${timeoutMs} ms`)
     await rest(restMs)
   }
 }
