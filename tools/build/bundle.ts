@@ -4,6 +4,9 @@
  * some hundred modules (docs/decisions/0004-bundles.md).
  */
 import { globSync, rmSync } from 'node:fs'
+import https from 'node:https'
+import { builtinModules } from 'node:module'
+import zlib from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
 
 const entryPoints = globSync(['src/main.{ts,tsx}', 'src/**/*.worker.ts'])
@@ -17,14 +20,37 @@ rmSync('dist', { recursive: true, force: true })
 const lazyBuiltins: Plugin = {
   name: 'lazy builtins',
   setup(plugins) {
-    plugins.onResolve({ filter: /^(node:)?(http|fs|util)$/ }, ({ path }) => ({
-      path: path.replace(/^(node:)?/, 'node:'),
-      namespace: 'lazy-builtin',
-    }))
+    plugins.onResolve({ filter: new RegExp(`^(node:)?(${builtinModules.join('|')})$`) }, ({ path, kind }) => {
+      if (kind !== 'import-statement') return undefined
+      return { path: path.replace(/^(node:)?/, 'node:'), namespace: 'lazy-builtin' }
+    })
     plugins.onLoad({ filter: /./, namespace: 'lazy-builtin' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
       loader: 'js',
     }))
+  },
+}
+
+/**
+ * Evaluated when the first of these exports is used: what most threads never come to use, and what is large.
+ * `zlib` and `https` are what `ws` needs for compression and for addresses of its own dialling.
+ */
+const DEFERRED: Readonly<Record<string, readonly string[]>> = {
+  re2js: ['RE2JS'],
+  zlib: Object.keys(zlib),
+  https: Object.keys(https),
+}
+
+const deferred: Plugin = {
+  name: 'deferred modules',
+  setup(plugins) {
+    plugins.onResolve({ filter: new RegExp(`^(${Object.keys(DEFERRED).join('|')})$`) }, ({ path, namespace }) =>
+      namespace === 'deferred' ? undefined : { path, namespace: 'deferred' },
+    )
+    plugins.onLoad({ filter: /./, namespace: 'deferred' }, ({ path }) => {
+      const getters = DEFERRED[path]!.map((name) => `get ${name}() { return require(${JSON.stringify(path)}).${name} }`)
+      return { contents: `module.exports = { ${getters.join(', ')} }`, loader: 'js', resolveDir: import.meta.dirname }
+    })
   },
 }
 
@@ -49,6 +75,6 @@ await build({
   },
   // oidc-provider does not survive bundling: it loses extra claims. A lab that runs one reads it from node_modules.
   external: ['react-devtools-core', 'bufferutil', 'utf-8-validate', 'oidc-provider'],
-  plugins: [lazyBuiltins],
+  plugins: [deferred, lazyBuiltins],
   logLevel: 'warning',
 })
