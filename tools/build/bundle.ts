@@ -7,7 +7,7 @@ import { globSync, rmSync } from 'node:fs'
 import https from 'node:https'
 import { builtinModules } from 'node:module'
 import zlib from 'node:zlib'
-import { build, type Plugin } from 'esbuild'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
 
 const entryPoints = globSync(['src/main.{ts,tsx}', 'src/**/*.worker.ts'])
 rmSync('dist', { recursive: true, force: true })
@@ -54,8 +54,7 @@ const deferred: Plugin = {
   },
 }
 
-await build({
-  entryPoints,
+const options: BuildOptions = {
   outdir: 'dist',
   outbase: 'src',
   bundle: true,
@@ -77,4 +76,8 @@ await build({
   external: ['react-devtools-core', 'bufferutil', 'utf-8-validate', 'oidc-provider'],
   plugins: [deferred, lazyBuiltins],
   logLevel: 'warning',
-})
+}
+
+// One by one: code that two entry points share would be one chunk with all that either of them needs of the libraries,
+// since files are told apart by what reaches them through a library's index.
+await Promise.all(entryPoints.map((entryPoint) => build({ ...options, entryPoints: [entryPoint] })))
