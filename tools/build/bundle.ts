@@ -4,6 +4,7 @@
  * some hundred modules (docs/decisions/0004-bundles.md).
  */
 import { globSync, rmSync } from 'node:fs'
+import http2 from 'node:http2'
 import https from 'node:https'
 import { builtinModules } from 'node:module'
 import zlib from 'node:zlib'
@@ -33,19 +34,25 @@ const lazyBuiltins: Plugin = {
 
 /**
  * Evaluated when the first of these exports is used: what most threads never come to use, and what is large.
- * `zlib` and `https` are what `ws` needs for compression and for addresses of its own dialling.
+ * `zlib` and `https` are what `ws` needs for compression and for addresses of its own dialling, `http2` is for simulated
+ * workloads that speak it.
  */
 const DEFERRED: Readonly<Record<string, readonly string[]>> = {
   re2js: ['RE2JS'],
   zlib: Object.keys(zlib),
   https: Object.keys(https),
+  http2: Object.keys(http2),
 }
 
 const deferred: Plugin = {
   name: 'deferred modules',
   setup(plugins) {
-    plugins.onResolve({ filter: new RegExp(`^(${Object.keys(DEFERRED).join('|')})$`) }, ({ path, namespace }) =>
-      namespace === 'deferred' ? undefined : { path, namespace: 'deferred' },
+    plugins.onResolve(
+      { filter: new RegExp(`^(node:)?(${Object.keys(DEFERRED).join('|')})$`) },
+      ({ path, namespace, kind }) =>
+        namespace === 'deferred' || kind === 'dynamic-import'
+          ? undefined
+          : { path: path.replace(/^node:/, ''), namespace: 'deferred' },
     )
     plugins.onLoad({ filter: /./, namespace: 'deferred' }, ({ path }) => {
       const getters = DEFERRED[path]!.map((name) => `get ${name}() { return require(${JSON.stringify(path)}).${name} }`)
