@@ -62,7 +62,7 @@ interface DecodingTables {
 }
 
 /**
- * Made for the first text: building them is so much work that V8 brings its optimising compilers into memory, 6 MB that
+ * Made for the first text: building them is so much work that V8 brings its optimising compilers into memory, 5 MB that
  * an agent without HTTP/2 does not need.
  */
 let tables: DecodingTables | undefined

@@ -4,8 +4,8 @@
  * V8 would keep the memory of a thread that ended for the next one; an agent that has let its threads go wants none.
  *
  * The young generation of a heap that works grows to 16 MiB twice over, and never shrinks while a little work goes on. A
- * quarter of that fits a core's cache: connections and requests cost no more processor time, and an idle connection half
- * the memory (docs/PERFORMANCE.md, "The idle agent").
+ * quarter of that fits a core's cache, and no cost of it could be measured (docs/PERFORMANCE.md, "A smaller young
+ * generation").
  */
 export const NODE_AGENT_FLAGS: readonly string[] = [
   '--no-memory-pool-share-memory-on-teardown',
