@@ -39,6 +39,7 @@ class TwoNetworks {
     this.gateway = new Waypoint({
       components: {
         ...{ clock, random, network, svids: this.#svids, metrics: new MetricsRegistry(), log: silentLogger() },
+        upstreamLog: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => this.lines.push(line),
         transport: this.#ground.transport({
