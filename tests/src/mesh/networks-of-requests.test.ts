@@ -174,4 +174,8 @@ test('without a gateway the endpoints are left out, and the log, why and analyze
   expect(await lab.run(['why', 'pod/east-curl', 'svc/guarded', '-n', 'mesh']).then(({ stdout }) => stdout)).toContain(
     leftOut,
   )
+  const { stdout } = await lab.run(['analyze', '-A'])
+  expect(stdout).toContain(
+    'Network west has no east-west gateway: from other networks nobody reaches what service mesh/echo has there.',
+  )
 })
