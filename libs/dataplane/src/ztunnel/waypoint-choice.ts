@@ -34,7 +34,7 @@ export function waypointOf(service: Service, random: Random): GatewayAddress | u
  * @param sentBy what the other network's proxy says that it is; anything else than those two is no reason
  */
 export function leadsToWaypoint(service: Service, sentBy: L7Proxy['kind'] | string | undefined): boolean {
-  if (!service.waypoint && !service.weightedWaypoints?.length) return false
+  if (!service.waypoint && !service.weightedWaypoints?.some(({ weight }) => weight > 0)) return false
   if (sentBy === 'waypoint') return false
   return sentBy !== 'gateway' || service.ingressUseWaypoint
 }
