@@ -90,6 +90,7 @@ export class MeshWithWaypoint {
         svids: this.#svids,
         metrics: this.metrics,
         log: silentLogger(),
+        upstreamLog: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => this.lines.push(line),
         transport: this.ground.transport({
