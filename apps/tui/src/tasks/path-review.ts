@@ -163,12 +163,16 @@ function pastText({
   details,
   hint,
   changed,
+  movedTo,
 }: PathReviewPast): string {
   const end = [httpStatus ?? 'no answer yet', responseFlags === '-' ? '' : responseFlags, details]
   const texts = [
     `then  ${end.filter(Boolean).join(' ')}  ${method} ${path} of ${source} to ${host} at ${by}, ${at}`,
     ...(hint === undefined ? [] : [`      ${hint}`]),
     ...(changed ? ['      what decides has changed since: now it ends as said above'] : []),
+    ...(movedTo === undefined
+      ? []
+      : [`      the way leads through ${movedTo} by now, which did not see it: ambient why CALLER TARGET asks there`]),
   ]
   return texts.map((text) => `${cellText(text)}\n`).join('')
 }
