@@ -1,6 +1,7 @@
 import type { BucketHistogram, Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
 import { END_LABELS, endLabels, type Reporter, securityPolicy } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
+import { ALL_METRICS, type MetricSwitches } from './metric-switches.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 
 const LABELS = [
@@ -21,22 +22,27 @@ const BUCKETS = [
   ...[1_800_000, 3_600_000],
 ]
 
+/** Made when they are told of for the first time: a metric that is off has no series. */
 interface Handles {
-  readonly requests: Counter
-  readonly duration: BucketHistogram
-  readonly requestBytes: BucketHistogram
-  readonly responseBytes: BucketHistogram
+  readonly labels: Labels
+  requests?: Counter
+  duration?: BucketHistogram
+  requestBytes?: BucketHistogram
+  responseBytes?: BucketHistogram
 }
 
 export interface RequestSeriesInit {
   readonly metrics: MetricsRegistry
   /** Asked when a series begins. */
   readonly reporter: (peer: DownstreamPeer) => Reporter
+  /** @default all are told */
+  readonly switches?: (peer: DownstreamPeer) => MetricSwitches
 }
 
 /** `istio_requests_total` and the histograms beside it. Label texts are made once per pair of ends and outcome. */
 export class RequestSeries {
   readonly #reporter: RequestSeriesInit['reporter']
+  readonly #switches: NonNullable<RequestSeriesInit['switches']>
   readonly #requests: MetricFamily<Label, Counter>
   readonly #duration: MetricFamily<Label, BucketHistogram>
   readonly #requestBytes: MetricFamily<Label, BucketHistogram>
@@ -44,10 +50,11 @@ export class RequestSeries {
   /** For each pair of ends by `status flags protocol grpcStatus`. */
   readonly #handles = new EndsCache(() => new Map<string, Handles>())
 
-  constructor({ metrics, reporter }: RequestSeriesInit) {
+  constructor({ metrics, reporter, switches = () => ALL_METRICS }: RequestSeriesInit) {
     const histogram = (name: string, help: string) =>
       metrics.histogram({ name: `istio_${name}`, help, labels: LABELS, buckets: BUCKETS })
     this.#reporter = reporter
+    this.#switches = switches
     this.#requests = metrics.counter({
       name: 'istio_requests_total',
       help: 'The total number of requests',
@@ -59,11 +66,13 @@ export class RequestSeries {
   }
 
   count(record: RequestRecord): void {
-    const { requests, duration, requestBytes, responseBytes } = this.#handlesOf(record)
-    requests.inc()
-    duration.observe(record.durationMs)
-    requestBytes.observe(record.bytesReceived)
-    responseBytes.observe(record.bytesSent)
+    const handles = this.#handlesOf(record)
+    const { labels } = handles
+    const on = this.#switches(record.peer)
+    if (on.REQUEST_COUNT) (handles.requests ??= this.#requests.labels(labels)).inc()
+    if (on.REQUEST_DURATION) (handles.duration ??= this.#duration.labels(labels)).observe(record.durationMs)
+    if (on.REQUEST_SIZE) (handles.requestBytes ??= this.#requestBytes.labels(labels)).observe(record.bytesReceived)
+    if (on.RESPONSE_SIZE) (handles.responseBytes ??= this.#responseBytes.labels(labels)).observe(record.bytesSent)
   }
 
   #handlesOf(record: RequestRecord): Handles {
@@ -71,13 +80,7 @@ export class RequestSeries {
     const outcome = `${record.status} ${record.flags} ${record.isGrpc ? `grpc ${record.grpcStatus}` : 'http'}`
     let handles = handlesOfEnds.get(outcome)
     if (!handles) {
-      const labels = this.#labelsOf(record)
-      handles = {
-        requests: this.#requests.labels(labels),
-        duration: this.#duration.labels(labels),
-        requestBytes: this.#requestBytes.labels(labels),
-        responseBytes: this.#responseBytes.labels(labels),
-      }
+      handles = { labels: this.#labelsOf(record) }
       handlesOfEnds.set(outcome, handles)
     }
     return handles
