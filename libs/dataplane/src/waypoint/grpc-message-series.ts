@@ -2,6 +2,7 @@ import type { Clock } from '@ambient-lab/std'
 import type { Counter } from '@ambient-lab/telemetry'
 import { END_LABELS, endLabels } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
+import { lazy } from './lazy.ts'
 import { GRPC_MESSAGES_REPORT_MS } from './limits.ts'
 import { ALL_METRICS } from './metric-switches.ts'
 import type { RequestRecord } from './request-record.ts'
@@ -35,7 +36,7 @@ export class GrpcMessageSeries {
     const [requests, responses] = [counter('request', 'client'), counter('response', 'server')]
     this.#counters = new EndsCache((record) => {
       const labels = endLabels(reporter(record.peer), record)
-      return { requests: once(() => requests.labels(labels)), responses: once(() => responses.labels(labels)) }
+      return { requests: lazy(() => requests.labels(labels)), responses: lazy(() => responses.labels(labels)) }
     })
   }
 
@@ -72,9 +73,4 @@ export class GrpcMessageSeries {
     if (on.GRPC_REQUEST_MESSAGES) counters.requests().inc(requests)
     if (on.GRPC_RESPONSE_MESSAGES) counters.responses().inc(responses)
   }
-}
-
-function once<T>(make: () => T): () => T {
-  let made: T | undefined
-  return () => (made ??= make())
 }

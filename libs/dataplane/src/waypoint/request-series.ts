@@ -1,6 +1,7 @@
 import type { BucketHistogram, Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
 import { END_LABELS, endLabels, type Reporter, securityPolicy } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
+import { lazy } from './lazy.ts'
 import { ALL_METRICS, type MetricSwitches } from './metric-switches.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 
@@ -22,13 +23,12 @@ const BUCKETS = [
   ...[1_800_000, 3_600_000],
 ]
 
-/** Made when they are told of for the first time: a metric that is off has no series. */
+/** Each made when it is told of for the first time: a metric that is off has no series. */
 interface Handles {
-  readonly labels: Labels
-  requests?: Counter
-  duration?: BucketHistogram
-  requestBytes?: BucketHistogram
-  responseBytes?: BucketHistogram
+  readonly requests: () => Counter
+  readonly duration: () => BucketHistogram
+  readonly requestBytes: () => BucketHistogram
+  readonly responseBytes: () => BucketHistogram
 }
 
 export interface RequestSeriesInit {
@@ -66,13 +66,12 @@ export class RequestSeries {
   }
 
   count(record: RequestRecord): void {
-    const handles = this.#handlesOf(record)
-    const { labels } = handles
+    const { requests, duration, requestBytes, responseBytes } = this.#handlesOf(record)
     const on = this.#switches(record.peer)
-    if (on.REQUEST_COUNT) (handles.requests ??= this.#requests.labels(labels)).inc()
-    if (on.REQUEST_DURATION) (handles.duration ??= this.#duration.labels(labels)).observe(record.durationMs)
-    if (on.REQUEST_SIZE) (handles.requestBytes ??= this.#requestBytes.labels(labels)).observe(record.bytesReceived)
-    if (on.RESPONSE_SIZE) (handles.responseBytes ??= this.#responseBytes.labels(labels)).observe(record.bytesSent)
+    if (on.REQUEST_COUNT) requests().inc()
+    if (on.REQUEST_DURATION) duration().observe(record.durationMs)
+    if (on.REQUEST_SIZE) requestBytes().observe(record.bytesReceived)
+    if (on.RESPONSE_SIZE) responseBytes().observe(record.bytesSent)
   }
 
   #handlesOf(record: RequestRecord): Handles {
@@ -80,7 +79,13 @@ export class RequestSeries {
     const outcome = `${record.status} ${record.flags} ${record.isGrpc ? `grpc ${record.grpcStatus}` : 'http'}`
     let handles = handlesOfEnds.get(outcome)
     if (!handles) {
-      handles = { labels: this.#labelsOf(record) }
+      const labels = this.#labelsOf(record)
+      handles = {
+        requests: lazy(() => this.#requests.labels(labels)),
+        duration: lazy(() => this.#duration.labels(labels)),
+        requestBytes: lazy(() => this.#requestBytes.labels(labels)),
+        responseBytes: lazy(() => this.#responseBytes.labels(labels)),
+      }
       handlesOfEnds.set(outcome, handles)
     }
     return handles
