@@ -161,7 +161,7 @@ describe('a PathReview of a request', () => {
     await bench[Symbol.asyncDispose]()
   })
 
-  it('is answered by the proxy that saw it, also when the way leads through another by now', async () => {
+  it('is asked again where the way leads by now, when that is another waypoint, and says so', async () => {
     const { bench, source, chosen, uid } = await start()
     bench.agents.get('n2')!.requests = [requestOf('n2', { proxy: 'default/another', source })]
     const place = {
@@ -177,7 +177,9 @@ describe('a PathReview of a request', () => {
     const { past, checkpoints } = (await ask(bench, 'r-1')).status!
     expect(past).toMatchObject({ by: 'waypoint default/another on n2', movedTo: 'default/waypoint' })
     expect(checkpoints).toHaveLength(2)
-    expect(bench.agents.get('n2')!.reviews).toMatchObject([{ at: 'request', serial: 7 }])
+    expect(bench.agents.get('n2')!.reviews).toMatchObject([
+      { at: 'waypoint', uid: uid(chosen), request: { method: 'GET', headers: {} } },
+    ])
     await bench[Symbol.asyncDispose]()
   })
 })

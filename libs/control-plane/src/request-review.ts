@@ -4,7 +4,7 @@ import type { Cluster } from './cluster.ts'
 import { gatewayKeyOf } from './gateways/gateway-names.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import { recall } from './recall.ts'
-import { destinationStep, parsePlace, type ReviewStep, type ReviewWalk } from './review-walk.ts'
+import { destinationStep, parsePlace, type ReviewStep, type ReviewWalk, stepTo } from './review-walk.ts'
 import { PODS } from './stored-kinds.ts'
 import { podUid } from './translate/pod-workload.ts'
 
@@ -38,8 +38,8 @@ export function recallRequest(
 
 /**
  * What would be decided now about a request that was sent: from its caller on, where that is still there, and by the
- * replica that remembers it, which alone knows its headers. Where the way leads through another waypoint by now, that one
- * has not seen the request: the one that has answers all the same, and `movedTo` says where the way leads.
+ * replica that remembers it, which alone knows its headers. Where the way leads through another waypoint by now, the one
+ * that saw the request serves the service no more: `movedTo` is asked, without headers.
  */
 export async function reviewRequest(
   components: RequestReviewComponents,
@@ -53,8 +53,9 @@ export async function reviewRequest(
     // Of its headers the sidecar there is told nothing: only the replica that remembers them knows them.
     if (hop.kind === 'destination') return destinationStep(hop, { method, path, authority, headers: {} })
     const proxy = proxyOf(components, hop)
-    if (proxy !== request.proxy) movedTo = proxy ?? hop.uid
-    return kept
+    if (proxy === request.proxy) return kept
+    movedTo = proxy ?? hop.uid
+    return stepTo(hop, { method, path, authority, headers: {} })
   })
   return { checkpoints, ...(movedTo !== undefined && { movedTo }) }
 }

@@ -172,7 +172,9 @@ function pastText({
     ...(changed ? ['      what decides has changed since: now it ends as said above'] : []),
     ...(movedTo === undefined
       ? []
-      : [`      the way leads through ${movedTo} by now, which did not see it: ambient why CALLER TARGET asks there`]),
+      : [
+          `      the way leads through ${movedTo} by now: said above is what that one decides, without the request’s headers`,
+        ]),
   ]
   return texts.map((text) => `${cellText(text)}\n`).join('')
 }

@@ -70,7 +70,7 @@ export interface PathReviewPast {
   readonly hint?: string
   /** It would end otherwise now: what decides has changed since. */
   readonly changed: boolean
-  /** `namespace/name` of the waypoint that the way leads through by now; the one that saw the request answered. */
+  /** `namespace/name` of the waypoint that the way leads through by now: it was asked, without the request's headers. */
   readonly movedTo?: string
 }
 

@@ -137,6 +137,43 @@ export function describeByteStream(name: string, open: () => Promise<StreamPair>
     )
 
     it(
+      'closes at both ends when it is reset while its end is under way, and hands on nothing more',
+      on(async (near, far) => {
+        const [nearSink, farSink] = [new Recorder(), new Recorder()]
+        near.start(nearSink)
+        far.start(farSink)
+        near.write(Buffer.from('last words'))
+        near.end()
+        near.reset(WHY)
+        near.resume()
+        near.write(Buffer.from('ignored'))
+        // Who has read the end of a TCP connection learns of a reset behind it by writing.
+        await eventually(() => {
+          far.write(Buffer.from('too late'))
+          return nearSink.isClosed && farSink.isClosed
+        })
+        expect(nearSink.events).toEqual(['close'])
+        expect([nearSink.reason, farSink.reason]).toEqual([WHY, expect.any(CodedError)])
+      }),
+    )
+
+    it(
+      'closes when it is reset while its end waits behind bytes that nobody reads',
+      on(async (near, far) => {
+        const nearSink = new Recorder()
+        near.start(nearSink)
+        far.start(new Recorder())
+        far.pause()
+        for (let index = 0; index < 64; index += 1) near.write(Buffer.alloc(262_144))
+        near.end()
+        await turns(5)
+        near.reset(WHY)
+        await eventually(() => nearSink.isClosed)
+        expect([nearSink.events, nearSink.reason]).toEqual([['close'], WHY])
+      }),
+    )
+
+    it(
       'calls a borrowed write after end a bug, and ignores one after a reset',
       on(async (near, far) => {
         near.start(new Recorder())

@@ -55,6 +55,8 @@ export class NodeStream implements ByteStream {
   /** Blocks that are the socket's until it has sent them, in order. */
   #lent: Uint8Array[] | undefined
   #ended = false
+  /** By `reset`; the socket itself may need a turn for that. */
+  #cut = false
   #closed = false
 
   constructor(socket: Socket, init: NodeStreamInit = {}) {
@@ -80,7 +82,7 @@ export class NodeStream implements ByteStream {
 
   write(chunk: Uint8Array): boolean {
     const socket = this.#socket
-    if (this.#closed || socket.destroyed) return true
+    if (this.#cut || this.#closed || socket.destroyed) return true
     assert(!this.#ended, 'write after end')
     if (!this.#gather) {
       socket.write(chunk, this.#onWritten)
@@ -101,7 +103,7 @@ export class NodeStream implements ByteStream {
 
   writeBorrowed(chunk: Uint8Array): boolean {
     const socket = this.#socket
-    if (this.#closed || socket.destroyed) return true
+    if (this.#cut || this.#closed || socket.destroyed) return true
     if (!this.#gather || chunk.length < GATHERED_BYTES_MIN || chunk.length > BLOCK_BYTES) {
       return this.write(Buffer.from(chunk))
     }
@@ -128,15 +130,28 @@ export class NodeStream implements ByteStream {
   }
 
   resume(): void {
-    this.#socket.resume()
+    if (!this.#cut) this.#socket.resume()
   }
 
   reset(reason: CodedError): void {
-    if (this.#socket.destroyed) return
+    const socket = this.#socket
+    if (socket.destroyed || this.#cut) return
+    this.#cut = true
     this.#reason = reason
     // A TLS socket has no RST of its own to send: its alert is the cut of the connection.
-    if ('encrypted' in this.#socket) this.#socket.destroy()
-    else this.#socket.resetAndDestroy()
+    if ('encrypted' in socket) socket.destroy()
+    else if (isShuttingDown(socket)) this.#resetAfterShutdown()
+    else socket.resetAndDestroy()
+  }
+
+  /**
+   * While the FIN is under way libuv refuses to reset (`uv_tcp_close_reset`: EINVAL), and Node takes the socket for
+   * closed all the same: it would be open until the process ends, and a thread that has one never does.
+   */
+  #resetAfterShutdown(): void {
+    const socket = this.#socket
+    socket.pause()
+    socket.once('finish', () => socket.resetAndDestroy())
   }
 
   get bufferedBytes(): number {
@@ -287,6 +302,11 @@ export async function dialNodeStream(
   options: DialOptions = {},
 ): Promise<ByteStream> {
   return new NodeStream(await dialSocket(target, options))
+}
+
+/** Everything was given to the system, and it was asked for the FIN behind that. */
+function isShuttingDown(socket: Socket): boolean {
+  return socket.writableEnded && !socket.writableFinished && socket.writableLength === 0
 }
 
 function ignore(): void {}
