@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { GroupVersionResource, Resource } from '@ambient-lab/api'
 import { ApiClient } from '@ambient-lab/lab'
@@ -7,6 +8,8 @@ import { cpuSeconds } from '../l4/process-usage.ts'
 
 /** Requests to the API at once while much is written. */
 const WRITES_AT_ONCE = 128
+
+export type TypedObject = readonly [type: GroupVersionResource, object: Resource]
 
 /** A lab of real processes in a folder of its own, for as long as a bench takes. */
 export class BenchLab implements AsyncDisposable {
@@ -46,21 +49,34 @@ export class BenchLab implements AsyncDisposable {
   }
 
   /** Creates objects, many at once. */
-  async createAll(objects: readonly (readonly [type: GroupVersionResource, object: Resource])[]): Promise<void> {
-    let next = 0
-    const work = async () => {
-      while (next < objects.length) {
-        const [type, object] = objects[next++]!
-        await this.client.create(type, object)
-      }
-    }
-    await Promise.all(Array.from({ length: WRITES_AT_ONCE }, work))
+  createAll(objects: readonly TypedObject[]): Promise<void> {
+    return eachAtOnce(objects, ([type, object]) => this.client.create(type, object))
+  }
+
+  /** Deletes objects, many at once. */
+  deleteAll(objects: readonly TypedObject[]): Promise<void> {
+    return eachAtOnce(objects, ([type, { metadata }]) => this.client.delete(type, metadata))
+  }
+
+  /** A file in the lab's folder. @returns its path */
+  writeFile(name: string, text: string): string {
+    const path = join(this.#lab.home, name)
+    writeFileSync(path, text)
+    return path
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.client[Symbol.dispose]()
     await this.#lab[Symbol.asyncDispose]()
   }
+}
+
+async function eachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  let next = 0
+  const one = async () => {
+    while (next < items.length) await work(items[next++]!)
+  }
+  await Promise.all(Array.from({ length: WRITES_AT_ONCE }, one))
 }
 
 export const PODS = { group: '', version: 'v1', resource: 'pods' }
