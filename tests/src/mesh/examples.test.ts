@@ -1,6 +1,6 @@
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { ReadmeShell, readmeBlocks } from './readme-shell.ts'
 
 const PATIENCE = { timeoutMs: 30_000 }

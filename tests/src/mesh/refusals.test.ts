@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { eventually, TestCertificates } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { items, node } from './objects.ts'
 
 let lab: AmbientLab

@@ -131,13 +131,21 @@ export class Waypoint implements AsyncDisposable {
       if (side === 'inbound') return 'destination'
       return this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'
     }
-    const series = new RequestSeries({ metrics, reporter })
-    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter })
-    const tcpSeries = new TcpSeries({ metrics, reporter })
+    const switches = (peer: DownstreamPeer) => recorder.tellingOf(peer).metrics
+    const series = new RequestSeries({ metrics, reporter, switches })
+    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter, switches })
+    const tcpSeries = new TcpSeries({ metrics, reporter, switches })
     const plaintextOf = (cluster: string) => this.clusters.get(cluster)?.config.plaintext
     const edges = pod && new RequestEdges({ node, plaintextOf })
     this.#edges = edges
-    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, edges, logSink: accessLogSink })
+    const recorder: RequestRecorder = new RequestRecorder({
+      clock,
+      series,
+      messageSeries,
+      tcpSeries,
+      edges,
+      logSink: accessLogSink,
+    })
     this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(

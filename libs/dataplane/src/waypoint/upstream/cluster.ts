@@ -129,7 +129,7 @@ export class Cluster implements Disposable {
       dial: (options) => this.dial(host, peer, options, speaksHttp2 ? ['h2'] : []),
     }
     const pool = speaksHttp2
-      ? new Http2Pool(components, { connectTimeoutMs })
+      ? new Http2Pool(components, { connectTimeoutMs, idleTimeoutMs })
       : new ConnectionPool(components, {
           connectTimeoutMs,
           idleTimeoutMs,

@@ -1,4 +1,4 @@
-import type { Clock } from '@ambient-lab/std'
+import type { CancelTimer, Clock } from '@ambient-lab/std'
 import type { HeaderMap, OutgoingRequest, ResponseHead } from '../../http1/index.ts'
 import {
   HTTP2_ERROR,
@@ -23,6 +23,8 @@ export interface Http2PoolComponents {
 
 export interface Http2PoolInit {
   readonly connectTimeoutMs: number
+  /** Of a connection without exchanges. */
+  readonly idleTimeoutMs: number
 }
 
 /** HTTP/2 to one host for one client: one connection, many exchanges; another when that one is full or going away. */
@@ -32,6 +34,7 @@ export class Http2Pool implements UpstreamPool {
   readonly #waiting: PoolCustomer[] = []
   readonly #sessions = new Set<Session>()
   #dialing = false
+  #cancelReap: CancelTimer | undefined
   #draining = false
 
   constructor(components: Http2PoolComponents, init: Http2PoolInit) {
@@ -64,6 +67,7 @@ export class Http2Pool implements UpstreamPool {
 
   drain(): void {
     this.#draining = true
+    this.#cancelReap?.()
     for (const session of this.#sessions) session.drain()
   }
 
@@ -101,7 +105,10 @@ export class Http2Pool implements UpstreamPool {
 
   #connected(stream: ByteStream): void {
     const session: Session = new Session(stream, this.#components.clock, {
-      onRoom: () => this.#serve(),
+      onRoom: () => {
+        this.#serve()
+        if (session.isIdle) this.#rest(session)
+      },
       onClosed: () => {
         this.#sessions.delete(session)
         this.#components.breaker.release('connections')
@@ -111,6 +118,26 @@ export class Http2Pool implements UpstreamPool {
     this.#sessions.add(session)
     this.#serve()
     if (this.#draining) session.drain()
+    else if (session.isIdle) this.#rest(session)
+  }
+
+  #rest(session: Session): void {
+    session.idleSinceMs = this.#components.clock.monotonic()
+    if (!this.#cancelReap && !this.#draining) this.#armReap(this.#init.idleTimeoutMs)
+  }
+
+  /** One timer for all, set once for as long as there are idle connections: requests pay nothing for it. */
+  #armReap(delayMs: number): void {
+    this.#cancelReap = this.#components.clock.schedule(delayMs, () => this.#reap(), { background: true })
+  }
+
+  #reap(): void {
+    this.#cancelReap = undefined
+    const dueMs = this.#components.clock.monotonic() - this.#init.idleTimeoutMs
+    const idle = [...this.#sessions].filter(({ isIdle }) => isIdle)
+    for (const session of idle) if (session.idleSinceMs <= dueMs) session.drain()
+    const rest = idle.filter(({ idleSinceMs }) => idleSinceMs > dueMs)
+    if (rest.length > 0) this.#armReap(Math.min(...rest.map(({ idleSinceMs }) => idleSinceMs)) - dueMs)
   }
 
   #serve(): void {
@@ -128,6 +155,7 @@ export class Http2Pool implements UpstreamPool {
 class Session {
   readonly h2: Http2ClientSession
   readonly #onRoom: () => void
+  idleSinceMs = 0
   /** Places that were given away. */
   #open = 0
 
@@ -142,6 +170,10 @@ class Session {
 
   get hasRoom(): boolean {
     return this.h2.isUsable && this.#open < this.h2.placesMax
+  }
+
+  get isIdle(): boolean {
+    return this.#open === 0 && this.h2.isUsable
   }
 
   drain(): void {
