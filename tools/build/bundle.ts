@@ -39,6 +39,7 @@ const lazyBuiltins: Plugin = {
  */
 const DEFERRED: Readonly<Record<string, readonly string[]>> = {
   re2js: ['RE2JS'],
+  '@bufbuild/cel': ['celEnv', 'celMap', 'celUint', 'isCelError', 'isCelList', 'isCelMap', 'isCelUint', 'parse', 'plan'],
   zlib: Object.keys(zlib),
   https: Object.keys(https),
   http2: Object.keys(http2),
