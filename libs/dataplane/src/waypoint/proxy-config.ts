@@ -44,6 +44,7 @@ import { compileRedirect } from './router/redirect.ts'
 import { RetryConditions } from './router/retries.ts'
 import { compilePathRewrite } from './router/rewrite.ts'
 import { RouteTable } from './router/route-table.ts'
+import { TagRewriting } from './tag-rewriting.ts'
 import { SpanExporter, Tracing } from './tracing.ts'
 import type { Clusters } from './upstream/clusters.ts'
 import { checkUpstreamTls } from './upstream/upstream-tls.ts'
@@ -199,11 +200,12 @@ export class ProxyConfig implements Disposable {
 
   #use(proxy: L7Proxy): void {
     const { recorder, clock, random, post } = this.#components
-    const telling = ({ accessLog, tracing, disabledMetrics }: ProxyTelemetry): Telling => ({
+    const telling = ({ accessLog, tracing, disabledMetrics, tagOverrides }: ProxyTelemetry): Telling => ({
       lineOf: compileRequestLog(accessLog),
       tracing: tracing && new Tracing({ random }, tracing),
       spans: tracing && new SpanExporter({ clock, post }, tracing, 'Kubernetes'),
       metrics: metricSwitches(disabledMetrics),
+      tags: TagRewriting.compile(tagOverrides),
     })
     recorder.tell(telling(proxy), proxy.outboundTelemetry && telling(proxy.outboundTelemetry))
     this.#proxy = proxy
