@@ -425,7 +425,7 @@ describe('telemetry', () => {
         tracing: {
           endpoint: 'http://collector.obs.svc.cluster.local:4318/v1/traces',
           randomSamplingPercent: 50,
-          customTags: { env: 'lab' },
+          customTags: { env: 'lab', x: { header: 'h' } },
         },
       },
     ],
