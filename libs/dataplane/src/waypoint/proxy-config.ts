@@ -35,7 +35,7 @@ import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime
 import type { HttpStream } from './http-stream.ts'
 import { metricSwitches } from './metric-switches.ts'
 import type { RequestDecisions } from './request-decisions.ts'
-import { compileRequestLog } from './request-log.ts'
+import { checkLogFormat, compileRequestLog } from './request-log.ts'
 import type { RequestRecorder, Telling } from './request-recorder.ts'
 import { DomainTable } from './router/domains.ts'
 import { compileHeaderMutation } from './router/header-mutation.ts'
@@ -385,6 +385,6 @@ function compileBackend({ cluster, weight, requestHeaders, responseHeaders }: We
 }
 
 function checkLogs({ accessLog, outboundTelemetry }: L7Proxy): void {
-  compileRequestLog(accessLog)
-  if (outboundTelemetry) compileRequestLog(outboundTelemetry.accessLog)
+  checkLogFormat(accessLog)
+  if (outboundTelemetry) checkLogFormat(outboundTelemetry.accessLog)
 }

@@ -59,6 +59,14 @@ export function compileRequestLog(config: AccessLogConfig): LineOf | undefined {
   return (record) => (passes(record) ? lineOf(record) : undefined)
 }
 
+/**
+ * For whoever wants to know beforehand; what a filter is, is none of it.
+ * @throws CodedError INVALID_FORMAT
+ */
+export function checkLogFormat(config: AccessLogConfig): void {
+  if (config.enabled) compileLine(config)
+}
+
 /** Passes what its expression is true of: an error is not, and what is no expression is of nothing, as at Envoy. */
 function compileFilter(source: string): (record: RequestRecord) => boolean {
   try {
