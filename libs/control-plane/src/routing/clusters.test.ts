@@ -23,15 +23,24 @@ function rule(spec: object, more: object = {}): [KnownType, Resource] {
   return [DESTINATION_RULES, { apiVersion: 'networking.istio.io/v1', kind: 'DestinationRule', metadata, spec }]
 }
 
-function clustersOf(objects: readonly [KnownType, Resource][], ports?: readonly object[]): Cluster[] {
+type Proxies = 'waypoint' | 'gateway'
+
+function clustersOf(
+  objects: readonly [KnownType, Resource][],
+  ports?: readonly object[],
+  proxies: Proxies = 'waypoint',
+): Cluster[] {
   const reviews = service('reviews', ports)
   const target = serviceTarget(reviews as never, 'cluster.local')!
-  return serviceClusters(target, 'waypoint', viewOf([[SERVICES, reviews], ...objects]))
+  return serviceClusters(target, proxies, viewOf([[SERVICES, reviews], ...objects]))
 }
 
-function withPolicy(trafficPolicy: object): Cluster {
-  return clustersOf([rule({ host: 'reviews', trafficPolicy })])[0]!
+function withPolicy(trafficPolicy: object, ports?: readonly object[], proxies?: Proxies): Cluster {
+  return clustersOf([rule({ host: 'reviews', trafficPolicy })], ports, proxies)[0]!
 }
+
+const GRPC = [{ name: 'grpc', port: 80 }]
+const HTTP = [{ name: 'http', port: 80 }]
 
 it('is one for each port and protocol, with Istio’s defaults', () => {
   const ports = [
@@ -115,6 +124,48 @@ describe('a traffic policy', () => {
       },
     ],
     [{ retryBudget: { percent: 50 } }, { circuitBreakers: { retryBudget: { percent: 50, minRetryConcurrency: 3 } } }],
+    [
+      { retryBudget: { budgetInterval: '2s', minRetryConcurrency: 0 } },
+      { circuitBreakers: { retryBudget: { percent: 20, minRetryConcurrency: 3, intervalMs: 2000 } } },
+    ],
+    [
+      {
+        loadBalancer: {
+          consistentHash: {
+            httpCookie: { name: 'c', ttl: '1m', attributes: [{ name: 'SameSite', value: 'Lax' }, { name: 'Secure' }] },
+          },
+        },
+      },
+      {
+        loadBalancing: {
+          hash: {
+            ...{ kind: 'cookie', name: 'c', ttlSeconds: 60 },
+            attributes: [
+              { name: 'SameSite', value: 'Lax' },
+              { name: 'Secure', value: '' },
+            ],
+          },
+        },
+      },
+    ],
+    [
+      { connectionPool: { tcp: { tcpKeepalive: { probes: 3, time: '7200s', interval: '1500ms' } } } },
+      { tcpKeepalive: { probes: 3, timeSeconds: 7200, intervalSeconds: 1 } },
+    ],
+    [{ connectionPool: { tcp: { tcpKeepalive: {} } } }, { tcpKeepalive: {} }],
+    [
+      { connectionPool: { tcp: { idleTimeout: '0s', maxConnectionDuration: '5m' } } },
+      {
+        ...{ idleTimeoutMs: 0, maxConnectionDurationMs: 300_000 },
+        tcpProxy: { idleTimeoutMs: 0, maxConnectionDurationMs: 300_000 },
+      },
+    ],
+    [
+      { connectionPool: { http: { idleTimeout: '1s' }, tcp: { idleTimeout: '5s' } } },
+      { idleTimeoutMs: 1000, tcpProxy: { idleTimeoutMs: 5000, maxConnectionDurationMs: 0 } },
+    ],
+    [{ outlierDetection: {} }, { loadBalancing: { locality: {} }, outlierDetection: { consecutive5xx: 5 } }],
+    [{ outlierDetection: { consecutiveErrors: 1 } }, { outlierDetection: { consecutive5xx: 5 } }],
     [{ proxyProtocol: { version: 'V2' } }, { proxyProtocol: 'V2' }],
     [{ tls: { mode: 'SIMPLE', sni: 's' } }, { tls: { mode: 'SIMPLE', sni: 's', insecureSkipVerify: false } }],
   ])('%j', (policy, expected) => {
@@ -123,6 +174,42 @@ describe('a traffic policy', () => {
 
   it.each([{ mode: 'ISTIO_MUTUAL' }, { mode: 'DISABLE' }, {}])('asks for no TLS of its own with %j', (tls) => {
     expect(withPolicy({ tls })).not.toHaveProperty('tls')
+  })
+
+  const KEEPALIVE = { http2KeepAlive: { interval: '30s', timeout: '5s' } }
+  const OPTIONS = { maxConcurrentStreams: 4, keepalive: { intervalMs: 30_000, timeoutMs: 5000 } }
+  it.each<[string, object, readonly object[], Proxies, object | undefined]>([
+    ['a port that speaks HTTP/2, at a waypoint', {}, GRPC, 'waypoint', OPTIONS],
+    ['a port that speaks HTTP/2, at a gateway', {}, GRPC, 'gateway', OPTIONS],
+    ['an upgrade, at a gateway', { h2UpgradePolicy: 'UPGRADE' }, HTTP, 'gateway', OPTIONS],
+    ['an upgrade, at a waypoint: istiod looks too early', { h2UpgradePolicy: 'UPGRADE' }, HTTP, 'waypoint', undefined],
+    ['a port of HTTP/1.1', {}, HTTP, 'gateway', undefined],
+    ['what the client speaks', { useClientProtocol: true }, GRPC, 'gateway', undefined],
+  ])('has options of HTTP/2 for %s', (_, http, ports, proxies, expected) => {
+    const connectionPool = { http: { maxConcurrentStreams: 4, ...KEEPALIVE, ...http } }
+    expect(withPolicy({ connectionPool }, ports, proxies).http2).toEqual(expected)
+  })
+
+  it.each<[Proxies, object, object]>([
+    ['gateway', {}, { zoneAware: { minClusterSize: 6 } }],
+    [
+      'gateway',
+      { minClusterSize: 2, failover: [{ from: 'a', to: 'b' }], failoverPriority: ['x'] },
+      { zoneAware: { minClusterSize: 2, failover: [{ from: 'a', to: 'b' }], failoverPriority: ['x'] } },
+    ],
+    ['gateway', { enabled: false }, {}],
+    ['waypoint', {}, {}],
+  ])('of a %s has zoneAwareLbSetting %j', (proxies, zoneAwareLbSetting, expected) => {
+    const policy = { loadBalancer: { zoneAwareLbSetting }, outlierDetection: {} }
+    expect(withPolicy(policy, HTTP, proxies).loadBalancing).toEqual({ policy: 'LEAST_REQUEST', ...expected })
+  })
+
+  it.each<[Proxies, readonly number[] | undefined]>([
+    ['gateway', [429, 503]],
+    ['waypoint', undefined],
+  ])('of a %s has outlierDetectionHttpErrorCodes %j', (proxies, expected) => {
+    const policy = { outlierDetection: { outlierDetectionHttpErrorCodes: [429, 503] } }
+    expect(withPolicy(policy, HTTP, proxies).outlierDetection?.errorCodes).toEqual(expected)
   })
 
   it('of a port replaces that of all ports', () => {
@@ -169,6 +256,35 @@ describe('subsets', () => {
   })
 })
 
+describe('a subset and a port', () => {
+  const balancer = (simple: string) => ({ loadBalancer: { simple } })
+  const limit = (maxConnections: number) => ({ connectionPool: { tcp: { maxConnections } } })
+  const ofPort = (settings: object) => ({ portLevelSettings: [{ port: { number: 80 }, ...settings }] })
+  it.each<[string, object, object | undefined, object]>([
+    [
+      'the subset overrides what the rule says of the port',
+      { ...limit(1), ...ofPort({ ...balancer('RANDOM'), ...limit(2) }) },
+      limit(3),
+      { loadBalancing: { policy: 'RANDOM' }, circuitBreakers: { maxConnections: 3 } },
+    ],
+    [
+      'the subset’s port overrides all but what no port has',
+      { ...balancer('RANDOM'), ...limit(1), proxyProtocol: { version: 'V2' } },
+      ofPort(limit(3)),
+      { loadBalancing: { policy: 'LEAST_REQUEST' }, circuitBreakers: { maxConnections: 3 }, proxyProtocol: 'V2' },
+    ],
+    [
+      'a subset that says nothing has the rule’s',
+      ofPort(limit(2)),
+      undefined,
+      { circuitBreakers: { maxConnections: 2 } },
+    ],
+  ])('%s', (_, trafficPolicy, own, expected) => {
+    const subsets = [{ name: 'v1', labels: { version: 'v1' }, ...(own && { trafficPolicy: own }) }]
+    expect(clustersOf([rule({ host: 'reviews', trafficPolicy, subsets })])[1]).toMatchObject(expected)
+  })
+})
+
 describe('which rule counts', () => {
   const balance = (simple: string) => ({ trafficPolicy: { loadBalancer: { simple } } })
   it.each<[string, readonly [KnownType, Resource][], string]>([
@@ -190,6 +306,11 @@ describe('which rule counts', () => {
       'ROUND_ROBIN',
     ],
     ['of the root namespace', [rule({ host: HOST, ...balance('RANDOM') }, { namespace: 'istio-system' })], 'RANDOM'],
+    [
+      'not one that is for some clients only',
+      [rule({ host: HOST, ...balance('RANDOM'), workloadSelector: { matchLabels: { app: 'web' } } })],
+      'LEAST_REQUEST',
+    ],
     ['not of a consumer', [rule({ host: HOST, ...balance('RANDOM') }, { namespace: 'other' })], 'LEAST_REQUEST'],
     [
       'not a short name of another namespace',

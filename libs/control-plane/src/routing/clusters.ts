@@ -4,8 +4,9 @@ import { PODS, WORKLOAD_ENTRIES } from '../stored-kinds.ts'
 import { podUid } from '../translate/pod-workload.ts'
 import type { TranslationView } from '../translate/view.ts'
 import { outboundCluster, waypointCluster } from './cluster-names.ts'
-import { destinationRuleOf, type EffectiveRule, trafficPolicyFields, trafficPolicyOf } from './destination-rule.ts'
+import { destinationRuleOf, type EffectiveRule, trafficPolicyOf } from './destination-rule.ts'
 import { portTraffic, type RouteTarget, targetKey } from './targets.ts'
+import { trafficPolicyFields } from './traffic-policy.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
 type Subset = EffectiveRule['subsets'][number]
@@ -42,7 +43,7 @@ function portClusters(
   const tls = upstreamTls(target, port, policy.tls, view)
   const common = {
     endpoints: endpointsOf(target, port, subset, view),
-    ...trafficPolicyFields(policy),
+    ...trafficPolicyFields(policy, { proxies, isHttp2Port: isHttp2Port(port), whole: rule?.trafficPolicy }),
     ...(tls && { tls }),
     ...(policy.tls?.mode === 'DISABLE' && proxies === 'gateway' && { plaintext: 'sidecars' as const }),
   }
@@ -67,14 +68,14 @@ function trafficsOf(port: ServicePort): readonly ('http' | 'tcp')[] {
   return traffic === 'sniff' ? ['http', 'tcp'] : [traffic]
 }
 
-function httpProtocol(
-  { appProtocol }: ServicePort,
-  { connectionPool }: ReturnType<typeof trafficPolicyOf>,
-): Cluster['protocol'] {
-  if (appProtocol === 'HTTP2' || appProtocol === 'GRPC') return 'http2'
+function httpProtocol(port: ServicePort, { connectionPool }: ReturnType<typeof trafficPolicyOf>): Cluster['protocol'] {
   if (connectionPool?.http?.useClientProtocol) return 'downstream'
-  if (connectionPool?.http?.h2UpgradePolicy === 'UPGRADE') return 'http2'
-  return appProtocol === 'UNKNOWN' ? 'downstream' : 'http1'
+  if (isHttp2Port(port) || connectionPool?.http?.h2UpgradePolicy === 'UPGRADE') return 'http2'
+  return port.appProtocol === 'UNKNOWN' ? 'downstream' : 'http1'
+}
+
+function isHttp2Port({ appProtocol }: ServicePort): boolean {
+  return appProtocol === 'HTTP2' || appProtocol === 'GRPC'
 }
 
 function endpointsOf(
