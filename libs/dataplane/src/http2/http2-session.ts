@@ -252,7 +252,8 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   /** The head of a stream that is open; what it says is in `fields`. */
   protected abstract takeHead(stream: Http2Stream, endStream: boolean): void
   protected abstract takeGoaway(last: number, code: number): void
-  protected abstract takePingAck(payload: Uint8Array): void
+  /** @returns whether we had asked for it */
+  protected abstract takePingAck(payload: Uint8Array): boolean
   /** Whether nobody ever opened the stream. */
   protected abstract isIdle(id: number): boolean
   /** Room for another stream, perhaps. */
@@ -300,6 +301,14 @@ export abstract class Http2Session implements ByteSink, FrameSink {
       () => this.#stream.reset(new CodedError('CONNECTION_CLOSED', 'the connection was over')),
       { background: true },
     )
+  }
+
+  /** Ends at once, with whatever was not written: the peer is not there to read it. */
+  protected abort(reason: CodedError): void {
+    if (this.#over) return
+    this.writer.stop()
+    this.#stop()
+    this.#stream.reset(reason)
   }
 
   /** A request or response that is none (RFC 9113 §8.1.1). */
@@ -463,8 +472,9 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   }
 
   #takePing(flags: number, payload: Uint8Array): void {
+    if ((flags & FLAG.ACK) !== 0 && this.takePingAck(payload)) return
     this.#budget.spendReply(this.#sender.takeFrameCount())
-    if ((flags & FLAG.ACK) !== 0) return this.takePingAck(payload)
+    if ((flags & FLAG.ACK) !== 0) return
     this.writer.frame(FRAME.PING, FLAG.ACK, 0, payload)
   }
 

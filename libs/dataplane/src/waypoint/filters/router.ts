@@ -445,6 +445,7 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
 
   #onOverallTimeout(): void {
     this.#cancelTimers()
+    if (this.#try && !this.#responding) this.#cluster!.record(this.#try.host, 'local-origin-timeout')
     this.#dropTry()
     this.#stream.localReply(LOCAL_REPLIES.RESPONSE_TIMEOUT)
   }
@@ -452,7 +453,7 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
   #onPerTryTimeout(): void {
     const outcome: TryOutcome = { kind: 'per-try-timeout' }
     const cluster = this.#cluster!
-    if (this.#try) cluster.record(this.#try.host, { status: 504 })
+    if (this.#try) cluster.record(this.#try.host, 'local-origin-timeout')
     if (this.#retriesLeft > 0 && this.#route.retryConditions?.allow(outcome) && this.#retry()) return
     this.#cancelTimers()
     this.#dropTry()

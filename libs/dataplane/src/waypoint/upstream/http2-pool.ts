@@ -1,4 +1,5 @@
-import type { Clock } from '@ambient-lab/std'
+import type { CancelTimer, Clock, Random } from '@ambient-lab/std'
+import type { Http2Options } from '@ambient-lab/xds'
 import type { HeaderMap, OutgoingRequest, ResponseHead } from '../../http1/index.ts'
 import {
   HTTP2_ERROR,
@@ -17,21 +18,26 @@ import type { PoolCustomer, ResponseObserver, UpstreamConnection, UpstreamPool }
 
 export interface Http2PoolComponents {
   readonly clock: Clock
+  readonly random: Random
   readonly breaker: CircuitBreaker
   readonly dial: (options: { readonly timeoutMs: number; readonly signal: AbortSignal }) => Promise<ByteStream>
 }
 
-export interface Http2PoolInit {
+export interface Http2PoolInit extends Http2Options {
   readonly connectTimeoutMs: number
+  /** 0: no limit. @default 0 */
+  readonly maxRequestsPerConnection?: number
+  readonly maxConnectionDurationMs?: number | undefined
 }
 
-/** HTTP/2 to one host for one client: one connection, many exchanges; another when that one is full or going away. */
+/** HTTP/2 to one host for one client: one connection, many exchanges; more when that one is full or going away. */
 export class Http2Pool implements UpstreamPool {
   readonly #components: Http2PoolComponents
   readonly #init: Http2PoolInit
   readonly #waiting: PoolCustomer[] = []
   readonly #sessions = new Set<Session>()
-  #dialing = false
+  /** Under way. */
+  #dials = 0
   #draining = false
 
   constructor(components: Http2PoolComponents, init: Http2PoolInit) {
@@ -40,7 +46,7 @@ export class Http2Pool implements UpstreamPool {
   }
 
   get isEmpty(): boolean {
-    return this.#sessions.size === 0 && !this.#dialing && this.#waiting.length === 0
+    return this.#sessions.size === 0 && this.#dials === 0 && this.#waiting.length === 0
   }
 
   acquire(customer: PoolCustomer): UpstreamConnection | undefined {
@@ -51,7 +57,7 @@ export class Http2Pool implements UpstreamPool {
       return undefined
     }
     this.#waiting.push(customer)
-    if (!this.#dialing) this.#dial()
+    this.#dialAsNeeded()
     return undefined
   }
 
@@ -67,15 +73,29 @@ export class Http2Pool implements UpstreamPool {
     for (const session of this.#sessions) session.drain()
   }
 
+  /** As many connections as those who wait would fill. */
+  #dialAsNeeded(): void {
+    const places = Math.min(this.#placesMax, this.#init.maxRequestsPerConnection || Number.POSITIVE_INFINITY)
+    while (this.#waiting.length > this.#dials * places && this.#mayDial()) this.#dial()
+  }
+
+  get #placesMax(): number {
+    return Math.min(HTTP2_STREAMS_MAX, this.#init.maxConcurrentStreams ?? HTTP2_STREAMS_MAX)
+  }
+
+  /** Takes the place for a connection. The first one is always allowed, or the host would never serve anybody. */
+  #mayDial(): boolean {
+    const { breaker } = this.#components
+    if (breaker.acquire('connections')) return true
+    if (this.#sessions.size + this.#dials > 0) return false
+    breaker.force('connections')
+    return true
+  }
+
   #dial(): void {
     const { clock, breaker, dial } = this.#components
     const { connectTimeoutMs: timeoutMs } = this.#init
-    // The first one is always allowed, or the host would never serve anybody.
-    if (!breaker.acquire('connections')) {
-      if (this.#sessions.size > 0) return
-      breaker.force('connections')
-    }
-    this.#dialing = true
+    this.#dials += 1
     const abort = new AbortController()
     const cancelTimeout = clock.schedule(timeoutMs, () => abort.abort(connectTimeout(timeoutMs)))
     Promise.resolve()
@@ -83,12 +103,12 @@ export class Http2Pool implements UpstreamPool {
       .then(
         (stream) => {
           cancelTimeout()
-          this.#dialing = false
+          this.#dials -= 1
           this.#connected(stream)
         },
         (error: unknown) => {
           cancelTimeout()
-          this.#dialing = false
+          this.#dials -= 1
           breaker.release('connections')
           const { reason, failure } = dialFailure(error)
           for (const customer of this.#waiting.splice(0)) {
@@ -100,16 +120,18 @@ export class Http2Pool implements UpstreamPool {
   }
 
   #connected(stream: ByteStream): void {
-    const session: Session = new Session(stream, this.#components.clock, {
+    const owner: Http2ClientOwner = {
       onRoom: () => this.#serve(),
       onClosed: () => {
         this.#sessions.delete(session)
         this.#components.breaker.release('connections')
-        if (this.#waiting.length > 0 && !this.#dialing) this.#dial()
+        this.#dialAsNeeded()
       },
-    })
+    }
+    const session = new Session(stream, this.#components, { ...this.#init, streamsMax: this.#placesMax, owner })
     this.#sessions.add(session)
     this.#serve()
+    this.#dialAsNeeded()
     if (this.#draining) session.drain()
   }
 
@@ -124,24 +146,42 @@ export class Http2Pool implements UpstreamPool {
   }
 }
 
+interface SessionInit extends Http2PoolInit {
+  readonly owner: Http2ClientOwner
+  readonly streamsMax: number
+}
+
 /** One connection. */
 class Session {
   readonly h2: Http2ClientSession
   readonly #onRoom: () => void
   /** Places that were given away. */
   #open = 0
+  /** Places that may be given away still. */
+  #left: number
+  readonly #cancelDuration: CancelTimer | undefined
 
-  constructor(stream: ByteStream, clock: Clock, owner: Http2ClientOwner) {
+  constructor(stream: ByteStream, { clock, random }: Pick<Http2PoolComponents, 'clock' | 'random'>, init: SessionInit) {
+    const { owner, streamsMax, keepalive, maxRequestsPerConnection, maxConnectionDurationMs } = init
     this.#onRoom = owner.onRoom
+    this.#left = maxRequestsPerConnection || Number.POSITIVE_INFINITY
+    if (maxConnectionDurationMs) this.#cancelDuration = clock.schedule(maxConnectionDurationMs, () => this.#retire())
+    const onClosed = () => {
+      this.#cancelDuration?.()
+      owner.onClosed()
+    }
     this.h2 = new Http2ClientSession(
       { stream, clock },
-      { owner, streamsMax: HTTP2_STREAMS_MAX, streamWindowBytes: HTTP2_WINDOW_BYTES },
+      {
+        ...{ streamsMax, streamWindowBytes: HTTP2_WINDOW_BYTES, owner: { onRoom: owner.onRoom, onClosed } },
+        keepalive: keepalive && { ...keepalive, random },
+      },
     )
     stream.start(this.h2)
   }
 
   get hasRoom(): boolean {
-    return this.h2.isUsable && this.#open < this.h2.placesMax
+    return this.#left > 0 && this.h2.isUsable && this.#open < this.h2.placesMax
   }
 
   drain(): void {
@@ -150,11 +190,19 @@ class Session {
 
   opened(): void {
     this.#open += 1
+    this.#left -= 1
   }
 
   closed(): void {
     this.#open -= 1
+    if (this.#left === 0) this.#retire()
     this.#onRoom()
+  }
+
+  /** Nothing new. A place that was given away and not yet used would find a closed connection: so it is closed behind them all. */
+  #retire(): void {
+    this.#left = 0
+    if (this.#open === 0) this.h2.drain()
   }
 }
 
