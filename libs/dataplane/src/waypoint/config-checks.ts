@@ -42,6 +42,7 @@ const retry = object({
   backoffBaseMs: duration,
   backoffMaxMs: duration,
   avoidPreviousHostsDraws: within(0, 1000),
+  avoidPreviousLevelsEvery: optional(within(1, 1000)),
 })
 const backend = object({
   cluster: optional(string),

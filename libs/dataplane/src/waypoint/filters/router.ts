@@ -360,9 +360,11 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
   /** Another host than those that failed, if a few draws find one. */
   #pickHost(cluster: Cluster): UpstreamHost | undefined {
     const { random } = this.#stream.runtime
-    const draw = { random, hash: this.#hash }
-    const host = cluster.pick(draw, this.#stream.peer)
     const tried = this.#tried
+    const { avoidPreviousLevelsEvery: every } = this.#forward.retry ?? {}
+    const avoidLevelsOf = every && tried ? tried.slice(0, tried.length - (tried.length % every)) : undefined
+    const draw = { random, hash: this.#hash, ...(avoidLevelsOf && { avoidLevelsOf }) }
+    const host = cluster.pick(draw, this.#stream.peer)
     // A hash always leads to the same one: whoever wants to stick does not want to avoid.
     if (!tried || this.#hash !== undefined) return host
     const draws = this.#forward.retry?.avoidPreviousHostsDraws ?? 0

@@ -211,6 +211,22 @@ describe('host selection', () => {
     expect(sharesOf(hosts, {}, { panicPercent: 50 })).toEqual([0, 0, 0, 0.3, 0.7])
   })
 
+  it('leaves out the levels of hosts that a retry wants to avoid, as long as there are others', () => {
+    const hosts = hostsAt('eu/a/1', 'eu/b/1', 'us/a/1')
+    const selection = new HostSelection(
+      { clock: new VirtualClock() },
+      { loadBalancing: { policy: 'RANDOM', locality: {} }, hasFailover: true, own },
+    )
+    selection.update(hosts)
+    const random = new SeededRandom(5)
+    const without = (...indexes: number[]) =>
+      hosts.indexOf(selection.pick({ random, hash: undefined, avoidLevelsOf: indexes.map((at) => hosts[at]!) })!)
+    expect([without(), without(0), without(0, 1), without(1), without(0, 1, 2)]).toEqual([0, 1, 2, 0, 0])
+    hosts[1]!.health.isEjected = true
+    selection.healthChanged()
+    expect(without(0)).toBe(2)
+  })
+
   const [A, B, C] = ['eu/a/1', 'eu/b/1', 'eu/c/1']
   it.each<[string, string[], string[], number, number[]]>([
     ['all to the own zone when it has its share', [A, A, B, B], [A, B], 4, [0.5, 0.5, 0, 0]],

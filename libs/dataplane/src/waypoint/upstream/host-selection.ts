@@ -28,14 +28,23 @@ export interface HostSelectionInit {
   readonly panicPercent?: number
 }
 
+/** Groups of hosts, and what of the traffic each gets. */
+interface View {
+  readonly groups: readonly LoadBalancer[]
+  readonly shares: WeightedDraw
+}
+
+const NOTHING: View = { groups: [], shares: new WeightedDraw([]) }
+
 /** Chooses a host of a cluster: a level and a locality by their health, then one of its hosts by the balancer. */
 export class HostSelection {
   readonly #clock: Clock
   readonly #init: HostSelectionInit
   #levels: readonly PriorityLevel[] = []
   #peers: readonly (Locality | undefined)[] = []
-  #groups: readonly LoadBalancer[] = []
-  #draw = new WeightedDraw([])
+  #view: View = NOTHING
+  /** Without some levels, by their numbers: retries ask for those. */
+  readonly #partialViews = new Map<string, View>()
   #isStale = true
   #isWarming = false
   #warmedAtMs = 0
@@ -70,10 +79,11 @@ export class HostSelection {
     if (this.#isStale || (this.#isWarming && this.#clock.monotonic() - this.#warmedAtMs >= WARM_UP_STEP_MS)) {
       this.#rebuild()
     }
-    const groups = this.#groups
+    const { avoidLevelsOf } = draw
+    const { groups, shares } = avoidLevelsOf?.length ? this.#viewWithout(avoidLevelsOf) : this.#view
     if (groups.length === 1) return groups[0]!.pick(draw)
     // One hash has to find one group as well as one host.
-    const index = draw.hash === undefined ? this.#draw.draw(draw.random) : this.#draw.at(draw.hash / 2 ** 32)
+    const index = draw.hash === undefined ? shares.draw(draw.random) : shares.at(draw.hash / 2 ** 32)
     return groups[index]?.pick(draw)
   }
 
@@ -81,7 +91,27 @@ export class HostSelection {
     this.#isStale = false
     this.#isWarming = false
     this.#warmedAtMs = this.#clock.monotonic()
-    const levels = this.#levels.map((level) => ({ level, healthy: healthyShare(level.flatMap(({ hosts }) => hosts)) }))
+    this.#partialViews.clear()
+    this.#view = this.#viewOf(this.#levels)
+  }
+
+  /** Of all levels when no other has anybody. */
+  #viewWithout(hosts: readonly UpstreamHost[]): View {
+    const left = this.#levels.filter(
+      (level) => !level.some((group) => hosts.some((host) => group.hosts.includes(host))),
+    )
+    const key = left.map((level) => this.#levels.indexOf(level)).join()
+    let view = this.#partialViews.get(key)
+    if (!view) {
+      view = this.#viewOf(left)
+      if (view.groups.length === 0) view = this.#view
+      this.#partialViews.set(key, view)
+    }
+    return view
+  }
+
+  #viewOf(all: readonly PriorityLevel[]): View {
+    const levels = all.map((level) => ({ level, healthy: healthyShare(level.flatMap(({ hosts }) => hosts)) }))
     const shares = levelShares(levels.map(({ healthy }) => healthy))
     const isShort = levels.reduce((sum, { healthy }) => sum + Math.min(1, healthy * OVERPROVISIONING), 0) < 1
     const isNobodyHealthy = shares.every((share) => share === 0)
@@ -92,7 +122,7 @@ export class HostSelection {
       const panics = isShort && 100 * healthy < panicPercent
       const share = isNobodyHealthy && panics ? sizeOf(level) : shares[index]!
       if (share === 0) continue
-      const live = panics ? level : this.#liveGroups(level, index)
+      const live = panics ? level : this.#liveGroups(level)
       const total = live.reduce((sum, { weight }) => sum + weight, 0)
       for (const { hosts, weight } of live) {
         if (weight === 0 || hosts.length === 0) continue
@@ -100,15 +130,14 @@ export class HostSelection {
         groups.push(this.#balancerOf(hosts, panics))
       }
     }
-    this.#groups = groups
-    this.#draw = new WeightedDraw(weights)
+    return { groups, shares: new WeightedDraw(weights) }
   }
 
   /** Zones are weighed in the first level alone, and not where a hash shall find the same host wherever it comes from. */
-  #liveGroups(level: PriorityLevel, index: number): readonly LocalityGroup[] {
+  #liveGroups(level: PriorityLevel): readonly LocalityGroup[] {
     const { loadBalancing, own } = this.#init
     const { zoneAware, policy } = loadBalancing
-    if (zoneAware && index === 0 && policy !== 'RING_HASH' && policy !== 'MAGLEV') {
+    if (zoneAware && level === this.#levels[0] && policy !== 'RING_HASH' && policy !== 'MAGLEV') {
       const healthy = level.flatMap(({ hosts }) => hosts.filter(isHealthy))
       const zones = zoneGroups(healthy, own, this.#peers, zoneAware.minClusterSize)
       if (zones) return zones
