@@ -10,6 +10,7 @@ import {
   SECRETS,
   SERVICE_ENTRIES,
   SERVICES,
+  X_BACKEND_TRAFFIC_POLICIES,
 } from '../stored-kinds.ts'
 import { viewOf } from '../translate/view.conformance.ts'
 import { serviceClusters } from './clusters.ts'
@@ -253,6 +254,52 @@ describe('subsets', () => {
       ],
       [`inbound-vip|80|http/none|${HOST}`, expect.objectContaining({ subset: [] }), 'ROUND_ROBIN'],
     ])
+  })
+})
+
+describe('an XBackendTrafficPolicy', () => {
+  const policy = (spec: object, metadata: object = {}): [KnownType, Resource] => [
+    X_BACKEND_TRAFFIC_POLICIES,
+    {
+      ...{ apiVersion: 'gateway.networking.x-k8s.io/v1alpha1', kind: 'XBackendTrafficPolicy' },
+      metadata: { name: 'p', namespace: 'default', ...metadata },
+      spec: { targetRefs: [{ group: '', kind: 'Service', name: 'reviews' }], ...spec },
+    },
+  ]
+  const BUDGET = {
+    retryConstraint: { budget: { percent: 50, interval: '5s' }, minRetryRate: { count: 4, interval: '1s' } },
+  }
+  const RULE = { host: 'reviews', trafficPolicy: { retryBudget: { percent: 1 } } }
+  it.each<[string, readonly [KnownType, Resource][], object]>([
+    [
+      'sets the retry budget',
+      [policy(BUDGET)],
+      { retryBudget: { percent: 50, minRetryConcurrency: 4, intervalMs: 5000 } },
+    ],
+    [
+      'has the Gateway API’s defaults',
+      [policy({ retryConstraint: {} })],
+      { retryBudget: { percent: 20, minRetryConcurrency: 10, intervalMs: 10_000 } },
+    ],
+    [
+      'comes after a DestinationRule',
+      [policy(BUDGET), rule(RULE)],
+      { retryBudget: { percent: 1, minRetryConcurrency: 3 } },
+    ],
+    [
+      'fills what a DestinationRule leaves open',
+      [policy(BUDGET), rule({ host: 'reviews', trafficPolicy: { connectionPool: { tcp: { maxConnections: 1 } } } })],
+      { maxConnections: 1, retryBudget: { percent: 50, minRetryConcurrency: 4, intervalMs: 5000 } },
+    ],
+    ['may be passed over', [policy(BUDGET, { annotations: { 'istio.io/ignore-policy-attachment': 'true' } })], {}],
+    ['is for its own namespace', [policy(BUDGET, { namespace: 'other' })], {}],
+    [
+      'is for the services it names',
+      [policy({ ...BUDGET, targetRefs: [{ group: '', kind: 'Service', name: 'x' }] })],
+      {},
+    ],
+  ])('%s', (_, objects, expected) => {
+    expect(clustersOf(objects)[0]?.circuitBreakers).toEqual(expected)
   })
 })
 

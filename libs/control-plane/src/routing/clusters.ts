@@ -3,6 +3,7 @@ import type { Cluster, ClusterEndpoints, ServicePort } from '@ambient-lab/xds'
 import { PODS, WORKLOAD_ENTRIES } from '../stored-kinds.ts'
 import { podUid } from '../translate/pod-workload.ts'
 import type { TranslationView } from '../translate/view.ts'
+import { withBackendTraffic } from './backend-traffic.ts'
 import { outboundCluster, waypointCluster } from './cluster-names.ts'
 import { destinationRuleOf, type EffectiveRule, trafficPolicyOf } from './destination-rule.ts'
 import { portTraffic, type RouteTarget, targetKey } from './targets.ts'
@@ -20,7 +21,7 @@ export function serviceClusters(
   proxies: 'waypoint' | 'gateway',
   view: TranslationView,
 ): Cluster[] {
-  const rule = destinationRuleOf(view, target.hostname, target.namespace)
+  const rule = withBackendTraffic(destinationRuleOf(view, target.hostname, target.namespace), target, view)
   const subsets: readonly (Subset | undefined)[] = [undefined, ...(rule?.subsets ?? [])]
   return target.ports.flatMap((port) =>
     subsets.flatMap((subset) => portClusters(target, port, { rule, subset, proxies }, view)),

@@ -160,6 +160,10 @@ describe('filters', () => {
       { corsPolicy: { allowOrigins: [{ prefix: 'https://' }], maxAge: '24h', unmatchedPreflights: 'IGNORE' } },
       { cors: { allowOrigins: [{ prefix: 'https://' }], maxAgeSeconds: 86_400, forwardUnmatchedPreflights: false } },
     ],
+    [
+      { corsPolicy: { allowOrigin: ['https://a.example'] } },
+      { cors: { allowOrigins: [{ exact: 'https://a.example' }] } },
+    ],
     [{ corsPolicy: {} }, { cors: { allowOrigins: [], forwardUnmatchedPreflights: true } }],
   ])('%j', (http, expected) => {
     const found = ofHttp({ route, ...http })[0]?.filters
