@@ -63,7 +63,8 @@ export class Http2ClientSession extends Http2Session {
     const ping = () => {
       if (!this.over) this.writer.frame(FRAME.PING, 0, 0, PING)
     }
-    const onSilence = () => this.abort(new CodedError('PEER_SILENT', 'a PING was not answered in time'))
+    // At once, and not as `close` does it: the peer is not there to read a goodbye.
+    const onSilence = () => components.stream.reset(new CodedError('PEER_SILENT', 'a PING was not answered in time'))
     this.#keepalive = new Keepalive({ clock: components.clock, random }, { intervalMs, timeoutMs, ping, onSilence })
   }
 

@@ -14,6 +14,7 @@ import type { HttpStream, ResponseSource } from '../http-stream.ts'
 import { RETRY_BUFFER_BYTES_MAX } from '../limits.ts'
 import { LOCAL_REPLIES, type LocalReply, resetReply } from '../local-replies.ts'
 import { hashRequest } from '../router/hash-policy.ts'
+import { hostForTry } from '../router/host-for-try.ts'
 import { type ResetReason, retryDelayMs, type TryOutcome } from '../router/retries.ts'
 import { Shadow } from '../router/shadow.ts'
 import { timeoutsOf } from '../router/timeouts.ts'
@@ -333,7 +334,12 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
     const stream = this.#stream
     const { runtime, record, peer } = stream
     const cluster = this.#cluster!
-    const host = this.#pickHost(cluster)
+    const { random } = runtime
+    const host = hostForTry(
+      cluster,
+      { random, hash: this.#hash },
+      { peer, tried: this.#tried, retry: this.#forward.retry },
+    )
     record.tries += 1
     if (!host) {
       this.#cancelTimers()
@@ -355,24 +361,6 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
       this.#cancelPerTry = runtime.clock.schedule(this.#perTryMs, () => this.#onPerTryTimeout())
     }
     request.start()
-  }
-
-  /** Another host than those that failed, if a few draws find one. */
-  #pickHost(cluster: Cluster): UpstreamHost | undefined {
-    const { random } = this.#stream.runtime
-    const tried = this.#tried
-    const { avoidPreviousLevelsEvery: every } = this.#forward.retry ?? {}
-    const avoidLevelsOf = every && tried ? tried.slice(0, tried.length - (tried.length % every)) : undefined
-    const draw = { random, hash: this.#hash, ...(avoidLevelsOf && { avoidLevelsOf }) }
-    const host = cluster.pick(draw, this.#stream.peer)
-    // A hash always leads to the same one: whoever wants to stick does not want to avoid.
-    if (!tried || this.#hash !== undefined) return host
-    const draws = this.#forward.retry?.avoidPreviousHostsDraws ?? 0
-    let candidate = host
-    for (let index = 0; index < draws && candidate && tried.includes(candidate); index += 1) {
-      candidate = cluster.pick(draw, this.#stream.peer)
-    }
-    return candidate
   }
 
   /** @returns whether there will be another try */
