@@ -49,7 +49,10 @@ export const HONOURED_BY: Readonly<Record<string, KindHonour>> = {
     layer: 'L4 and L7',
     says: 'ztunnel balances connections to it; its waypoint, when it has one, requests',
     fields: {
-      'spec.trafficDistribution': L4('by ztunnel; a waypoint needs a DestinationRule for the same'),
+      'spec.trafficDistribution': {
+        layer: 'L4 and L7',
+        says: 'by ztunnel, and by waypoints, gateways and sidecars unless a DestinationRule has locality settings',
+      },
     },
   },
   '/ServiceAccount': L4('it is the identity in the certificates by which ztunnels know each other'),

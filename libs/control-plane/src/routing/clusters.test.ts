@@ -257,6 +257,33 @@ describe('subsets', () => {
   })
 })
 
+describe('a service’s traffic distribution', () => {
+  const ZONE = ['topology.istio.io/network', 'topology.kubernetes.io/region', 'topology.kubernetes.io/zone']
+  const NODE = [...ZONE, 'topology.istio.io/subzone', 'kubernetes.io/hostname']
+  const OUTLIERS = { outlierDetection: {} }
+  const OWN = { loadBalancer: { localityLbSetting: { failoverPriority: ['a'] } }, ...OUTLIERS }
+  it.each<[string, string | undefined, object | undefined, object | undefined]>([
+    ['nothing', undefined, undefined, undefined],
+    ['its zone', 'PreferClose', undefined, { failoverPriority: ZONE, isForced: true }],
+    ['its node', 'PreferSameNode', OUTLIERS, { failoverPriority: NODE, isForced: true }],
+    ['what a DestinationRule says before that', 'PreferClose', OWN, { failoverPriority: ['a'] }],
+    [
+      'nothing where a DestinationRule wants that',
+      'PreferClose',
+      { loadBalancer: { localityLbSetting: { enabled: false } } },
+      undefined,
+    ],
+    ['the mesh’s default where hosts can be ejected', undefined, OUTLIERS, {}],
+  ])('prefers %s', (_, trafficDistribution, trafficPolicy, expected) => {
+    const plain = service('reviews') as Resource & { spec: object }
+    const reviews = { ...plain, spec: { ...plain.spec, ...(trafficDistribution && { trafficDistribution }) } }
+    const target = serviceTarget(reviews as never, 'cluster.local')!
+    const rules = trafficPolicy ? [rule({ host: 'reviews', trafficPolicy })] : []
+    const [found] = serviceClusters(target, 'waypoint', viewOf([[SERVICES, reviews], ...rules]))
+    expect(found?.loadBalancing.locality).toEqual(expected)
+  })
+})
+
 describe('an XBackendTrafficPolicy', () => {
   const policy = (spec: object, metadata: object = {}): [KnownType, Resource] => [
     X_BACKEND_TRAFFIC_POLICIES,

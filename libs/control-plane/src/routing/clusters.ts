@@ -1,6 +1,7 @@
 import { matchesEvery } from '@ambient-lab/api'
-import type { Cluster, ClusterEndpoints, ServicePort } from '@ambient-lab/xds'
+import type { Cluster, ClusterEndpoints, LoadBalancing, ServicePort } from '@ambient-lab/xds'
 import { PODS, WORKLOAD_ENTRIES } from '../stored-kinds.ts'
+import { entryLoadBalancing, nearnessLabels, serviceLoadBalancing } from '../translate/load-balancing.ts'
 import { podUid } from '../translate/pod-workload.ts'
 import type { TranslationView } from '../translate/view.ts'
 import { withBackendTraffic } from './backend-traffic.ts'
@@ -44,7 +45,10 @@ function portClusters(
   const tls = upstreamTls(target, port, policy.tls, view)
   const common = {
     endpoints: endpointsOf(target, port, subset, view),
-    ...trafficPolicyFields(policy, { proxies, isHttp2Port: isHttp2Port(port), whole: rule?.trafficPolicy }),
+    ...trafficPolicyFields(policy, {
+      ...{ proxies, isHttp2Port: isHttp2Port(port), whole: rule?.trafficPolicy },
+      nearnessLabels: nearnessLabels(distributionOf(target, view)),
+    }),
     ...(tls && { tls }),
     ...(policy.tls?.mode === 'DISABLE' && proxies === 'gateway' && { plaintext: 'sidecars' as const }),
   }
@@ -73,6 +77,13 @@ function httpProtocol(port: ServicePort, { connectionPool }: ReturnType<typeof t
   if (connectionPool?.http?.useClientProtocol) return 'downstream'
   if (isHttp2Port(port) || connectionPool?.http?.h2UpgradePolicy === 'UPGRADE') return 'http2'
   return port.appProtocol === 'UNKNOWN' ? 'downstream' : 'http1'
+}
+
+function distributionOf({ source, namespace }: RouteTarget, view: TranslationView): LoadBalancing | undefined {
+  const home = view.namespace(namespace)
+  return source.kind === 'Service'
+    ? serviceLoadBalancing(source.object, home)
+    : entryLoadBalancing(source.object, home, source.object.spec?.resolution)
 }
 
 function isHttp2Port({ appProtocol }: ServicePort): boolean {

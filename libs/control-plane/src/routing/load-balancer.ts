@@ -13,9 +13,14 @@ export interface BalancedCluster {
   /** Who balances: waypoints know no replicas of their own, so that Istio gives them nothing of zone awareness. */
   readonly proxies: 'waypoint' | 'gateway'
   readonly hasOutlierDetection: boolean
+  /** Labels that the traffic distribution of the service names; undefined: it has none. */
+  readonly nearnessLabels: readonly string[] | undefined
 }
 
-/** How hosts are chosen; nearest first as soon as hosts can be ejected, which is what the mesh's default settings say. */
+/**
+ * How hosts are chosen. Without locality settings nearest first where the service itself says so, else as soon as hosts
+ * can be ejected, which is what the mesh's default settings say.
+ */
 export function loadBalancingOf(
   balancer: LoadBalancerSettings | undefined,
   cluster: BalancedCluster,
@@ -75,7 +80,7 @@ function warmup(balancer: LoadBalancerSettings | undefined): Pick<ClusterLoadBal
 
 function nearness(
   balancer: LoadBalancerSettings | undefined,
-  { proxies, hasOutlierDetection }: BalancedCluster,
+  { proxies, hasOutlierDetection, nearnessLabels }: BalancedCluster,
 ): Pick<ClusterLoadBalancing, 'locality' | 'zoneAware'> {
   const { zoneAwareLbSetting, localityLbSetting } = balancer ?? {}
   if (zoneAwareLbSetting) {
@@ -83,6 +88,7 @@ function nearness(
       ? {}
       : { zoneAware: zoneAwareness(zoneAwareLbSetting) }
   }
+  if (!localityLbSetting && nearnessLabels) return { locality: { failoverPriority: nearnessLabels, isForced: true } }
   if (!localityLbSetting) return hasOutlierDetection ? { locality: {} } : {}
   return localityLbSetting.enabled === false ? {} : { locality: locality(localityLbSetting) }
 }

@@ -39,6 +39,8 @@ export interface PolicyUse {
   readonly isHttp2Port: boolean
   /** What the rule says of all ports and subsets: the one thing that counts for connections nobody reads. */
   readonly whole: TrafficPolicy | undefined
+  /** Labels by which endpoints are near, as the service's own traffic distribution has it. @default all are alike */
+  readonly nearnessLabels?: readonly string[] | undefined
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -68,6 +70,7 @@ export function trafficPolicyFields(policy: PortPolicy, use: PolicyUse = NO_RULE
     loadBalancing: loadBalancingOf(policy.loadBalancer, {
       proxies,
       hasOutlierDetection: outlierDetection !== undefined,
+      nearnessLabels: use.nearnessLabels,
     }),
     connectTimeoutMs: parseDuration(tcp.connectTimeout ?? '') || CONNECT_TIMEOUT_MS,
     circuitBreakers: circuitBreakers({ tcp, http }, policy),

@@ -244,6 +244,7 @@ const cluster = object({
         distribute: optional(list(object({ from: string, to: record(weight) }))),
         failover: optional(list(object({ from: string, to: string }))),
         failoverPriority: optional(list(string)),
+        isForced: optional(boolean),
       }),
     ),
     zoneAware: optional(

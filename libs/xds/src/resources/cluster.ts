@@ -89,6 +89,8 @@ export interface LocalityLoadBalancing {
   readonly distribute?: readonly { readonly from: string; readonly to: Readonly<Record<string, number>> }[]
   readonly failover?: readonly { readonly from: string; readonly to: string }[]
   readonly failoverPriority?: readonly string[]
+  /** Without outlier detection as well: it is what the service itself says of its traffic. @default false */
+  readonly isForced?: boolean
 }
 
 /**

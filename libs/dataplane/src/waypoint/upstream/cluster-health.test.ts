@@ -173,6 +173,13 @@ describe('host selection', () => {
       { distribute: [{ from: 'eu/*', to: { 'eu/*': 80, 'us/*': 20 } }] },
       [0.8, 0.2],
     ],
+    [
+      'what the service itself says does',
+      ['eu/a/1', 'us/a/1'],
+      [],
+      { failoverPriority: ['topology.kubernetes.io/region'], isForced: true },
+      [1, 0],
+    ],
   ])('without outlier detection: %s', (_title, places, _ejected, locality, expected) => {
     expect(sharesOf(hostsAt(...places), locality, { hasFailover: false })).toEqual(expected)
   })

@@ -59,7 +59,10 @@ export class HostSelection {
     const { loadBalancing, hasFailover, own } = this.#init
     const { locality, zoneAware } = loadBalancing
     if (zoneAware) this.#levels = regionLevels(hosts, own, zoneAware)
-    else this.#levels = locality ? priorityLevels(hosts, own, locality, hasFailover) : oneLevel(hosts)
+    else
+      this.#levels = locality
+        ? priorityLevels(hosts, own, locality, hasFailover || locality.isForced === true)
+        : oneLevel(hosts)
     this.#isStale = true
   }
 

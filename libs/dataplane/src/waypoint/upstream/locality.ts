@@ -1,6 +1,9 @@
 import type { Locality, LocalityLoadBalancing } from '@ambient-lab/xds'
 import type { UpstreamHost } from './host.ts'
 
+/** Of the node that a workload is on. */
+export const HOSTNAME_LABEL = 'kubernetes.io/hostname'
+
 /** Hosts that share the traffic of their level in proportion to `weight`. */
 export interface LocalityGroup {
   readonly hosts: readonly UpstreamHost[]
@@ -78,6 +81,7 @@ function hostLabels({ workload }: UpstreamHost): Readonly<Record<string, string>
   if (!workload) return {}
   return {
     ...placeLabels(workload),
+    [HOSTNAME_LABEL]: workload.node,
     'service.istio.io/canonical-name': workload.canonicalName,
     'service.istio.io/canonical-revision': workload.canonicalRevision,
   }
