@@ -192,6 +192,7 @@ export const HONOURED_BY: Readonly<Record<string, KindHonour>> = {
   'ambient.lab/PathReview': ANSWERED,
   'ambient.lab/PolicyReplay': ANSWERED,
   'ambient.lab/Analysis': ANSWERED,
+  'ambient.lab/Batch': none('a way to apply several objects at once'),
 }
 
 /** Of a kind, or of the nearest field on the path (`spec.rules.when`) about which something of its own is known. */

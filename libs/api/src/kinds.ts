@@ -1,6 +1,7 @@
 export * from './kinds/analysis.ts'
 export * from './kinds/authorization-policy.ts'
 export * from './kinds/backend-tls-policy.ts'
+export * from './kinds/batch.ts'
 export * from './kinds/certificate-revocation.ts'
 export * from './kinds/config-map.ts'
 export * from './kinds/connection.ts'

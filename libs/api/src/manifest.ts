@@ -11,6 +11,7 @@ import {
   NESTING_MAX,
 } from './limits.ts'
 import { isNestedTooDeep } from './nesting.ts'
+import { type PlainDocument, readPlainYaml } from './plain-yaml.ts'
 import { findKind } from './registry.ts'
 import type { Resource } from './resource.ts'
 import { validateResource } from './validate.ts'
@@ -67,8 +68,14 @@ export interface Manifest {
 
 type Yaml = typeof import('./yaml-library.ts')
 
-/** One object with the place it came from: a document, or an item of a List. */
+/** One object with the place it came from. */
 interface Source {
+  readonly value: unknown
+  at(path: string): Position
+}
+
+/** A document as the library has it, or an item of a List. */
+interface LibrarySource {
   readonly value: unknown
   /** Path of the object inside its document. */
   readonly prefix: readonly string[]
@@ -97,12 +104,37 @@ export async function loadManifest(text: string, options: ManifestOptions = {}):
 export async function parseManifest(text: string, options: ManifestOptions = {}): Promise<Manifest> {
   const yaml = await import('./yaml-library.ts')
   const file = options.file ?? '<stdin>'
-  const lines = new yaml.LineCounter()
-  const sources = parseDocuments(yaml, text, file, lines).flatMap((document) => sourcesOf(yaml, document, file))
+  checkSize(text, file)
+  const sources = plainSources(yaml, text, file) ?? librarySources(yaml, text, file)
   if (sources.length > MANIFEST_OBJECTS_MAX) throw tooLarge(file, `more than ${MANIFEST_OBJECTS_MAX} objects`)
   const collected = { resources: [], unknownKinds: [], problems: [], warnings: [] } as Collected
-  for (const source of sources) collect(source, new Locator(yaml, source, file, lines), options, collected)
+  for (const source of sources) collect(source, options, collected)
   return collected
+}
+
+function librarySources(yaml: Yaml, text: string, file: string): Source[] {
+  const lines = new yaml.LineCounter()
+  return parseDocuments(yaml, text, file, lines)
+    .flatMap((document) => sourcesOf(yaml, document, file))
+    .map((found) => {
+      const locator = new Locator(yaml, found, file, lines)
+      return { value: found.value, at: (path) => locator.at(path) }
+    })
+}
+
+/** Fields of a plain text are looked for by the library, only when somebody asks where one is. */
+function plainSources(yaml: Yaml, text: string, file: string): Source[] | undefined {
+  const documents = readPlainYaml(text)
+  if (!documents || documents.some(({ value }) => isList(value))) return undefined
+  let whole: Source[] | undefined
+  return documents.map(({ value, line, column }: PlainDocument, index) => ({
+    value,
+    at(path) {
+      if (path === '') return { file, line, column }
+      whole ??= librarySources(yaml, text, file)
+      return whole[index]!.at(path)
+    },
+  }))
 }
 
 /** `policies/pay.yaml:7:3: spec.action: Unsupported value: …` */
@@ -121,6 +153,7 @@ export function formatPosition({ file, line, column }: Position): string {
  */
 export async function parseYaml(text: string, file = '<body>'): Promise<unknown> {
   const yaml = await import('./yaml-library.ts')
+  checkSize(text, file)
   const documents = parseDocuments(yaml, text, file, new yaml.LineCounter())
   if (documents.length > 1) throw new CodedError('MANIFEST_SYNTAX', `${file}: more than one document`, { where: file })
   return documents[0] && toValue(documents[0], file)
@@ -139,8 +172,7 @@ interface Collected {
   readonly warnings: ManifestFinding[]
 }
 
-function collect({ value }: Source, locator: Locator, options: ManifestOptions, into: Collected): void {
-  const at = (path: string) => locator.at(path)
+function collect({ value, at }: Source, options: ManifestOptions, into: Collected): void {
   const header = headerOf(value)
   if ('path' in header) {
     into.problems.push({ ...header, position: at(header.path) })
@@ -175,27 +207,27 @@ function withNamespace(object: Resource, { scope }: KindDefinition, defaultNames
 }
 
 /** `kind: List`, and the typed lists that `kubectl get -o yaml` of old wrote. */
-function sourcesOf(yaml: Yaml, document: Document, file: string): Source[] {
+function sourcesOf(yaml: Yaml, document: Document, file: string): LibrarySource[] {
   if (document.contents === null || (yaml.isScalar(document.contents) && document.contents.value === null)) return []
   const value = toValue(document, file)
-  if (
-    !isObject(value) ||
-    typeof value.kind !== 'string' ||
-    !value.kind.endsWith('List') ||
-    !Array.isArray(value.items)
-  ) {
-    return [{ value, prefix: [], document }]
-  }
+  if (!isList(value)) return [{ value, prefix: [], document }]
   return value.items.map((item, index) => ({ value: item, prefix: ['items', String(index)], document }))
 }
 
-function parseDocuments(yaml: Yaml, text: string, file: string, lines: LineCounter): Document[] {
+function isList(value: unknown): value is { readonly items: readonly unknown[] } {
+  return isObject(value) && typeof value.kind === 'string' && value.kind.endsWith('List') && Array.isArray(value.items)
+}
+
+function checkSize(text: string, file: string): void {
   if (text.length > MANIFEST_CHARACTERS_MAX) throw tooLarge(file, `more than ${MANIFEST_CHARACTERS_MAX} characters`)
-  if (isNestedTooDeep(text, (text) => new yaml.Lexer().lex(text)))
-    throw tooLarge(file, `nested deeper than ${NESTING_MAX}`)
   if ((text.match(/^---/gm)?.length ?? 0) > MANIFEST_OBJECTS_MAX) {
     throw tooLarge(file, `more than ${MANIFEST_OBJECTS_MAX} documents`)
   }
+}
+
+function parseDocuments(yaml: Yaml, text: string, file: string, lines: LineCounter): Document[] {
+  if (isNestedTooDeep(text, (text) => new yaml.Lexer().lex(text)))
+    throw tooLarge(file, `nested deeper than ${NESTING_MAX}`)
   const parsed = yaml.parseAllDocuments(text, {
     version: '1.1',
     lineCounter: lines,
@@ -300,11 +332,11 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** Finds JSON paths of one object in the text, only when somebody asks. */
 class Locator {
   readonly #yaml: Yaml
-  readonly #source: Source
+  readonly #source: LibrarySource
   readonly #file: string
   readonly #lines: LineCounter
 
-  constructor(yaml: Yaml, source: Source, file: string, lines: LineCounter) {
+  constructor(yaml: Yaml, source: LibrarySource, file: string, lines: LineCounter) {
     this.#yaml = yaml
     this.#source = source
     this.#file = file

@@ -45,12 +45,26 @@ function isDeeperThan(levels: number, value: unknown): boolean {
   return levels === 0 || Object.values(value).some((field) => isDeeperThan(levels - 1, field))
 }
 
-/** So that rules need not know that `null` means absent. */
+/** So that rules need not know that `null` means absent. The same object where nothing is. */
 function withoutNulls<T>(value: T): T {
-  if (Array.isArray(value)) return value.map(withoutNulls) as T
+  return hasNulls(value) ? copyWithoutNulls(value) : value
+}
+
+function hasNulls(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) return value.some((item) => item !== null && hasNulls(item))
+  for (const name in value) {
+    const field = (value as Record<string, unknown>)[name]
+    if (field === null || field === undefined || hasNulls(field)) return true
+  }
+  return false
+}
+
+function copyWithoutNulls<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(copyWithoutNulls) as T
   if (!isObject(value)) return value
   const fields = Object.entries(value).filter(([, field]) => field !== null && field !== undefined)
-  return Object.fromEntries(fields.map(([name, field]) => [name, withoutNulls(field)])) as T
+  return Object.fromEntries(fields.map(([name, field]) => [name, copyWithoutNulls(field)])) as T
 }
 
 /** Checks one value against a schema of the OpenAPI v3 kind, from `path` on. */

@@ -1,4 +1,5 @@
 import type { Random } from '@ambient-lab/std'
+import { latin1Text } from './latin1.ts'
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
@@ -29,7 +30,7 @@ export function uuid(random: Random): string {
   putHex4(c, 24)
   putHex4(d >>> 16, 28)
   putHex4(d, 32)
-  return text.toString('latin1')
+  return latin1Text(text, 0, text.length)
 }
 
 /** Four hex digits of the lower sixteen bits. */

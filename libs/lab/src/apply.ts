@@ -1,5 +1,6 @@
-import { isDeepStrictEqual } from 'node:util'
 import {
+  type ApplyOutcome,
+  type BatchResult,
   describeReference,
   type GroupVersionResource,
   type KindDefinition,
@@ -9,14 +10,14 @@ import {
 } from '@ambient-lab/api'
 import { CodedError } from '@ambient-lab/std'
 import type { ApiClient } from './client/api-client.ts'
+import { statusError } from './client/status-error.ts'
+import { BATCH_CHARACTERS_MAX, BATCH_OBJECTS_MAX, BATCHES_AT_ONCE } from './limits.ts'
 
 /** One object on its way to the API. */
 export interface ApplyItem {
   readonly definition: Pick<KindDefinition, 'plural' | 'kind' | 'scope'>
   readonly object: Resource
 }
-
-export type ApplyOutcome = 'created' | 'changed' | 'unchanged'
 
 export interface Applied {
   readonly item: ApplyItem
@@ -26,8 +27,6 @@ export interface Applied {
 }
 
 export interface ApplyOptions {
-  /** The store is known to be empty: saves asking what was there before. */
-  readonly fresh?: boolean
   /** The server judges and answers as if; nothing is stored. */
   readonly dryRun?: boolean
   readonly signal?: AbortSignal | undefined
@@ -46,16 +45,17 @@ export class ApplyError extends CodedError {
   }
 }
 
-/** Kinds that others need to be there: written first, and waited for. */
+/** Kinds that others need to be there: written first. */
 const FIRST: ReadonlySet<string> = new Set(['Namespace', 'Node', 'Lab'])
 
 /**
  * Makes the API hold these objects: all of them, or, when one is refused, none.
  *
- * Not by a dry-run of everything first: an object in a namespace that the same input creates would be refused by a
- * server that does not have it yet, and between the dry run and the write the answer may change. So each object is
- * remembered before it is written, and a refusal puts all of them back as they were. The server's own validation runs
- * before that, on this side, since it is the same code (libs/api): only what depends on the lab's state is left.
+ * They go in batches, each of which the server applies in one transaction or not at all: one transaction of ten
+ * thousand objects would be a second in which it does nothing else. When a later batch is refused, what those before it
+ * changed is put back. The server's own validation runs before that, on this side, since it is the same code
+ * (libs/api): only what depends on the lab's state is left.
+ * @returns in the order of `items`
  * @throws ApplyError with each refusal, CodedError UNAVAILABLE
  */
 export async function applyAll(
@@ -63,57 +63,101 @@ export async function applyAll(
   items: readonly ApplyItem[],
   options: ApplyOptions = {},
 ): Promise<Applied[]> {
-  const done: Written[] = []
-  const waves = [items.filter(isFirst), items.filter((item) => !isFirst(item))]
-  for (const wave of waves) {
-    const results = await Promise.allSettled(inTurn(wave, (item) => applyOne(client, item, options, done)))
-    const refusals = results.flatMap((result, index) =>
-      result.status === 'rejected' ? [{ item: wave[index]!, error: asCoded(result.reason) }] : [],
-    )
-    if (refusals.length > 0) throw new ApplyError(refusals, options.dryRun ? [] : await undo(client, done))
+  const first = batchesOf(items.filter(isFirst))
+  const others = batchesOf(items.filter((item) => !isFirst(item)))
+  // One alone after the other where their order counts: of two documents about one object the last one wins.
+  const steps = [...first.map((batch) => [batch]), ...(hasTwice(items) ? others.map((batch) => [batch]) : [others])]
+  // A lab that is made of a few objects is one transaction.
+  const merged = first.length === 1 && others.length === 1 ? [[[...first[0]!, ...others[0]!]]] : steps
+  const attempt = new Attempt(client, options)
+  for (const batches of merged) {
+    await attempt.run(batches)
+    await attempt.throwIfRefused()
   }
-  const byItem = new Map(done.map((written) => [written.item, written]))
-  return items.map((item) => byItem.get(item)!)
-}
-
-/** All at once, but one after the other what is one object: of two documents about it the last one counts, as with kubectl. */
-function inTurn(items: readonly ApplyItem[], write: (item: ApplyItem) => Promise<void>): Promise<void>[] {
-  const last = new Map<string, Promise<void>>()
-  return items.map((item) => {
-    const { group, resource } = typeOf(item)
-    const key = `${group}/${resource} ${objectKey(item.object.metadata)}`
-    const next = () => write(item)
-    const before = last.get(key)
-    const written = before ? before.then(next, next) : next()
-    last.set(key, written)
-    return written
-  })
+  return items.map((item) => attempt.done.get(item)!)
 }
 
 interface Written extends Applied {
   readonly previous: Resource | undefined
 }
 
-async function applyOne(client: ApiClient, item: ApplyItem, options: ApplyOptions, done: Written[]): Promise<void> {
-  const { fresh = false, dryRun = false, signal } = options
-  const type = typeOf(item)
-  const { name, namespace } = item.object.metadata
-  const previous = fresh ? undefined : await client.find<Resource>(type, { name, namespace, signal })
-  const { object, created } = await client.applyPatch(type, item.object, { dryRun, signal })
-  done.push({ item, object, previous, outcome: outcomeOf(previous, object, created) })
+/** What has been written so far, and what was refused. */
+class Attempt {
+  readonly done = new Map<ApplyItem, Written>()
+  readonly #client: ApiClient
+  readonly #options: ApplyOptions
+  readonly #refusals: { item: ApplyItem; error: CodedError }[] = []
+
+  constructor(client: ApiClient, options: ApplyOptions) {
+    this.#client = client
+    this.#options = options
+  }
+
+  /** Several at once. After a refusal the rest is only judged, so that every refusal is told. */
+  async run(batches: readonly (readonly ApplyItem[])[]): Promise<void> {
+    const waiting = [...batches]
+    const work = async () => {
+      for (let batch = waiting.shift(); batch; batch = waiting.shift()) {
+        try {
+          await this.#apply(batch)
+        } catch (error) {
+          waiting.length = 0
+          this.#refusals.push({ item: batch[0]!, error: asCoded(error) })
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: BATCHES_AT_ONCE }, work))
+  }
+
+  async throwIfRefused(): Promise<void> {
+    if (this.#refusals.length === 0) return
+    const written = this.#options.dryRun ? [] : [...this.done.values()]
+    throw new ApplyError(this.#refusals, await undo(this.#client, written))
+  }
+
+  async #apply(batch: readonly ApplyItem[]): Promise<void> {
+    const dryRun = this.#options.dryRun || this.#refusals.length > 0
+    const objects = batch.map(({ object }) => object)
+    for (const result of await this.#client.applyBatch(objects, { ...this.#options, dryRun })) {
+      const item = batch[result.index]!
+      if (result.outcome === 'refused') this.#refusals.push({ item, error: refusalError(result.refusal) })
+      else if (dryRun === (this.#options.dryRun ?? false)) this.done.set(item, writtenOf(item, result))
+    }
+  }
 }
 
-/** By content and not by resourceVersion, which a dry run leaves as it is. A status is others' to write, at any time. */
-function outcomeOf(previous: Resource | undefined, object: Resource, created: boolean): ApplyOutcome {
-  if (created || !previous) return 'created'
-  const { status: _, ...before } = withoutBookkeeping(previous)
-  const { status: __, ...after } = withoutBookkeeping(object)
-  return isDeepStrictEqual(before, after) ? 'unchanged' : 'changed'
+function writtenOf(item: ApplyItem, { outcome, object, previous }: Exclude<BatchResult, { outcome: 'refused' }>) {
+  return { item, outcome, object, previous } satisfies Written
 }
 
-function withoutBookkeeping(object: Resource): Resource {
-  const { resourceVersion: _, managedFields: __, ...metadata } = object.metadata
-  return { ...object, metadata }
+function refusalError(status: { readonly code: number }): CodedError {
+  return statusError(status.code, JSON.stringify(status))
+}
+
+/** As many to a batch as keep the server busy for some milliseconds. */
+function batchesOf(items: readonly ApplyItem[]): ApplyItem[][] {
+  const batches: ApplyItem[][] = []
+  let characters = 0
+  for (const item of items) {
+    const length = JSON.stringify(item.object).length
+    const batch = batches.at(-1)
+    characters += length
+    if (batch && batch.length < BATCH_OBJECTS_MAX && characters <= BATCH_CHARACTERS_MAX) {
+      batch.push(item)
+    } else {
+      batches.push([item])
+      characters = length
+    }
+  }
+  return batches
+}
+
+function hasTwice(items: readonly ApplyItem[]): boolean {
+  const keys = items.map((item) => {
+    const { group, resource } = typeOf(item)
+    return `${group}/${resource} ${objectKey(item.object.metadata)}`
+  })
+  return new Set(keys).size < keys.length
 }
 
 /** In reverse, so that what was needed is removed last. @returns the objects that could not be put back */
@@ -134,7 +178,8 @@ async function undoOne(client: ApiClient, { item, object, previous, outcome }: W
   const { name, namespace } = object.metadata
   if (outcome === 'created') return client.delete(type, { name, namespace })
   if (outcome === 'unchanged' || !previous) return
-  await client.replace(type, withoutBookkeeping(previous))
+  const { resourceVersion: _, managedFields: __, ...metadata } = previous.metadata
+  await client.replace(type, { ...previous, metadata })
 }
 
 /** The type in the version in which the object is written. */

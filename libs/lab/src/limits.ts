@@ -33,7 +33,16 @@ export const SOCKET_PATH_BYTES_MAX = 100
 /** Connections to the API at once, watches not counted: a TLS handshake costs more than ten requests. */
 export const API_CONNECTIONS_MAX = 4
 
-/** One request to the API that is no watch. */
+/** Objects that go to the API in one request, and one transaction: ten milliseconds of its work. */
+export const BATCH_OBJECTS_MAX = 64
+
+/** Of their JSON; a request's body has 3 MiB at most, and one object has one and a half. */
+export const BATCH_CHARACTERS_MAX = MiB
+
+/** The API works on one while the next is on its way. */
+export const BATCHES_AT_ONCE = 2
+
+/** One request to the API that is no watch, from when its turn has come. */
 export const API_REQUEST_LIMIT_MS = 15_000
 
 /** The body of one answer, and one line of a watch. */

@@ -13,6 +13,9 @@ export interface Clock {
   schedule(delayMs: number, callback: () => void, options?: { background?: boolean }): CancelTimer
 }
 
+/** Looked up once: in Node the global is a getter, and each request asks for the time several times. */
+const { performance } = globalThis
+
 /** @see https://nodejs.org/api/timers.html: a longer delay would fire at once */
 const TIMER_DELAY_MAX_MS = 2 ** 31 - 1
 

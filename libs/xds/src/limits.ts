@@ -9,6 +9,11 @@ export const LINK_QUEUE_LOW_BYTES = 64 * KiB
 /** Bytes queued at which a peer that reads nothing is given up: two largest messages. */
 export const LINK_QUEUE_MAX_BYTES = 2 * MESSAGE_BYTES_MAX
 
+/** Of the texts of resources that are kept for the next agent: as many as 10,000 workloads have. */
+export const ENCODED_CHARACTERS_MAX = 10 * MiB
+/** After the first of them was written. */
+export const ENCODED_KEPT_MS = 1000
+
 export const PING_PERIOD_MS = 1000
 /** Silence after which a link counts as dead. */
 export const LINK_DEAD_AFTER_MS = 3000

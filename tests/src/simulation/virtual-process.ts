@@ -84,6 +84,10 @@ export class OpenStore implements Store {
     return this.#process.alive ? this.#store.write(...args) : never()
   }
 
+  writeAll(...args: Parameters<Store['writeAll']>): ReturnType<Store['writeAll']> {
+    return this.#process.alive ? this.#store.writeAll(...args) : never()
+  }
+
   watch(
     options: { readonly type?: StoreType; readonly after: number },
     listener: (event: StoreEvent) => void,

@@ -87,7 +87,6 @@ export async function bringUp(
   const { folder, nodes, file } = target
   const startMs = clock.monotonic()
   const since = () => formatDuration(clock.monotonic() - startMs)
-  const isNew = !existsSync(join(folder.path, 'control-plane'))
   const onWarning = (text: string) => io.warn(text)
   const [started, topology] = await Promise.allSettled([
     up({
@@ -108,7 +107,7 @@ export async function bringUp(
   }
   io.talk(`control plane ${client.server} after ${since()}`)
   if (file?.path) folder.writeOrigin({ folder: dirname(resolve(file.path)), file: resolve(file.path) })
-  await applyTopology(context, client, topology.value, { fresh: isNew, since })
+  await applyTopology(context, client, topology.value, { since })
   const readiness =
     options.waitMs === undefined
       ? undefined
@@ -125,13 +124,13 @@ async function applyTopology(
   context: CommandContext,
   client: ApiClient,
   topology: Topology,
-  { fresh, since }: { fresh: boolean; since: () => string },
+  { since }: { since: () => string },
 ): Promise<void> {
   const { applyAll } = await import('@ambient-lab/lab')
   for (const warning of topology.warnings) context.io.warn(warning)
   if (topology.items.length === 0) return
   const { signal } = context
-  const applied = await applyAll(client, topology.items, { fresh, signal })
+  const applied = await applyAll(client, topology.items, { signal })
   const outcomes = (['created', 'changed', 'unchanged'] as const).flatMap((outcome) => {
     const number = applied.filter((entry) => entry.outcome === outcome).length
     return number > 0 ? [`${number} ${outcome}`] : []

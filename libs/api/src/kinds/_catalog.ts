@@ -2,6 +2,7 @@
 import analysis from './analysis.ts'
 import authorizationPolicy from './authorization-policy.ts'
 import backendTlsPolicy from './backend-tls-policy.ts'
+import batch from './batch.ts'
 import certificateRevocation from './certificate-revocation.ts'
 import configMap from './config-map.ts'
 import connection from './connection.ts'
@@ -56,6 +57,7 @@ export default [
   analysis,
   authorizationPolicy,
   backendTlsPolicy,
+  batch,
   certificateRevocation,
   configMap,
   connection,

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CodedError, errorMessage } from '@ambient-lab/std'
 import type { Reply } from './api-request.ts'
-import { internalError, notStored, StatusError } from './status-error.ts'
+import { internalError, notStored, type Status, StatusError } from './status-error.ts'
 
 /** Warnings beyond these are dropped: a header has its limits, and so has a reader. */
 const WARNINGS_MAX = 20
@@ -40,8 +40,12 @@ export function warningHeader(text: string): string {
 
 /** Anything thrown as a Status. Errors with a code of ours keep their words and say what to do next. */
 export function errorReply(error: unknown): Exclude<Reply, 'streamed'> {
-  const refusal = error instanceof StatusError ? error : refusalOf(error)
-  return { status: refusal.status, body: JSON.stringify(refusal.toStatus()) }
+  const status = errorStatus(error)
+  return { status: status.code, body: JSON.stringify(status) }
+}
+
+export function errorStatus(error: unknown): Status {
+  return (error instanceof StatusError ? error : refusalOf(error)).toStatus()
 }
 
 function refusalOf(error: unknown): StatusError {

@@ -7,6 +7,7 @@ import { ANONYMOUS, authenticate, type User } from './authentication.ts'
 import { authorize } from './authorization.ts'
 import { readBody } from './body.ts'
 import { Discovery } from './discovery.ts'
+import { BATCH_TYPE } from './handlers/batch.ts'
 import { handlerFor } from './handlers/handler-for.ts'
 import type { ApiServerHooks, PlainRouteName } from './hooks.ts'
 import { OpenApi } from './openapi.ts'
@@ -43,7 +44,7 @@ export class RequestWalk {
   constructor(options: { version: string; components: ApiServerComponents; hooks: ApiServerHooks }) {
     const { components } = options
     const { kinds, hooks } = withReviews(components.kinds, options.hooks)
-    const served = new ServedKinds(kinds, new Set(Object.keys(hooks.createOnly ?? {})))
+    const served = new ServedKinds(kinds, new Set([BATCH_TYPE, ...Object.keys(hooks.createOnly ?? {})]))
     const { store, clock, random } = components
     this.#services = { store, clock, random, hooks, kinds: served, watches: new WatchRegistry() }
     this.#discovery = new Discovery(served, hooks, options.version)

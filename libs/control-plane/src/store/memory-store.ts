@@ -1,15 +1,15 @@
 import type { ObjectKey, Resource } from '@ambient-lab/api'
 import { assert, CodedError } from '@ambient-lab/std'
 import { HISTORY_EVENTS_MAX } from './limits.ts'
-import { type PendingWrite, RevisionedObjects } from './revisioned-objects.ts'
-import type { Revision, Store, StoreEvent, StoreType } from './store.ts'
+import { type PendingWrites, RevisionedObjects } from './revisioned-objects.ts'
+import type { ObjectWrite, Revision, Store, StoreEvent, StoreType } from './store.ts'
 
 /** A Store that forgets everything with its process: for simulation and tests. */
 export class MemoryStore implements Store {
   /** Refuses whatever changes something, as a store does whose disk is full. */
   isFull = false
   readonly #objects: RevisionedObjects
-  #pending: PendingWrite[] = []
+  #pending: PendingWrites[] = []
   #disposed = false
 
   constructor(init: { /** @default HISTORY_EVENTS_MAX */ readonly historyEventsMax?: number } = {}) {
@@ -31,15 +31,19 @@ export class MemoryStore implements Store {
     return this.#objects.list(type, options.namespace)
   }
 
-  write(
-    type: StoreType,
-    key: ObjectKey,
-    change: (current: Resource | undefined) => Resource | undefined,
-  ): Promise<Resource | undefined> {
+  async write(type: StoreType, key: ObjectKey, change: ObjectWrite['change']): Promise<Resource | undefined> {
+    const [object] = await this.writeAll([{ type, key, change }])
+    return object
+  }
+
+  writeAll(
+    writes: readonly ObjectWrite[],
+    { dryRun = false }: { readonly dryRun?: boolean } = {},
+  ): Promise<readonly (Resource | undefined)[]> {
     assert(!this.#disposed, 'write to a store that is closed')
     return new Promise((resolve, reject) => {
       if (this.#pending.length === 0) queueMicrotask(() => this.#commit())
-      this.#pending.push({ type, key, change, resolve, reject })
+      this.#pending.push({ writes, dryRun, resolve, reject })
     })
   }
 
@@ -57,9 +61,9 @@ export class MemoryStore implements Store {
 
   /** A listener may write: that write waits for the next turn, behind the events of this one. */
   #commit(): void {
-    const writes = this.#pending
+    const pending = this.#pending
     this.#pending = []
-    this.#objects.commit(writes, () => {
+    this.#objects.commit(pending, () => {
       if (this.isFull) throw new CodedError('STORE_WRITE_FAILED', 'cannot write: no space left', { retry: 'yes' })
     })
   }

@@ -1,21 +1,22 @@
 import type { ObjectKey, Resource } from '@ambient-lab/api'
 import { EventHistory } from './event-history.ts'
 import { ObjectTable } from './object-table.ts'
-import type { Revision, StoreEvent, StoreType } from './store.ts'
+import type { ObjectWrite, Revision, StoreEvent, StoreType } from './store.ts'
 
-export interface PendingWrite {
-  readonly type: StoreType
-  readonly key: ObjectKey
-  readonly change: (current: Resource | undefined) => Resource | undefined
-  readonly resolve: (object: Resource | undefined) => void
+/** Changes that are kept together or not at all, and who waits for them. */
+export interface PendingWrites {
+  readonly writes: readonly ObjectWrite[]
+  /** Nothing of it is kept in any case. */
+  readonly dryRun: boolean
+  readonly resolve: (objects: readonly (Resource | undefined)[]) => void
   readonly reject: (error: unknown) => void
 }
 
-/** What one change did: `event` is missing when it changed nothing. */
+/** What became of them; without an event where a change changed nothing. */
 interface Outcome {
-  readonly write: PendingWrite
-  readonly object: Resource | undefined
-  readonly event?: KeyedEvent
+  readonly pending: PendingWrites
+  readonly objects: readonly (Resource | undefined)[]
+  readonly events: readonly KeyedEvent[]
 }
 
 /** An event with the key under which its object is stored. */
@@ -57,38 +58,53 @@ export class RevisionedObjects {
    * Carries out writes together: each change sees those before it, and nobody else sees any of them until `persist`
    * has returned. When it throws, everything is as before and every write that was to be kept is refused.
    */
-  commit(writes: readonly PendingWrite[], persist: (events: readonly KeyedEvent[]) => void): void {
-    const outcomes = writes.flatMap((write) => this.#carryOut(write))
-    const events = outcomes.flatMap(({ event }) => event ?? [])
+  commit(pending: readonly PendingWrites[], persist: (events: readonly KeyedEvent[]) => void): void {
+    const outcomes = pending.flatMap((one) => this.#carryOut(one) ?? [])
+    const events = outcomes.flatMap((outcome) => outcome.events)
     try {
       if (events.length > 0) persist(events)
     } catch (error) {
       for (const event of events.toReversed()) this.#undo(event)
-      for (const { write } of outcomes) write.reject(error)
+      for (const outcome of outcomes) outcome.pending.reject(error)
       return
     }
     for (const event of events) this.#history.append(event)
-    for (const { write, object } of outcomes) write.resolve(object)
+    for (const outcome of outcomes) outcome.pending.resolve(outcome.objects)
   }
 
-  /** Nothing when the change threw: its caller has been told. */
-  #carryOut(write: PendingWrite): Outcome[] {
-    const { type, key } = write
+  /** Undefined when nothing of it stays; whoever asked has been told. */
+  #carryOut(pending: PendingWrites): Outcome | undefined {
+    const objects: (Resource | undefined)[] = []
+    const events: KeyedEvent[] = []
+    const errors: unknown[] = []
+    for (const write of pending.writes) {
+      try {
+        const { object, event } = this.#change(write)
+        objects.push(object)
+        if (event) events.push(event)
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length === 0 && !pending.dryRun) return { pending, objects, events }
+    for (const event of events.toReversed()) this.#undo(event)
+    if (errors.length > 0) pending.reject(errors[0])
+    else pending.resolve(objects)
+    return undefined
+  }
+
+  /** @throws what the change throws, with nothing changed */
+  #change({ type, key, change }: ObjectWrite): { object: Resource | undefined; event?: KeyedEvent } {
     const table = this.#table(type)
     const previous = table.get(key)
-    try {
-      const next = write.change(previous)
-      if (next === previous) return [{ write, object: previous }]
-      this.#revision += 1
-      const object = withResourceVersion(next ?? previous!, this.#revision)
-      table.set(key, next && object)
-      const operation = next === undefined ? 'deleted' : previous === undefined ? 'added' : 'modified'
-      const event = { revision: this.#revision, type, key, operation, object, ...(previous && { previous }) } as const
-      return [{ write, object: next && object, event }]
-    } catch (error) {
-      write.reject(error)
-      return []
-    }
+    const next = change(previous)
+    if (next === previous) return { object: previous }
+    this.#revision += 1
+    const object = withResourceVersion(next ?? previous!, this.#revision)
+    table.set(key, next && object)
+    const operation = next === undefined ? 'deleted' : previous === undefined ? 'added' : 'modified'
+    const event = { revision: this.#revision, type, key, operation, object, ...(previous && { previous }) } as const
+    return { object: next && object, event }
   }
 
   #undo({ type, key, previous }: KeyedEvent): void {

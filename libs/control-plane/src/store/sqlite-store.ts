@@ -1,9 +1,9 @@
 import type { ObjectKey, Resource } from '@ambient-lab/api'
 import { assert, type Clock } from '@ambient-lab/std'
 import { HISTORY_EVENTS_MAX, STORE_BYTES_MAX } from './limits.ts'
-import { type PendingWrite, RevisionedObjects } from './revisioned-objects.ts'
+import { type PendingWrites, RevisionedObjects } from './revisioned-objects.ts'
 import { SqliteDatabase } from './sqlite-database.ts'
-import type { Revision, Store, StoreEvent, StoreType } from './store.ts'
+import type { ObjectWrite, Revision, Store, StoreEvent, StoreType } from './store.ts'
 
 export interface SqliteStoreInit {
   /** The database file; its folder is made when missing, readable by its owner only. */
@@ -22,7 +22,7 @@ export interface SqliteStoreInit {
 export class SqliteStore implements Store {
   readonly #database: SqliteDatabase
   readonly #objects: RevisionedObjects
-  #pending: PendingWrite[] = []
+  #pending: PendingWrites[] = []
   #flush: NodeJS.Immediate | undefined
   #disposed = false
 
@@ -50,14 +50,18 @@ export class SqliteStore implements Store {
     return this.#objects.list(type, options.namespace)
   }
 
-  write(
-    type: StoreType,
-    key: ObjectKey,
-    change: (current: Resource | undefined) => Resource | undefined,
-  ): Promise<Resource | undefined> {
+  async write(type: StoreType, key: ObjectKey, change: ObjectWrite['change']): Promise<Resource | undefined> {
+    const [object] = await this.writeAll([{ type, key, change }])
+    return object
+  }
+
+  writeAll(
+    writes: readonly ObjectWrite[],
+    { dryRun = false }: { readonly dryRun?: boolean } = {},
+  ): Promise<readonly (Resource | undefined)[]> {
     assert(!this.#disposed, 'write to a store that is closed')
     return new Promise((resolve, reject) => {
-      this.#pending.push({ type, key, change, resolve, reject })
+      this.#pending.push({ writes, dryRun, resolve, reject })
       this.#flush ??= setImmediate(() => this.#commit())
     })
   }
@@ -79,9 +83,9 @@ export class SqliteStore implements Store {
   }
 
   #commit(): void {
-    const writes = this.#pending
+    const pending = this.#pending
     this.#pending = []
     this.#flush = undefined
-    this.#objects.commit(writes, (events) => this.#database.persist(events, this.#objects.revision))
+    this.#objects.commit(pending, (events) => this.#database.persist(events, this.#objects.revision))
   }
 }

@@ -117,6 +117,52 @@ export function storeConformance(
       expect(store.get(PODS, 'default/a')).toBeUndefined()
     })
 
+    it('keeps what is written together or nothing of it, and tells no watcher of what was undone', async () => {
+      const store = await openStore()
+      await put(store, PODS, pod('a'))
+      const seen: string[] = []
+      store.watch({ after: 1 }, (event) => seen.push(summary(event)))
+      const asked: string[] = []
+      const refuse = (name: string) => () => {
+        asked.push(name)
+        throw new CodedError('NO', name)
+      }
+      const refused = store.writeAll([
+        { type: PODS, key: 'default/a', change: () => pod('a', 'default', { v: '2' }) },
+        { type: PODS, key: 'default/b', change: refuse('b') },
+        { type: SERVICES, key: 'default/c', change: () => pod('c') },
+        { type: PODS, key: 'default/d', change: refuse('d') },
+      ])
+      const neighbour = put(store, PODS, pod('e'))
+      await expect(refused).rejects.toMatchObject({ code: 'NO', message: 'b' })
+      await neighbour
+      expect(asked).toEqual(['b', 'd'])
+      expect(store.get(PODS, 'default/a')?.metadata.labels).toEqual({})
+      expect(store.list(SERVICES)).toEqual([])
+      expect(seen).toEqual(['2 added e'])
+    })
+
+    it('shows each of the changes written together those before it', async () => {
+      const store = await openStore()
+      const count = (current: Resource | undefined) =>
+        pod('a', 'default', { count: String(Number(current?.metadata.labels?.count ?? 0) + 1) })
+      const write = { type: PODS, key: 'default/a', change: count }
+      const objects = await store.writeAll([write, write, { ...write, change: (current) => current }])
+      expect(objects.map((object) => object?.metadata.labels?.count)).toEqual(['1', '2', '2'])
+      expect(store.revision).toBe(2)
+    })
+
+    it('answers a dry run as if, and keeps nothing', async () => {
+      const store = await openStore()
+      const change = () => pod('a')
+      const write = { type: PODS, key: 'default/a', change }
+      const seen: StoreEvent[] = []
+      store.watch({ after: 0 }, (event) => seen.push(event))
+      const [object] = await store.writeAll([write], { dryRun: true })
+      expect(object?.metadata.name).toBe('a')
+      expect([store.revision, store.list(PODS), seen]).toEqual([0, [], []])
+    })
+
     it('delivers events in order, with the state before, before the promise of the write resolves', async () => {
       const store = await openStore()
       const events: StoreEvent[] = []

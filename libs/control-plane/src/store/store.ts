@@ -16,6 +16,13 @@ export interface StoreEvent {
   readonly previous?: Resource
 }
 
+/** One change of one object, as `Store.write` takes it. */
+export interface ObjectWrite {
+  readonly type: StoreType
+  readonly key: ObjectKey
+  readonly change: (current: Resource | undefined) => Resource | undefined
+}
+
 /**
  * Holds every object. Reads are answered at once from memory; a write is durable when its promise resolves, and its
  * event is delivered to watchers, in order of revision, before that. Objects handed in and out are never modified.
@@ -38,6 +45,16 @@ export interface Store extends AsyncDisposable {
     key: ObjectKey,
     change: (current: Resource | undefined) => Resource | undefined,
   ): Promise<Resource | undefined>
+  /**
+   * Applies changes in their order, each seeing those before it: all of them in one transaction, or, when one throws,
+   * none. The others are tried all the same, so that each has its say.
+   * @param options.dryRun answers as if, and keeps nothing
+   * @throws what the first change threw that did; CodedError STORE_WRITE_FAILED
+   */
+  writeAll(
+    writes: readonly ObjectWrite[],
+    options?: { readonly dryRun?: boolean },
+  ): Promise<readonly (Resource | undefined)[]>
   /**
    * Delivers every event of `type` (or of all types) after `after`, first those that already happened, synchronously.
    * @returns the way to stop

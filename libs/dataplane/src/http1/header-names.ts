@@ -30,7 +30,7 @@ const FRAMING_NAMES = [
 ]
 
 /** What browsers, curl, gRPC and proxies send; known from the start, so that nobody can crowd them out. */
-const COMMON_NAMES = [
+const USUAL_NAMES = [
   ...['accept', 'accept-encoding', 'accept-language', 'accept-ranges', 'access-control-allow-origin', 'age', 'allow'],
   ...['authorization', 'baggage', 'b3', 'cache-control', 'content-disposition', 'content-encoding', 'content-language'],
   ...['content-location', 'content-range', 'content-type', 'cookie', 'date', 'dnt', 'end-user', 'etag', 'expires'],
@@ -48,6 +48,16 @@ const COMMON_NAMES = [
   ...['x-forwarded-client-cert', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto'],
   ...['x-frame-options', 'x-powered-by', 'x-real-ip', 'x-request-id', 'x-requested-with', 'x-xss-protection'],
 ]
+
+/** What nearly all messages are made of. */
+export const COMMON_NAMES: readonly string[] = [...FRAMING_NAMES, ...USUAL_NAMES]
+
+const commonNames: ReadonlySet<string> = new Set(COMMON_NAMES)
+
+/** Whether it is one of COMMON_NAMES: then it is a name, and in lower case. */
+export function isCommonName(name: string): boolean {
+  return commonNames.has(name)
+}
 
 /** Twice as many as names are kept, at least: chains stay short. */
 const SLOTS = 4_096
@@ -68,7 +78,7 @@ export class HeaderNames {
   readonly #namesMax: number
 
   constructor() {
-    for (const name of [...FRAMING_NAMES, ...COMMON_NAMES]) this.#keep(name)
+    for (const name of COMMON_NAMES) this.#keep(name)
     this.#namesMax = this.#names.length + HEADER_NAMES_KEPT
   }
 

@@ -1,5 +1,6 @@
 import { consistsOf, FIELD_VALUE, TOKEN } from './characters.ts'
 import { HttpCodecError } from './errors.ts'
+import { isCommonName } from './header-names.ts'
 
 const UPPER_A = 65
 const UPPER_Z = 90
@@ -168,6 +169,7 @@ export function utf8Value(text: string): string {
 
 /** In lower case. */
 function checkName(name: string): string {
+  if (isCommonName(name)) return name
   if (name.length === 0 || !consistsOf(TOKEN, name)) notEncodable('field name', name)
   return name.toLowerCase()
 }

@@ -27,7 +27,8 @@ const NEVER_NAMED: ReadonlySet<string> = new Set([
  */
 export function removeHopByHop(headers: HeaderMap): void {
   const connection = headers.getJoined('connection')
-  if (connection !== undefined) {
+  // What nearly everybody says names a field that goes anyway.
+  if (connection !== undefined && connection !== 'keep-alive') {
     for (const option of connection.toLowerCase().split(',')) {
       const name = option.trim()
       if (!NEVER_NAMED.has(name)) headers.delete(name)

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer'
+import { latin1Text } from '../latin1.ts'
 import { CR, LF } from './characters.ts'
 import { ChunkLineReader } from './chunked.ts'
 import { type HttpCodecError, type HttpCodecErrorCode, Refusal } from './errors.ts'
@@ -52,9 +54,6 @@ const NOTHING = new Uint8Array(0)
 
 /** A head in pieces is gathered in steps of this: few bytes of the body behind it are copied for nothing. */
 const GATHER_BYTES = 1_024
-
-/** Works on any view; Node has it on Buffer only. */
-const latin1Slice = Buffer.prototype.latin1Slice as (this: Uint8Array, start: number, end: number) => string
 
 /**
  * The part that requests and responses share: one direction of a connection as messages. Chunks are pushed in as they
@@ -288,7 +287,7 @@ export abstract class MessageDecoder<Head extends MessageHead, Sink extends Mess
   }
 
   #fieldsRead(bytes: Uint8Array, base: number): void {
-    const text = latin1Slice.call(bytes, base, base + this.scanner.end)
+    const text = latin1Text(bytes, base, base + this.scanner.end)
     if (this.#state === TRAILERS) this.#takeTrailers(text)
     else this.#takeHead(this.readHead(text))
   }

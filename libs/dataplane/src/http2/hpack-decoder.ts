@@ -1,4 +1,5 @@
 import { FIELD_VALUE, SPACE, TAB, TOKEN } from '../http1/characters.ts'
+import { latin1Text } from '../latin1.ts'
 import { ConnectionFault } from './errors.ts'
 import { FIELD_KIND, fieldKindOf } from './field-kinds.ts'
 import { decodeHuffman } from './huffman.ts'
@@ -29,8 +30,6 @@ const STATIC_ENTRIES: readonly Entry[] = STATIC_TABLE.map(([name, value]) => {
 })
 
 const COLON = 58
-/** Works on any view; Node has it on Buffer only. */
-const latin1Slice = Buffer.prototype.latin1Slice as (this: Uint8Array, start: number, end: number) => string
 /** A text of Huffman code is at most 8/5 of its length; one for the process, since nothing stays in it. */
 const decoded = new Uint8Array(2 * HEADER_BLOCK_BYTES_MAX)
 /** Four bytes behind the prefix: more than any length or index that is allowed. */
@@ -173,7 +172,7 @@ export class HpackDecoder {
 
   #textIn(bytes: Uint8Array, from: number, end: number, isName: boolean): string {
     this.#isValue = isName ? isFieldName(bytes, from, end) : isFieldValue(bytes, from, end)
-    return from === end ? '' : latin1Slice.call(bytes, from, end)
+    return from === end ? '' : latin1Text(bytes, from, end)
   }
 }
 

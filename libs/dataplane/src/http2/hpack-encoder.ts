@@ -1,5 +1,6 @@
 import type { HeaderMap } from '../http1/headers.ts'
 import { isHopByHop } from '../http1/hop-by-hop.ts'
+import { putLatin1 } from '../latin1.ts'
 import { ENCODED_NAMES_MAX, HEADER_BLOCK_BYTES_MAX, HEADER_TABLE_BYTES, INDEXED_VALUE_LENGTH_MAX } from './limits.ts'
 import { DYNAMIC_INDEX_FIRST, ENTRY_OVERHEAD_BYTES, STATIC_TABLE } from './static-table.ts'
 
@@ -64,10 +65,6 @@ class KnownName {
 /** A name beyond those that are remembered. */
 const FORGOTTEN = new KnownName('', false)
 
-/** Node has it without a declaration. */
-const { latin1Write } = Buffer.prototype as unknown as {
-  latin1Write(this: Uint8Array, text: string, offset: number, length: number): number
-}
 /** Shorter texts are written faster character by character. */
 const LATIN1_WRITE_LENGTH_MIN = 24
 /** A literal's first byte and two lengths. */
@@ -245,7 +242,7 @@ function writeText(text: string): void {
   if (length < LATIN1_WRITE_LENGTH_MIN) {
     for (let index = 0; index < length; index += 1) block[at + index] = text.charCodeAt(index)
   } else {
-    latin1Write.call(block, text, at, length)
+    putLatin1(block, at, text)
   }
   at += length
 }

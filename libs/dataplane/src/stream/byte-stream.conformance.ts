@@ -123,6 +123,26 @@ export function describeByteStream(name: string, open: () => Promise<StreamPair>
     )
 
     it(
+      'keeps the order of text and chunks, whose characters are bytes',
+      on(async (near, far) => {
+        const farSink = new Recorder()
+        near.start(new Recorder())
+        far.start(farSink)
+        const write = (text: string) =>
+          near.writeText ? near.writeText(text) : near.write(Buffer.from(text, 'latin1'))
+        const sizes = [10, 3_000, 20, 3_000, 70_000, 1, 20_000]
+        sizes.forEach((bytes, index) => {
+          if (index % 2 === 0) write('\xe4'.repeat(bytes))
+          else near.write(Buffer.alloc(bytes, index))
+        })
+        near.end()
+        await eventually(() => farSink.events.includes('end'))
+        const expected = Buffer.concat(sizes.map((bytes, index) => Buffer.alloc(bytes, index % 2 === 0 ? 0xe4 : index)))
+        expect(farSink.content.equals(expected)).toBe(true)
+      }),
+    )
+
+    it(
       'closes once when it is reset in the turn in which it was started',
       on(async (near, far) => {
         const [nearSink, farSink] = [new Recorder(), new Recorder()]

@@ -25,6 +25,8 @@ export interface ByteStream {
    * have it spare a fast path its allocations; the function `writeBorrowed` serves those that do not.
    */
   writeBorrowed?(chunk: Uint8Array): boolean
+  /** As `write`, of text whose characters are bytes (Latin-1): a head leaves without a buffer of its own. */
+  writeText?(text: string): boolean
   /** No more bytes from us (TCP FIN). The peer may still send. */
   end(): void
   /** Stops delivery after the current chunk, so that the peer is held back; idempotent. */

@@ -32,3 +32,6 @@ export const TLS_READ_BYTES = 16 * KiB
 
 /** From here on borrowed bytes are gathered in a block; fewer are copied to a place of their own size. */
 export const GATHERED_BYTES_MIN = 4 * KiB
+
+/** Up to here the pieces that are written in a turn are copied together: handing the system one more costs more than the copy. */
+export const JOINED_BYTES_MAX = 4 * KiB

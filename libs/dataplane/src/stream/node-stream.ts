@@ -1,10 +1,13 @@
+import { Buffer } from 'node:buffer'
 import { connect, type Socket } from 'node:net'
 import { assert, type Clock, CodedError, errorMessage, systemClock } from '@ambient-lab/std'
+import { putLatin1 } from '../latin1.ts'
 import type { ByteSink, ByteStream } from './byte-stream.ts'
 import { CONNECT_FAILED, CONNECT_TIMEOUT, STREAM_RESET, socketError } from './errors.ts'
 import {
   BLOCK_BYTES,
   GATHERED_BYTES_MIN,
+  JOINED_BYTES_MAX,
   READ_BYTES,
   SOCKET_HIGH_MARK_BYTES,
   TCP_KEEPALIVE_IDLE_MS,
@@ -13,6 +16,7 @@ import {
   VIEW_LENGTHS_KEPT,
 } from './limits.ts'
 import { readInto } from './read-buffer.ts'
+import { type SocketWriter, socketWriterOf } from './socket-writer.ts'
 import { acquireBlock, releaseBlock } from './spare-blocks.ts'
 import { atTurnEnd } from './turn-end.ts'
 
@@ -23,6 +27,8 @@ export interface NodeStreamInit {
    * @default true
    */
   readonly gather?: boolean
+  /** Whether a plain socket is written to past Node's Writable, where this Node can. @default true */
+  readonly direct?: boolean
 }
 
 /** Into which every TCP socket reads: one read at a time, and its bytes are taken before the next. */
@@ -40,14 +46,15 @@ function viewOfShared(bytes: number): Uint8Array {
 /** A TCP or TLS socket as a ByteStream. The socket must be open, allow half-open, and have no reader yet. */
 export class NodeStream implements ByteStream {
   readonly #socket: Socket
+  readonly #writer: SocketWriter
   readonly #gather: boolean
   #sink: ByteSink | undefined
   #reason: CodedError | undefined
   /** Whether the turn's end will send what was gathered. */
   #gathering = false
   #corked = false
-  /** The one chunk of this turn so far: it needs no gathering if it stays alone. */
-  #only: Uint8Array | undefined
+  /** What this turn has so far, in one piece: short ones are joined, and one piece needs no gathering. */
+  #only: Uint8Array | string | undefined
   /** `write` said stop. A socket that took everything at once has no end of that to tell. */
   #owesDrain = false
   /** Borrowed bytes that leave together. */
@@ -63,6 +70,7 @@ export class NodeStream implements ByteStream {
   constructor(socket: Socket, init: NodeStreamInit = {}) {
     this.#socket = socket
     this.#gather = init.gather ?? true
+    this.#writer = socketWriterOf(socket, { onDrain: this.#onDrain, direct: init.direct ?? true })
     socket.on('error', this.#onError)
     socket.on('close', this.#onClose)
   }
@@ -75,55 +83,41 @@ export class NodeStream implements ByteStream {
       return
     }
     this.#socket.on('end', () => sink.onEnd())
-    if (this.#gather) this.#socket.on('drain', this.#onDrain)
     if (!this.#readBorrowed(sink)) this.#readOwned(sink)
     // Whoever read a handshake from this socket has left it paused.
     this.#socket.resume()
   }
 
   write(chunk: Uint8Array): boolean {
-    const socket = this.#socket
-    if (this.#cut || this.#closed || socket.destroyed) return true
-    assert(!this.#ended, 'write after end')
-    if (!this.#gather) {
-      socket.write(chunk, this.#onWritten)
-      return socket.writableLength === 0
-    }
-    if (!this.#gathering) {
-      this.#releaseSoon()
-      this.#only = chunk
-    } else {
-      this.#cork()
-      this.#sendBlock()
-      socket.write(chunk)
-    }
-    const hasRoom = this.bufferedBytes < SOCKET_HIGH_MARK_BYTES
-    if (!hasRoom) this.#owesDrain = true
-    return hasRoom
+    return this.#write(chunk)
+  }
+
+  writeText(text: string): boolean {
+    return this.#write(text)
   }
 
   writeBorrowed(chunk: Uint8Array): boolean {
-    const socket = this.#socket
-    if (this.#cut || this.#closed || socket.destroyed) return true
     if (!this.#gather || chunk.length < GATHERED_BYTES_MIN || chunk.length > BLOCK_BYTES) {
       return this.write(Buffer.from(chunk))
     }
+    if (this.#cut || this.#closed || this.#socket.destroyed) return true
     assert(!this.#ended, 'write after end')
     this.#releaseSoon()
-    if (this.#only) this.#cork()
+    if (this.#only !== undefined) this.#cork()
     if (this.#blockBytes + chunk.length > BLOCK_BYTES) this.#sendBlock()
     this.#block ??= acquireBlock()
     this.#block.set(chunk, this.#blockBytes)
     this.#blockBytes += chunk.length
-    return socket.writableLength + this.#blockBytes < socket.writableHighWaterMark || !socket.writableNeedDrain
+    // A block that the system takes at once has stopped nobody.
+    return this.#writer.pendingBytes === 0 || this.#hasRoom(BLOCK_BYTES)
   }
 
   end(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#sendOnly()
-    this.#sendBlock()
-    this.#socket.end()
+    this.#send()
+    // Not before: a FIN that was asked for cannot be overtaken by a reset, not even where it waits for a slow reader.
+    if (this.#writer.pendingBytes === 0) this.#socket.end()
   }
 
   pause(): void {
@@ -156,7 +150,31 @@ export class NodeStream implements ByteStream {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength + this.#blockBytes + (this.#only?.length ?? 0)
+    return this.#writer.pendingBytes + this.#blockBytes + (this.#only?.length ?? 0)
+  }
+
+  #write(bytes: Uint8Array | string): boolean {
+    if (this.#cut || this.#closed || this.#socket.destroyed) return true
+    assert(!this.#ended, 'write after end')
+    if (!this.#gather) {
+      this.#writer.write(bytes)
+    } else if (!this.#gathering) {
+      this.#releaseSoon()
+      this.#only = bytes
+    } else if (this.#only !== undefined && this.#only.length + bytes.length <= JOINED_BYTES_MAX) {
+      this.#only = joined(this.#only, bytes)
+    } else {
+      this.#cork()
+      this.#sendBlock()
+      this.#writer.write(bytes)
+    }
+    return this.#hasRoom(this.#gather ? SOCKET_HIGH_MARK_BYTES : 1)
+  }
+
+  #hasRoom(highMarkBytes: number): boolean {
+    const hasRoom = this.bufferedBytes < highMarkBytes
+    if (!hasRoom) this.#owesDrain = true
+    return hasRoom
   }
 
   /** Reads without an allocation, for a sink that takes what it needs at once. False where that cannot be, or not yet. */
@@ -186,29 +204,33 @@ export class NodeStream implements ByteStream {
 
   readonly #release = (): void => {
     this.#gathering = false
+    this.#send()
+    if (this.#writer.pendingBytes === 0) this.#onDrain()
+  }
+
+  /** What was gathered. */
+  #send(): void {
     this.#sendOnly()
     this.#sendBlock()
-    if (this.#corked) {
-      this.#corked = false
-      this.#socket.uncork()
-    }
-    if (this.#owesDrain && !this.#closed && !this.#socket.writableNeedDrain) this.#onDrain()
+    if (!this.#corked) return
+    this.#corked = false
+    this.#writer.uncork()
   }
 
   /** More than one chunk is to leave in one system call. */
   #cork(): void {
     if (!this.#corked) {
       this.#corked = true
-      this.#socket.cork()
+      this.#writer.cork()
     }
     this.#sendOnly()
   }
 
   #sendOnly(): void {
-    const chunk = this.#only
-    if (!chunk) return
+    const only = this.#only
+    if (only === undefined) return
     this.#only = undefined
-    if (!this.#socket.destroyed) this.#socket.write(chunk)
+    if (!this.#socket.destroyed) this.#writer.write(only)
   }
 
   #sendBlock(): void {
@@ -220,22 +242,21 @@ export class NodeStream implements ByteStream {
     if (this.#socket.destroyed) return releaseBlock(block)
     this.#lent ??= []
     this.#lent.push(block)
-    this.#socket.write(bytes === block.length ? block : block.subarray(0, bytes), this.#onBlockSent)
+    this.#writer.write(bytes === block.length ? block : block.subarray(0, bytes), this.#onBlockSent)
   }
 
+  /** Nothing waits for the system any more. */
   readonly #onDrain = (): void => {
+    if (this.#cut || this.#closed) return
+    if (this.#ended && !this.#socket.writableEnded) this.#socket.end()
+    if (this.#ended || !this.#owesDrain) return
     this.#owesDrain = false
     this.#sink?.onDrain()
   }
 
-  readonly #onBlockSent = (error?: Error | null): void => {
-    const block = this.#lent!.shift()!
-    // After an error the system may still have the memory in its hands.
-    if (!error) releaseBlock(block)
-  }
-
-  readonly #onWritten = (): void => {
-    if (this.#socket.writableLength === 0 && !this.#closed) this.#sink?.onDrain()
+  /** Not called after an error: then the system may still have the memory in its hands. */
+  readonly #onBlockSent = (): void => {
+    releaseBlock(this.#lent!.shift()!)
   }
 
   readonly #onError = (error: Error): void => {
@@ -248,6 +269,19 @@ export class NodeStream implements ByteStream {
     if (!inOrder) this.#reason ??= new CodedError(STREAM_RESET, 'the connection was cut')
     this.#sink?.onClose(this.#reason)
   }
+}
+
+function joined(one: Uint8Array | string, other: Uint8Array | string): Uint8Array | string {
+  if (typeof one === 'string' && typeof other === 'string') return one + other
+  const bytes = Buffer.allocUnsafe(one.length + other.length)
+  put(bytes, put(bytes, 0, one), other)
+  return bytes
+}
+
+function put(target: Uint8Array, offset: number, bytes: Uint8Array | string): number {
+  if (typeof bytes === 'string') return putLatin1(target, offset, bytes)
+  target.set(bytes, offset)
+  return offset + bytes.length
 }
 
 export interface DialOptions {

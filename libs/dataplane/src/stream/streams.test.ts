@@ -4,10 +4,14 @@ import { eventually } from '@ambient-lab/testing'
 import { describe, expect, it, vi } from 'vitest'
 import { Borrower, describeByteStream, Recorder, type StreamPair, turns } from './byte-stream.conformance.ts'
 import { memoryPair } from './memory-stream.ts'
-import { dialNodeStream, dialSocket, NodeStream } from './node-stream.ts'
+import { dialSocket, NodeStream, type NodeStreamInit } from './node-stream.ts'
 
-describeByteStream('NodeStream', () => openSocketPair(true))
-describeByteStream('NodeStream whose writer gathers by itself', () => openSocketPair(false))
+describeByteStream('NodeStream', () => openSocketPair({}))
+describeByteStream('NodeStream whose writer gathers by itself', () => openSocketPair({ gather: false }))
+describeByteStream('NodeStream over a Writable', () => openSocketPair({ direct: false }))
+describeByteStream('NodeStream over a Writable whose writer gathers by itself', () =>
+  openSocketPair({ gather: false, direct: false }),
+)
 describeByteStream('MemoryStream', async () => openMemoryPair())
 describeByteStream('MemoryStream that cuts and delays', async () => openMemoryPair(new SeededRandom(7)))
 
@@ -49,7 +53,7 @@ describe('dialSocket', () => {
 
 describe('NodeStream', () => {
   it('reads without an allocation on this version of Node', async () => {
-    const { near, far, dispose } = await openSocketPair(true)
+    const { near, far, dispose } = await openSocketPair()
     const lent = new Set<ArrayBufferLike>()
     const sink = Object.assign(new Recorder(), {
       onBorrowed: (chunk: Uint8Array) => {
@@ -68,8 +72,67 @@ describe('NodeStream', () => {
     dispose()
   })
 
+  it.each([
+    { direct: true, calls: 0 },
+    { direct: false, calls: 1 },
+  ])('writes to the handle on this version of Node unless told not to (direct: $direct)', async ({ direct, calls }) => {
+    const { near, far, socket, dispose } = await openSocketPair({ direct })
+    const sink = new Recorder()
+    const write = vi.spyOn(socket, 'write')
+    near.start(sink)
+    far.start(new Recorder())
+    far.write(Buffer.from('by which way?'))
+    await eventually(() => sink.content.toString() === 'by which way?')
+    expect(write).toHaveBeenCalledTimes(calls)
+    dispose()
+  })
+
+  it.each([true, false])('tells of a peer that went away while bytes are on their way (direct: %s)', async (direct) => {
+    const { near, far, socket, dispose } = await openSocketPair({ direct })
+    const [nearSink, farSink] = [new Recorder(), new Recorder()]
+    near.start(nearSink)
+    far.start(farSink)
+    far.pause()
+    while (near.write(Buffer.alloc(100_000))) await turns(1)
+    socket.resetAndDestroy()
+    await eventually(() => nearSink.isClosed)
+    expect(nearSink.reason).toMatchObject({ code: 'STREAM_RESET' })
+    expect(nearSink.events).toEqual(['close'])
+    dispose()
+  })
+
+  it.each([true, false])('tells of a write that the system refuses (direct: %s)', async (direct) => {
+    const { near, far, socket, dispose } = await openSocketPair({ direct })
+    const sink = new Recorder()
+    near.start(sink)
+    near.pause()
+    far.start(new Recorder())
+    socket.resetAndDestroy()
+    await eventually(() => {
+      near.write(Buffer.from('to nobody'))
+      return sink.isClosed
+    })
+    expect(sink.reason).toMatchObject({ code: 'STREAM_RESET' })
+    dispose()
+  })
+
+  it('sends what a turn writes in one piece', async () => {
+    const { near, far, dispose } = await openSocketPair()
+    const sink = new Recorder()
+    const lengths: number[] = []
+    sink.onBytes = (chunk) => lengths.push(chunk.length)
+    near.start(new Recorder())
+    far.start(sink)
+    near.writeText!('head ')
+    near.writeText!('of the message, ')
+    near.write(Buffer.from('body'))
+    await eventually(() => sink.content.toString() === 'head of the message, body')
+    expect(lengths).toEqual([25])
+    dispose()
+  })
+
   it('delivers first what came before anybody started it', async () => {
-    const { near, far, socket, dispose } = await openSocketPair(true)
+    const { near, far, socket, dispose } = await openSocketPair()
     const sink = new Borrower()
     near.start(new Recorder())
     near.write(Buffer.from('before, '))
@@ -99,16 +162,16 @@ describe('MemoryStream', () => {
   })
 })
 
-async function openSocketPair(gather: boolean): Promise<StreamPair & { readonly socket: Socket; dispose(): void }> {
+async function openSocketPair(
+  init: NodeStreamInit = {},
+): Promise<StreamPair & { readonly socket: Socket; dispose(): void }> {
   const accepted = Promise.withResolvers<Socket>()
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, accepted.resolve)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
-  const near = gather
-    ? await dialNodeStream({ host: '127.0.0.1', port })
-    : new NodeStream(await dialSocket({ host: '127.0.0.1', port }), { gather })
+  const near = new NodeStream(await dialSocket({ host: '127.0.0.1', port }), init)
   const socket = await accepted.promise
-  const far = new NodeStream(socket, { gather })
+  const far = new NodeStream(socket, init)
   return {
     near,
     far,

@@ -100,12 +100,17 @@ const COMMANDS: Readonly<Record<string, CommandOf>> = {
 /** A format string, taken apart once: texts and commands in turn. */
 export class Format {
   readonly #parts: readonly (string | Command)[]
+  readonly #absent: string
   /** What `render` joins: its texts stand already. */
   readonly #texts: (string | number)[]
 
-  /** @throws CodedError INVALID_FORMAT for a command that nobody knows, or one that does not end */
-  constructor(format: string) {
-    this.#parts = parseFormat(format)
+  /**
+   * @param absent what stands where a value is missing: `-` in logs, nothing in headers
+   * @throws CodedError INVALID_FORMAT for a command that nobody knows, or one that does not end
+   */
+  constructor(format: string, absent: string) {
+    this.#absent = absent
+    this.#parts = joinSteady(parseFormat(format), absent)
     this.#texts = this.#parts.map((part) => (typeof part === 'string' ? part : ''))
   }
 
@@ -117,9 +122,9 @@ export class Format {
   /**
    * Joined, not concatenated: a string that grows by `+=` is a tree of its pieces, and lines are kept. The collector
    * would copy some sixty objects for each.
-   * @param absent what stands where a value is missing: `-` in logs, nothing in headers
    */
-  render(record: RequestRecord, absent: string): string {
+  render(record: RequestRecord): string {
+    const absent = this.#absent
     const parts = this.#parts
     const texts = this.#texts
     for (let index = 0; index < parts.length; index += 1) {
@@ -133,14 +138,72 @@ export class Format {
   value(record: RequestRecord): string | number | null {
     const [only] = this.#parts
     if (this.#parts.length === 1 && typeof only === 'function') return only(record) ?? null
-    return this.render(record, '-')
+    return this.render(record)
+  }
+}
+
+/**
+ * Commands whose values are mostly those of the request before, also where clients, paths and answers are many: what
+ * neighbours of them make is joined again only when one has another value.
+ */
+const STEADY: ReadonlySet<string> = new Set([
+  ...['PROTOCOL', 'RESPONSE_CODE', 'RESPONSE_FLAGS', 'RESPONSE_CODE_DETAILS', 'CONNECTION_TERMINATION_DETAILS'],
+  ...['UPSTREAM_TRANSPORT_FAILURE_REASON', 'UPSTREAM_HOST', 'UPSTREAM_CLUSTER', 'UPSTREAM_LOCAL_ADDRESS'],
+  ...['DOWNSTREAM_LOCAL_ADDRESS', 'REQUESTED_SERVER_NAME', 'ROUTE_NAME'],
+])
+
+interface FormatPart {
+  readonly command: Command
+  readonly isSteady: boolean
+}
+
+/** Two steady commands and more, with the texts around them, become one. */
+function joinSteady(parts: readonly (string | FormatPart)[], absent: string): (string | Command)[] {
+  const joined: (string | Command)[] = []
+  let run: (string | FormatPart)[] = []
+  const endRun = () => {
+    const commands = run.filter((part) => typeof part !== 'string')
+    if (commands.length > 1) joined.push(steady(run, absent))
+    else joined.push(...run.map((part) => (typeof part === 'string' ? part : part.command)))
+    run = []
+  }
+  for (const part of parts) {
+    if (typeof part === 'string' || part.isSteady) {
+      run.push(part)
+    } else {
+      endRun()
+      joined.push(part.command)
+    }
+  }
+  endRun()
+  return joined
+}
+
+function steady(parts: readonly (string | FormatPart)[], absent: string): Command {
+  const commands = parts.flatMap((part) => (typeof part === 'string' ? [] : [part.command]))
+  const values: (string | number | undefined)[] = commands.map(() => undefined)
+  let text: string | undefined
+  const join = () => {
+    let index = 0
+    return parts.map((part) => (typeof part === 'string' ? part : (values[index++] ?? absent))).join('')
+  }
+  return (record) => {
+    let isSame = text !== undefined
+    for (let index = 0; index < commands.length; index += 1) {
+      const value = commands[index]!(record)
+      if (value === values[index]) continue
+      values[index] = value
+      isSame = false
+    }
+    if (!isSame) text = join()
+    return text
   }
 }
 
 const COMMAND = /%(%|([A-Z_]+)(?:\(([^()]*)\))?(?::(\d+))?%)/g
 
-function parseFormat(format: string): (string | Command)[] {
-  const parts: (string | Command)[] = []
+function parseFormat(format: string): (string | FormatPart)[] {
+  const parts: (string | FormatPart)[] = []
   let text = ''
   let end = 0
   for (const match of format.matchAll(COMMAND)) {
@@ -152,7 +215,7 @@ function parseFormat(format: string): (string | Command)[] {
     }
     if (text !== '') parts.push(text)
     text = ''
-    parts.push(commandOf(match[2]!, match[3] ?? '', match[4]))
+    parts.push({ command: commandOf(match[2]!, match[3] ?? '', match[4]), isSteady: STEADY.has(match[2]!) })
   }
   text += textPart(format.slice(end))
   if (text !== '' || parts.length === 0) parts.push(text)

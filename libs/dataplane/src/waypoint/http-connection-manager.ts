@@ -9,7 +9,6 @@ import {
   ResponseEncoder,
 } from '../http1/index.ts'
 import type { ByteSink, ByteStream } from '../stream/byte-stream.ts'
-import { CoalescingWriter } from './coalescing-writer.ts'
 import { DateHeader } from './date-header.ts'
 import type { HttpRuntime } from './http-runtime.ts'
 import type { DownstreamExchange, HttpRequest, HttpResponse, HttpStream } from './http-stream.ts'
@@ -45,7 +44,6 @@ export interface HttpConnectionInit {
 export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange {
   readonly #init: HttpConnectionInit
   readonly #stream: ByteStream
-  readonly #writer: CoalescingWriter
   readonly #decoder: RequestDecoder
   readonly #encoder: ResponseEncoder
   #current: HttpStream | undefined
@@ -74,8 +72,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#init = init
     this.#stream = init.stream
     this.#decoder = new RequestDecoder(this)
-    this.#writer = new CoalescingWriter(init.stream)
-    this.#encoder = new ResponseEncoder(this.#writer)
+    this.#encoder = new ResponseEncoder(init.stream)
     this.#activeMs = init.clock.monotonic()
     this.#lookBy(this.#activeMs + DOWNSTREAM_IDLE_TIMEOUT_MS)
     if (!init.isStarted) init.stream.start(this)
@@ -132,7 +129,6 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
   }
 
   onDrain(): void {
-    this.#writer.drained()
     this.#current?.responseSource?.resume()
   }
 
@@ -184,6 +180,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
       request,
       protocol,
       exchange: this,
+      startedMs: this.#activeMs,
     })
     this.#current = stream
     if (refusal) stream.localReply(refusal)
@@ -257,12 +254,12 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   writeBody(piece: Uint8Array): boolean {
     if (this.#closed) return true
-    return this.#switched ? this.#writer.write(piece) : this.#encoder.writeBody(piece)
+    return this.#switched ? this.#stream.write(piece) : this.#encoder.writeBody(piece)
   }
 
   writeEnd(trailers: HeaderMap | undefined): void {
     if (this.#closed) return
-    if (this.#switched) return this.#end()
+    if (this.#switched) return this.#stream.end()
     this.#encoder.end(trailers)
     this.#responseEnded()
   }
@@ -297,8 +294,8 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
 
   #responseEnded(): void {
     const stream = this.#current!
-    this.#activeMs = this.#init.clock.monotonic()
     this.#over(stream)
+    this.#activeMs = stream.record.startedMs + stream.record.durationMs
     if (!this.#keepAlive || this.#encoder.closes) return this.#close()
     if (!this.#requestDone && !isRestShort(stream)) return this.#close()
     this.#waits = false
@@ -349,7 +346,7 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     const head =
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: ${body.length}\r\n${type}` +
       `date: ${date}\r\nserver: ${serverNameAt(this.#init.peer)}\r\nconnection: close\r\n\r\n${body}`
-    this.#writer.write(Buffer.from(head, 'latin1'))
+    this.#stream.write(Buffer.from(head, 'latin1'))
   }
 
   /** Half-closes, and reads on for a while: a reset would take the answer from a client that still sends. */
@@ -358,18 +355,13 @@ export class HttpConnection implements ByteSink, RequestSink, DownstreamExchange
     this.#closing = true
     // What is behind it in the same chunk is no request any more: answering it would write after the end.
     this.#decoder.takeRest()
-    this.#end()
+    this.#stream.end()
     this.#stream.resume()
     this.#cancelLinger = this.#init.clock.schedule(
       LINGER_MS,
       () => this.#stream.reset(new CodedError('CONNECTION_CLOSED', 'the connection was over')),
       { background: true },
     )
-  }
-
-  #end(): void {
-    this.#writer.flush()
-    this.#stream.end()
   }
 
   /**

@@ -143,6 +143,7 @@ class Http2Exchange implements DownstreamExchange, Http2StreamSink {
       request,
       protocol: 'HTTP/2',
       exchange: this,
+      startedMs: clock.monotonic(),
     })
     this.#current = stream
     if (refusal) stream.localReply(refusal)

@@ -34,7 +34,7 @@ export class RequestDecisions {
 
   /** What DENY and ALLOW policies said. */
   add(chain: string, stream: HttpStream, allowed: boolean): void {
-    const atMs = this.#clock.now()
+    const atMs = stream.record.startedAtMs
     // A wall clock that was set back does not end the sample.
     const sinceMs = Math.abs(atMs - this.#sampledAtMs)
     if (allowed && sinceMs < REQUEST_DECISION_INTERVAL_MS) return

@@ -16,6 +16,8 @@ export interface RequestIntake {
   readonly request: HttpRequest
   readonly protocol: RequestRecord['protocol']
   readonly exchange: DownstreamExchange
+  /** When the head had come, on the monotonic clock. */
+  readonly startedMs: number
 }
 
 /**
@@ -26,8 +28,8 @@ export function takeIn(intake: RequestIntake): {
   readonly stream: HttpStream
   readonly refusal: LocalReply | undefined
 } {
-  const { runtime, clock, peer, request, protocol, exchange } = intake
-  const record = new RequestRecord({ peer, startedAtMs: clock.now(), startedMs: clock.monotonic() })
+  const { runtime, clock, peer, request, protocol, exchange, startedMs } = intake
+  const record = new RequestRecord({ peer, startedAtMs: clock.now(), startedMs })
   record.method = request.method
   record.path = request.path
   record.authority = request.authority

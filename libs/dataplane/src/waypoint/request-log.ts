@@ -48,10 +48,10 @@ export type LineOf = (record: RequestRecord) => string
 export function compileRequestLog(config: AccessLogConfig): LineOf | undefined {
   if (!config.enabled) return undefined
   if (config.encoding === 'TEXT') {
-    const format = new Format((config.format ?? DEFAULT_LOG_FORMAT).replace(/\n$/, ''))
-    return (record) => format.render(record, '-')
+    const format = new Format((config.format ?? DEFAULT_LOG_FORMAT).replace(/\n$/, ''), '-')
+    return (record) => format.render(record)
   }
-  const fields = jsonFields(config.format).map(([key, text]) => [key, new Format(text)] as const)
+  const fields = jsonFields(config.format).map(([key, text]) => [key, new Format(text, '-')] as const)
   return (record) => {
     const line: Record<string, string | number | null> = {}
     for (const [key, format] of fields) line[key] = format.value(record)

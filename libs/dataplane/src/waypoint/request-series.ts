@@ -41,8 +41,8 @@ export class RequestSeries {
   readonly #duration: MetricFamily<Label, BucketHistogram>
   readonly #requestBytes: MetricFamily<Label, BucketHistogram>
   readonly #responseBytes: MetricFamily<Label, BucketHistogram>
-  /** For each pair of ends by `status flags protocol grpcStatus`. */
-  readonly #handles = new EndsCache(() => new Map<string, Handles>())
+  /** For each pair of ends by outcome. */
+  readonly #handles = new EndsCache(() => new Map<string | number, Handles>())
 
   constructor({ metrics, reporter }: RequestSeriesInit) {
     const histogram = (name: string, help: string) =>
@@ -68,7 +68,7 @@ export class RequestSeries {
 
   #handlesOf(record: RequestRecord): Handles {
     const handlesOfEnds = this.#handles.of(record)
-    const outcome = `${record.status} ${record.flags} ${record.isGrpc ? `grpc ${record.grpcStatus}` : 'http'}`
+    const outcome = outcomeOf(record)
     let handles = handlesOfEnds.get(outcome)
     if (!handles) {
       const labels = this.#labelsOf(record)
@@ -93,4 +93,10 @@ export class RequestSeries {
       connection_security_policy: securityPolicy(record),
     }
   }
+}
+
+/** Most requests are told apart by their status alone: a number needs no text made of it, nor a search for that. */
+function outcomeOf({ status, flags, isGrpc, grpcStatus }: RequestRecord): string | number {
+  if (isGrpc) return `${status} ${flags} grpc ${grpcStatus}`
+  return flags === '-' ? status : `${status} ${flags}`
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { GroupVersionResource, Resource } from '@ambient-lab/api'
+import type { Batch, BatchStatus, GroupVersionResource, Resource } from '@ambient-lab/api'
 import { type Clock, CodedError, errorMessage, type Random, systemClock, unseededRandom } from '@ambient-lab/std'
 import { type ApiAccess, readKubeconfig } from '../kubeconfig.ts'
 import { API_REQUEST_LIMIT_MS } from '../limits.ts'
@@ -131,6 +131,25 @@ export class ApiClient implements Disposable {
     return { object: parseBody(response.body) as R, created: response.status === 201 }
   }
 
+  /**
+   * Server-side apply of several objects in one transaction: all, or none when one is refused.
+   * @returns what became of each, in their order; of a refused batch the refusals alone
+   */
+  async applyBatch(
+    objects: readonly Resource[],
+    options: Omit<WriteOptions, 'namespace'> = {},
+  ): Promise<BatchStatus['results']> {
+    const body = { apiVersion: 'ambient.lab/v1', kind: 'Batch', spec: { objects } }
+    const path = `/apis/ambient.lab/v1/batches${writeQuery(options)}`
+    const { status } = (await this.raw('POST', path, { body, signal: options.signal })) as Batch
+    const { results } = status!
+    if (this.#init.onWarning) {
+      const warnings = results.flatMap((result) => (result.outcome === 'refused' ? [] : (result.warnings ?? [])))
+      for (const warning of new Set(warnings)) this.#init.onWarning(warning)
+    }
+    return results
+  }
+
   /** Replaces the whole object; its resourceVersion, when given, must still be the current one. */
   async replace<R extends Resource>(type: GroupVersionResource, object: R, options: WriteOptions = {}): Promise<R> {
     const target = { namespace: options.namespace ?? object.metadata.namespace, name: object.metadata.name }
@@ -197,22 +216,20 @@ export class ApiClient implements Disposable {
 
   async #exchange(init: RawRequest): Promise<RawResponse> {
     const { clock } = this.#components
-    const controller = new AbortController()
     const late = new CodedError('TIMEOUT', `${this.server} did not answer within ${API_REQUEST_LIMIT_MS / 1000}s`, {
       origin: 'upstream',
       retry: 'yes',
       next: 'ambient check',
     })
-    const cancel = clock.schedule(API_REQUEST_LIMIT_MS, () => controller.abort(late), { background: true })
-    try {
+    const response = await this.#connection.exchange(init, (exchange) => {
+      const controller = new AbortController()
+      const cancel = clock.schedule(API_REQUEST_LIMIT_MS, () => controller.abort(late), { background: true })
       const signal = init.signal ? AbortSignal.any([init.signal, controller.signal]) : controller.signal
-      const response = await this.#connection.exchange({ ...init, signal })
-      this.#warn(response)
-      if (response.status >= 400) throw statusError(response.status, response.body)
-      return response
-    } finally {
-      cancel()
-    }
+      return exchange(signal).finally(cancel)
+    })
+    this.#warn(response)
+    if (response.status >= 400) throw statusError(response.status, response.body)
+    return response
   }
 
   /** `299 - "text"`, several in one header separated by commas (RFC 7234 §5.5, as Kubernetes uses it). */

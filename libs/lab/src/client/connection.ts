@@ -19,6 +19,9 @@ export interface RawResponse {
   readonly body: string
 }
 
+/** Carries an exchange out under a signal of its own. */
+type Limit = (exchange: (signal: AbortSignal | undefined) => Promise<RawResponse>) => Promise<RawResponse>
+
 /**
  * TLS connections to one API, kept alive and reused, by streams too. Exchanges are bounded; streams are not counted, so
  * that they never hold up an exchange.
@@ -40,14 +43,19 @@ export class Connection implements Disposable {
     this.#agent = new (https().Agent)({ secureContext, keepAlive: true })
   }
 
-  /** One exchange. @throws CodedError UNAVAILABLE, or the signal's reason; an answer of any status is an answer */
-  async exchange(init: RawRequest): Promise<RawResponse> {
+  /**
+   * One exchange, when its turn has come: `limit` begins to count then, and hands over the signal that ends it.
+   * @throws CodedError UNAVAILABLE, or the signal's reason; an answer of any status is an answer
+   */
+  async exchange(init: RawRequest, limit: Limit = (exchange) => exchange(init.signal)): Promise<RawResponse> {
     if (this.#exchanging >= API_CONNECTIONS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#exchanging += 1
     try {
-      const response = await this.#send(init)
-      const body = await readBody(response, init.signal)
-      return { status: response.statusCode ?? 0, headers: response.headers, body }
+      return await limit(async (signal) => {
+        const response = await this.#send({ ...init, signal })
+        const body = await readBody(response, signal)
+        return { status: response.statusCode ?? 0, headers: response.headers, body }
+      })
     } finally {
       const next = this.#waiting.shift()
       if (next) next()

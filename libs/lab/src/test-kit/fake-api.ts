@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { Resource } from '@ambient-lab/api'
+import { type Batch, type BatchResult, findKind, parseApiVersion, type Resource } from '@ambient-lab/api'
+import { resourcePath } from '../client/resource-path.ts'
 import type { ApiAccess } from '../kubeconfig.ts'
 
 /** PEM texts of both sides of mutual TLS. */
@@ -110,6 +111,10 @@ export class FakeApi implements AsyncDisposable {
     const body = chunks.length > 0 ? (JSON.parse(Buffer.concat(chunks).toString()) as Resource) : undefined
     this.requests.push(`${method} ${url.pathname}`)
     if (url.searchParams.has('watch')) return this.#watch(url, response)
+    if (url.pathname.endsWith('/batches')) {
+      response.writeHead(201).end(JSON.stringify(this.#batch(url, body as Batch)))
+      return
+    }
     const { status, body: answer } = this.refuse(method, url.pathname, body) ?? this.#answer(method, url, body)
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
   }
@@ -133,6 +138,29 @@ export class FakeApi implements AsyncDisposable {
   #create(path: string, body: Resource): Reply {
     if (this.objects.has(path)) return failure(409, 'AlreadyExists', `${body.metadata.name} already exists`)
     return { status: 201, body: this.#store(path, body) }
+  }
+
+  /** Each object is a PATCH of its own to `refuse` and in `requests`. */
+  #batch(url: URL, batch: Batch): Batch {
+    const before = new Map(this.objects)
+    const results = batch.spec!.objects.map((object, index): BatchResult & { index: number } => {
+      const definition = findKind(object)!
+      const type = { ...parseApiVersion(object.apiVersion), resource: definition.plural }
+      const path = resourcePath(type, { name: object.metadata.name, namespace: object.metadata.namespace })
+      this.requests.push(`PATCH ${path}`)
+      const refused = this.refuse('PATCH', path, object)
+      if (refused) return { index, outcome: 'refused', refusal: { code: refused.status, ...(refused.body as object) } }
+      const previous = this.objects.get(path)
+      const { body } = this.#apply(path, object, false)
+      const outcome = !previous ? 'created' : body === previous ? 'unchanged' : 'changed'
+      return { index, outcome, object: body as Resource, ...(outcome === 'changed' && { previous: previous! }) }
+    })
+    const refused = results.filter(({ outcome }) => outcome === 'refused')
+    if (refused.length > 0 || url.searchParams.get('dryRun') === 'All') {
+      this.objects.clear()
+      for (const [path, object] of before) this.objects.set(path, object)
+    }
+    return { ...batch, status: { results: refused.length > 0 ? refused : results } }
   }
 
   #apply(path: string, body: Resource, dryRun: boolean): Reply {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { type CancelTimer, type Clock, CodedError, every } from '@ambient-lab/std'
 import WebSocket, { type RawData, WebSocketServer } from 'ws'
 import { type Decode, decodeAgentMessage, decodeControlPlaneMessage } from '../decode.ts'
+import { DeltaEncoder, type Encode } from '../encode.ts'
 import { discoveryError } from '../errors.ts'
 import {
   CLOSE_DEADLINE_MS,
@@ -38,6 +39,7 @@ export class WsLink<Incoming, Outgoing> implements MessageLink<Incoming, Outgoin
   readonly #socket: WebSocket
   readonly #clock: Clock
   readonly #decode: Decode<Incoming>
+  readonly #encode: Encode<Outgoing>
   readonly #queueHighBytes: number
   readonly #stopPings: CancelTimer
   #handlers: LinkHandlers<Incoming> | undefined
@@ -48,10 +50,18 @@ export class WsLink<Incoming, Outgoing> implements MessageLink<Incoming, Outgoin
   #closed = false
   #cancelClose: CancelTimer | undefined
 
-  constructor(socket: WebSocket, clock: Clock, decode: Decode<Incoming>, init: WsLinkInit = {}) {
+  /** @param encode @default JSON.stringify */
+  constructor(
+    socket: WebSocket,
+    clock: Clock,
+    decode: Decode<Incoming>,
+    init: WsLinkInit = {},
+    encode: Encode<Outgoing> = JSON.stringify,
+  ) {
     this.#socket = socket
     this.#clock = clock
     this.#decode = decode
+    this.#encode = encode
     this.#queueHighBytes = init.queueHighBytes ?? LINK_QUEUE_HIGH_BYTES
     this.#lastHeardMs = clock.monotonic()
     const deadAfterMs = init.deadAfterMs ?? LINK_DEAD_AFTER_MS
@@ -72,7 +82,7 @@ export class WsLink<Incoming, Outgoing> implements MessageLink<Incoming, Outgoin
 
   send(message: Outgoing): boolean {
     if (this.#reason || this.#socket.readyState !== WebSocket.OPEN) return true
-    this.#socket.send(JSON.stringify(message), () => this.#sent())
+    this.#socket.send(this.#encode(message), () => this.#sent())
     if (this.#socket.bufferedAmount > LINK_QUEUE_MAX_BYTES) {
       this.#abort(discoveryError('LINK_OVERFLOW', `the peer left ${this.#socket.bufferedAmount} bytes unread`))
     }
@@ -206,11 +216,12 @@ export function createWsLinkAcceptor(
   onLink: (link: MessageLink<AgentMessage, ControlPlaneMessage>, request: IncomingMessage) => void,
   init: WsLinkInit = {},
 ): WsLinkAcceptor {
+  const { encode } = new DeltaEncoder(clock)
   const server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false })
   return {
     accept(request, socket, head) {
       server.handleUpgrade(request, socket, head, (accepted) => {
-        onLink(new WsLink(accepted, clock, decodeAgentMessage, init), request)
+        onLink(new WsLink(accepted, clock, decodeAgentMessage, init, encode), request)
       })
     },
   }

@@ -18,3 +18,10 @@ export function cpuSeconds(pid: number): number {
     0,
   )
 }
+
+/** Milliseconds since 1970 at which a process began, to the kernel's hundredth of a second. */
+export function processStartMs(pid: number): number {
+  const ticks = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[19])
+  const uptimeMs = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000
+  return Date.now() - uptimeMs + ticks * 10
+}

@@ -15,9 +15,11 @@ type Capture = { readonly host: string; readonly port: number }
  */
 export async function probesOf(client: ApiClient, capture: Capture, service: number): Promise<readonly Probe[]> {
   const probes = await Promise.all(Array.from({ length: CONNECTIONS }, () => Probe.open(capture, serviceName(service))))
-  await Promise.all(probes.map((probe, index) => probe.ask(`${routePath(service)}/mark-${service}-${index}`)))
+  // Of its own each time: the logs still have those of earlier connections.
+  const mark = `mark-${service}-${Math.trunc(performance.now())}`
+  await Promise.all(probes.map((probe, index) => probe.ask(`${routePath(service)}/${mark}-${index}`)))
   const logs = await waypointLogs(client)
-  const chosen = logs.map((log) => probes.find((_, index) => log.includes(`/mark-${service}-${index} `)))
+  const chosen = logs.map((log) => probes.find((_, index) => log.includes(`/${mark}-${index} `)))
   for (const probe of probes) if (!chosen.includes(probe)) probe.close()
   if (chosen.includes(undefined)) throw new Error(`no connection to s${service} through one of the replicas`)
   return chosen as Probe[]

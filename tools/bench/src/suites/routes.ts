@@ -1,6 +1,7 @@
-import type { Pod, Resource } from '@ambient-lab/api'
+import { type Pod, type Resource, stringifyYaml } from '@ambient-lab/api'
 import type { ApiClient } from '@ambient-lab/lab'
-import { BenchLab, PODS } from '../lab/bench-lab.ts'
+import { processStartMs } from '../l4/process-usage.ts'
+import { BenchLab, PODS, type TypedObject } from '../lab/bench-lab.ts'
 import { Probe } from '../routes/probe.ts'
 import { probesOf, waypointPods } from '../routes/replica-probes.ts'
 import { SteadyLoad } from '../routes/steady-load.ts'
@@ -18,7 +19,11 @@ const TARGETS = 5
 const REST_MS = 20
 /** Between two requests that ask whether a change is live: what a result may be too late by. */
 const PROBE_REST_MS = 2
+/** While a whole file loads: the requests that ask are not to be its load. */
+const FILE_PROBE_REST_MS = 10
 const LIVE_TIMEOUT_MS = 10_000
+/** From before the command that loads the file. */
+const FILE_TIMEOUT_MS = 60_000
 
 const SERVICE_KIND = { group: '', version: 'v1', resource: 'services' }
 const GATEWAY_KIND = { group: 'gateway.networking.k8s.io', version: 'v1', resource: 'gateways' }
@@ -53,13 +58,19 @@ export default defineSuite({
     const { client } = lab
     const capture = await lab.capture(NAMESPACE, 'caller')
     const bench: Bench = { ...context, lab, client, capture, services, routes: 2 * services, revisions: new Map() }
-    const rows = [...(await measureLoad(bench)), ...(await measureChanges(bench)), await measureReplica(bench)]
+    const rows = [
+      ...(await measureWrites(bench)),
+      ...(await measureFile(bench)),
+      ...(await measureChanges(bench)),
+      await measureRestart(bench),
+      await measureReplica(bench),
+    ]
     return { versions: {}, rows }
   },
 })
 
 /** Everything is applied; a route that changes last of all tells when a replica has caught up. */
-async function measureLoad(bench: Bench): Promise<Row[]> {
+async function measureWrites(bench: Bench): Promise<Row[]> {
   const { lab, client, capture, services, routes, revisions, say } = bench
   await client.create(SERVICE_KIND, service(0))
   await client.create(ROUTE_KIND, route(0, services, 0))
@@ -67,10 +78,7 @@ async function measureLoad(bench: Bench): Promise<Row[]> {
   const probes = await probesOf(client, capture, 0)
   const before = lab.usage()
   const startedMs = performance.now()
-  await lab.createAll([
-    ...Array.from({ length: services - 1 }, (_, index) => [SERVICE_KIND, service(index + 1)] as const),
-    ...Array.from({ length: routes - 1 }, (_, index) => [ROUTE_KIND, route(index + 1, services, 0)] as const),
-  ])
+  await lab.createAll(allButFirst(bench))
   const writtenMs = performance.now()
   revisions.set(0, 1)
   await client.applyPatch(ROUTE_KIND, route(0, services, 1))
@@ -89,6 +97,86 @@ async function measureLoad(bench: Bench): Promise<Row[]> {
     told('of it: writes of the API', 'ms', writtenMs - startedMs),
     exact('routes that answer as written', right, routes),
   ]
+}
+
+/** Everything but the service and the route that the probes ask for. */
+function allButFirst({ services, routes }: Bench): TypedObject[] {
+  return [
+    ...Array.from({ length: services - 1 }, (_, index) => [SERVICE_KIND, service(index + 1)] as const),
+    ...Array.from({ length: routes - 1 }, (_, index) => [ROUTE_KIND, route(index + 1, services, 0)] as const),
+  ]
+}
+
+/** The same as a person does it: one file, one command. The last document of the file tells when a replica has it. */
+async function measureFile(bench: Bench): Promise<Row[]> {
+  const { lab, client, capture, services, routes, revisions, say } = bench
+  const objects = allButFirst(bench)
+  await lab.deleteAll(objects)
+  revisions.set(0, 2)
+  const file = [...objects.map(([, object]) => object), route(0, services, 2)]
+  const path = lab.writeFile('big.yaml', await stringifyYaml(file))
+  const probes = await probesOf(client, capture, 0)
+  const before = lab.usage()
+  const startedMs = performance.now()
+  const lives = Promise.all(
+    probes.map((probe) =>
+      untilRevision(probe, routePath(0), 2, { restMs: FILE_PROBE_REST_MS, timeoutMs: FILE_TIMEOUT_MS }),
+    ),
+  )
+  await lab.ambient('apply', '-f', path, '-q')
+  const answeredMs = performance.now()
+  const liveMs = Math.max(...(await lives).map(({ receivedMs }) => receivedMs))
+  for (const probe of probes) probe.close()
+  const after = lab.usage()
+  const cost = `processor: control plane ${(after.plane - before.plane).toFixed(2)} s, agents ${(after.agents - before.agents).toFixed(2)} s`
+  say(`ambient apply ended after ${ms(answeredMs - startedMs)}, live after ${ms(liveMs - startedMs)}; ${cost}`)
+  return [
+    {
+      ...bounded(
+        `load: apply of a file of ${file.length} documents, done and live`,
+        'ms',
+        Math.max(liveMs, answeredMs) - startedMs,
+        LOAD_GOAL_MS,
+      ),
+      note: cost,
+    },
+    exact('routes of the file that answer as written', await countRight(bench), routes),
+  ]
+}
+
+/** A control plane that comes back to all of it: until a change made as soon as it answers is live on every replica. */
+async function measureRestart(bench: Bench): Promise<Row> {
+  const { lab, client, capture, services, revisions, say } = bench
+  const probes = await probesOf(client, capture, 0)
+  const revision = 1_000_000
+  revisions.set(0, revision)
+  const lives = Promise.all(probes.map((probe) => untilRevision(probe, routePath(0), revision)))
+  await lab.ambient('restart', 'control-plane')
+  await untilAnswered(() => client.applyPatch(ROUTE_KIND, route(0, services, revision)))
+  const liveMs = Math.max(...(await lives).map(({ receivedMs }) => receivedMs)) + performance.timeOrigin
+  for (const probe of probes) probe.close()
+  const [plane] = lab.processes('control-plane')
+  const tookMs = liveMs - processStartMs(plane!.pid)
+  say(`control plane restarted: a change live ${ms(tookMs)} after the start of its process`)
+  return bounded(
+    'control plane restarted with all of it: from the start of its process until agents follow it',
+    'ms',
+    tookMs,
+    LOAD_GOAL_MS,
+  )
+}
+
+async function untilAnswered(ask: () => Promise<unknown>): Promise<void> {
+  const deadlineMs = performance.now() + LIVE_TIMEOUT_MS
+  for (;;) {
+    try {
+      await ask()
+      return
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw error
+      await rest(PROBE_REST_MS)
+    }
+  }
 }
 
 async function measureChanges(bench: Bench): Promise<Row[]> {
@@ -185,7 +273,7 @@ async function measureChange(
   failures: string[],
 ): Promise<Change> {
   const path = `/${changed.metadata.name}`
-  const asking = Promise.all(probes.map((probe) => untilRevision(probe, path, revision, failures)))
+  const asking = Promise.all(probes.map((probe) => untilRevision(probe, path, revision, { failures })))
   const askedMs = performance.now()
   await client.applyPatch(ROUTE_KIND, changed)
   const answeredMs = performance.now()
@@ -203,15 +291,19 @@ async function untilRevision(
   probe: Probe,
   path: string,
   revision: number,
-  failures: string[] = [],
+  {
+    failures = [],
+    restMs = PROBE_REST_MS,
+    timeoutMs = LIVE_TIMEOUT_MS,
+  }: { failures?: string[]; restMs?: number; timeoutMs?: number } = {},
 ): Promise<{ readonly receivedMs: number; readonly requests: number }> {
-  const deadlineMs = performance.now() + LIVE_TIMEOUT_MS
+  const deadlineMs = performance.now() + timeoutMs
   for (let requests = 1; ; requests += 1) {
     const answer = await probe.ask(path)
     if (answer.status !== 200) failures.push(`${path}: ${answer.status}`)
     if (answer.revision === revision) return { receivedMs: answer.receivedMs, requests }
-    if (answer.receivedMs > deadlineMs) throw new Error(`${path}: not live within ${LIVE_TIMEOUT_MS} ms`)
-    await rest(PROBE_REST_MS)
+    if (answer.receivedMs > deadlineMs) throw new Error(`${path}: not live within ${timeoutMs} ms`)
+    await rest(restMs)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Handler, ResourceRequest } from '../api-request.ts'
 import { methodNotAllowed, unknownPath } from '../status-error.ts'
+import { applyBatch, BATCH_TYPE } from './batch.ts'
 import { createObject, createOnly } from './create.ts'
 import { deleteCollection, deleteObject } from './delete.ts'
 import { getObject } from './get.ts'
@@ -29,6 +30,7 @@ export function handlerFor({ kind, route }: ResourceRequest): Handler {
   if (route.subresource !== undefined) return subresourceHandler(kind, route)
   if (!kind.verbs.includes(route.verb)) throw methodNotAllowed()
   if (kind.definition.virtual) return route.verb === 'get' ? getVirtual : listVirtual
+  if (kind.type === BATCH_TYPE) return applyBatch
   return kind.verbs.includes('list') ? STORED[route.verb] : createOnly
 }
 

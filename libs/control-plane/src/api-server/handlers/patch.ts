@@ -1,5 +1,6 @@
 import { jsonPatch, mergePatch, type Resource } from '@ambient-lab/api'
 import { CodedError } from '@ambient-lab/std'
+import type { ObjectWrite } from '../../store/store.ts'
 import { type Handler, keyOf, type ResourceRequest, type Services } from '../api-request.ts'
 import { checkMediaType, isJsonObject, parseBody, readBody } from '../body.ts'
 import { carryOut, prepareCreate, prepareUpdate, toResource } from '../object-write.ts'
@@ -36,22 +37,33 @@ export const patchObject: Handler = async (request, services) => {
 
 /** Server-side apply: makes the object when there is none. */
 const applyObject = async (body: unknown, request: ResourceRequest, services: Services) => {
+  const { key, change } = appliedWrite(named(body, request.route.name!), request, services)
+  let created = false
+  let last: Resource | undefined
+  const stored = await carryOut(request, services, key, (current) => {
+    created = !current
+    last = current
+    return change(current)
+  })
+  return { status: created ? 201 : 200, body: renderObject(stored ?? last!, request.rendering) }
+}
+
+/** The change that an apply of this body is. @throws StatusError */
+export function appliedWrite(body: unknown, request: ResourceRequest, services: Services): ObjectWrite {
   const manager = request.query.get('fieldManager')
   if (!manager)
     throw badRequest(
       'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
     )
-  const applied = toResource(named(body, request.route.name!), request)
+  const applied = toResource(body, request)
   const nowMs = services.clock.now()
-  let created = false
-  const stored = await carryOut(request, services, keyOf(request), (current) => {
-    created = !current
+  const change = (current: Resource | undefined) => {
     const subresource = request.route.subresource
     if (!current && subresource !== undefined) throw notFound(request.kind.named, request.route.name!)
     const merged = applyConfiguration(current, applied, { manager, nowMs, ...(subresource && { subresource }) })
     return current ? prepareUpdate(current, merged, request, services) : prepareCreate(merged, request, services)
-  })
-  return { status: created ? 201 : 200, body: renderObject(stored ?? applied, request.rendering) }
+  }
+  return { type: request.kind.type, key: keyOf(request), change }
 }
 
 function named(body: unknown, name: string): unknown {

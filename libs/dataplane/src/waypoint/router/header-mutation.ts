@@ -39,11 +39,11 @@ export function compileHeaderMutation(mutation: HeaderMutation | undefined): Com
 }
 
 function compileChange({ name, value }: { readonly name: string; readonly value: string }): Change {
-  const format = new Format(value)
+  const format = new Format(value, '')
   return { name: name.toLowerCase(), format, constant: format.constant }
 }
 
 /** A value that a client chose must not end a line. */
 function textOf({ format, constant }: Change, record: RequestRecord): string {
-  return constant ?? format.render(record, '').replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '')
+  return constant ?? format.render(record).replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '')
 }

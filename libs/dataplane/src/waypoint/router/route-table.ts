@@ -43,6 +43,9 @@ export interface RouteFinder<T> {
 /** Finds the route of a request: its virtual host by domain, then the first route whose every matcher holds. */
 export class RouteTable<T> implements RouteFinder<T> {
   readonly #domains: DomainTable<CompiledVirtualHost<T>>
+  /** Of the request before: most have the same. */
+  #lastAuthority: string | undefined
+  #lastHost: CompiledVirtualHost<T> | undefined
 
   /** @throws CodedError for a pattern that cannot be compiled */
   constructor({ virtualHosts, compilePattern, prepare }: RouteTableInit<T>) {
@@ -60,13 +63,21 @@ export class RouteTable<T> implements RouteFinder<T> {
   }
 
   find(request: RoutedRequest): T | undefined {
-    const virtualHost = this.#domains.find(hostOf(request.authority))
+    const virtualHost = this.#hostOf(request.authority)
     if (!virtualHost) return undefined
     const question = request.path.indexOf('?')
     const path = question < 0 ? request.path : request.path.slice(0, question)
     const query = question < 0 ? '' : request.path.slice(question + 1)
     for (const { matches, value } of virtualHost.routes) if (matches(request, path, query)) return value
     return undefined
+  }
+
+  #hostOf(authority: string): CompiledVirtualHost<T> | undefined {
+    if (authority !== this.#lastAuthority) {
+      this.#lastHost = this.#domains.find(hostOf(authority))
+      this.#lastAuthority = authority
+    }
+    return this.#lastHost
   }
 }
 

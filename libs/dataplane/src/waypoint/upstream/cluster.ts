@@ -39,8 +39,9 @@ export class Cluster implements Disposable {
   readonly #hosts = new Map<string, UpstreamHost>()
   readonly #selection: HostSelection
   readonly #outliers: OutlierDetection | undefined
-  /** By host key and client address: what a tunnel tells the destination about the client holds for all it carries. */
-  readonly #pools = new Map<string, { readonly host: UpstreamHost; readonly pool: UpstreamPool }>()
+  /** By host and client address: what a tunnel tells the destination about the client holds for all it carries. */
+  readonly #pools = new Map<UpstreamHost, Map<string, UpstreamPool>>()
+  #poolCount = 0
   #endpoints: EndpointSet | undefined
   #service: Service | undefined
   /** Replicas of this proxy. */
@@ -100,9 +101,11 @@ export class Cluster implements Disposable {
   poolOf(host: UpstreamHost, peer: DownstreamPeer | undefined, isHttp2: boolean): UpstreamPool {
     const { protocol } = this.config
     const speaksHttp2 = protocol === 'http2' || (protocol === 'downstream' && isHttp2)
-    const key = `${host.key} ${this.#clientKey(peer)}${speaksHttp2 ? ' h2' : ''}`
-    const known = this.#pools.get(key)
-    if (known) return known.pool
+    // Each request asks: the address is a key as it is, since a text made anew is slow to find.
+    const client = this.#clientKey(peer)
+    const key = speaksHttp2 ? `${client} h2` : client
+    const known = this.#pools.get(host)?.get(key)
+    if (known) return known
     const { clock, random } = this.#components
     const { connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs, http2 } = this.config
     const components: ConnectionPoolComponents = {
@@ -121,8 +124,14 @@ export class Cluster implements Disposable {
           maxRequestsPerConnection,
           maxConnectionDurationMs,
         })
-    if (this.#pools.size >= POOLS_MAX) this.#forgetEmptyPools()
-    this.#pools.set(key, { host, pool })
+    if (this.#poolCount >= POOLS_MAX) this.#forgetEmptyPools()
+    let pools = this.#pools.get(host)
+    if (!pools) {
+      pools = new Map()
+      this.#pools.set(host, pools)
+    }
+    pools.set(key, pool)
+    this.#poolCount += 1
     return pool
   }
 
@@ -169,8 +178,9 @@ export class Cluster implements Disposable {
   [Symbol.dispose](): void {
     this.#stopResolving?.()
     this.#outliers?.[Symbol.dispose]()
-    for (const { pool } of this.#pools.values()) pool.drain()
+    for (const pools of this.#pools.values()) for (const pool of pools.values()) pool.drain()
     this.#pools.clear()
+    this.#poolCount = 0
   }
 
   /**
@@ -274,14 +284,17 @@ export class Cluster implements Disposable {
 
   /** Clients come and go; what they leave behind is a pool without connections. */
   #forgetEmptyPools(): void {
-    for (const [key, { pool }] of this.#pools) if (pool.isEmpty) this.#pools.delete(key)
+    for (const pools of this.#pools.values()) {
+      for (const [key, pool] of pools) if (pool.isEmpty && pools.delete(key)) this.#poolCount -= 1
+    }
   }
 
   #dropPools(hostKey: string): void {
-    for (const [key, { host, pool }] of this.#pools) {
+    for (const [host, pools] of this.#pools) {
       if (host.key !== hostKey) continue
-      pool.drain()
-      this.#pools.delete(key)
+      for (const pool of pools.values()) pool.drain()
+      this.#pools.delete(host)
+      this.#poolCount -= pools.size
     }
   }
 
