@@ -334,12 +334,11 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
     const stream = this.#stream
     const { runtime, record, peer } = stream
     const cluster = this.#cluster!
-    const { random } = runtime
-    const host = hostForTry(
-      cluster,
-      { random, hash: this.#hash },
-      { peer, tried: this.#tried, retry: this.#forward.retry },
-    )
+    const draw = { random: runtime.random, hash: this.#hash }
+    const tried = this.#tried
+    const host = tried
+      ? hostForTry(cluster, draw, { peer, tried, retry: this.#forward.retry! })
+      : cluster.pick(draw, peer)
     record.tries += 1
     if (!host) {
       this.#cancelTimers()

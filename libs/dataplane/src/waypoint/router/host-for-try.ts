@@ -4,21 +4,20 @@ import type { Cluster } from '../upstream/cluster.ts'
 import type { UpstreamHost } from '../upstream/host.ts'
 import type { Draw } from '../upstream/load-balancer.ts'
 
-/** What a try knows of those before it. */
-export interface Try {
+/** What a retry knows of the tries before it. */
+export interface TryHistory {
   readonly peer: DownstreamPeer
-  /** Hosts that failed; undefined: this is the first try. */
-  readonly tried: readonly UpstreamHost[] | undefined
-  readonly retry: RetryPolicy | undefined
+  /** Hosts that failed. */
+  readonly tried: readonly UpstreamHost[]
+  readonly retry: RetryPolicy
 }
 
 /** Another host than those that failed, if a few draws find one; and of another level, where the policy asks for that. */
 export function hostForTry(
   cluster: Pick<Cluster, 'pick'>,
   { random, hash }: Pick<Draw, 'random' | 'hash'>,
-  { peer, tried, retry }: Try,
+  { peer, tried, retry }: TryHistory,
 ): UpstreamHost | undefined {
-  if (!tried || !retry) return cluster.pick({ random, hash }, peer)
   const { avoidPreviousHostsDraws: draws, avoidPreviousLevelsEvery: every } = retry
   const avoidLevelsOf = every ? tried.slice(0, tried.length - (tried.length % every)) : []
   const draw = { random, hash, avoidLevelsOf }

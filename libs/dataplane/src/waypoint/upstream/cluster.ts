@@ -46,6 +46,8 @@ export class Cluster implements Disposable {
   #service: Service | undefined
   /** Replicas of this proxy. */
   #peers: EndpointSet = NO_ENDPOINTS
+  /** Of the snapshot that they were read from. */
+  #peersVersion = -1
   #resolution: Promise<void> | undefined
   #stopResolving: CancelTimer | undefined
   #list: readonly UpstreamHost[] = []
@@ -235,8 +237,9 @@ export class Cluster implements Disposable {
 
   /** Who else sends as this proxy does: the endpoints of the service that it belongs to. */
   #followPeers(): void {
-    if (!this.config.loadBalancing.zoneAware) return
     const { state, dialer } = this.#components
+    if (!this.config.loadBalancing.zoneAware || state.current.version === this.#peersVersion) return
+    this.#peersVersion = state.current.version
     const [service] = Object.keys(dialer.ownServices()) as ServiceKey[]
     const peers = service === undefined ? NO_ENDPOINTS : state.current.endpointsOf(service)
     if (peers === this.#peers) return
