@@ -4,7 +4,11 @@
  * some hundred modules (docs/decisions/0004-bundles.md).
  */
 import { globSync, rmSync } from 'node:fs'
-import { build, type Plugin } from 'esbuild'
+import http2 from 'node:http2'
+import https from 'node:https'
+import { builtinModules } from 'node:module'
+import zlib from 'node:zlib'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
 
 const entryPoints = globSync(['src/main.{ts,tsx}', 'src/**/*.worker.ts'])
 rmSync('dist', { recursive: true, force: true })
@@ -17,10 +21,10 @@ rmSync('dist', { recursive: true, force: true })
 const lazyBuiltins: Plugin = {
   name: 'lazy builtins',
   setup(plugins) {
-    plugins.onResolve({ filter: /^(node:)?(http|fs|util)$/ }, ({ path }) => ({
-      path: path.replace(/^(node:)?/, 'node:'),
-      namespace: 'lazy-builtin',
-    }))
+    plugins.onResolve({ filter: new RegExp(`^(node:)?(${builtinModules.join('|')})$`) }, ({ path, kind }) => {
+      if (kind !== 'import-statement') return undefined
+      return { path: path.replace(/^(node:)?/, 'node:'), namespace: 'lazy-builtin' }
+    })
     plugins.onLoad({ filter: /./, namespace: 'lazy-builtin' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
       loader: 'js',
@@ -28,8 +32,36 @@ const lazyBuiltins: Plugin = {
   },
 }
 
-await build({
-  entryPoints,
+/**
+ * Evaluated when the first of these exports is used: what most threads never come to use, and what is large.
+ * `zlib` and `https` are what `ws` needs for compression and for addresses of its own dialling, `http2` is for simulated
+ * workloads that speak it.
+ */
+const DEFERRED: Readonly<Record<string, readonly string[]>> = {
+  re2js: ['RE2JS'],
+  zlib: Object.keys(zlib),
+  https: Object.keys(https),
+  http2: Object.keys(http2),
+}
+
+const deferred: Plugin = {
+  name: 'deferred modules',
+  setup(plugins) {
+    plugins.onResolve(
+      { filter: new RegExp(`^(node:)?(${Object.keys(DEFERRED).join('|')})$`) },
+      ({ path, namespace, kind }) =>
+        namespace === 'deferred' || kind === 'dynamic-import'
+          ? undefined
+          : { path: path.replace(/^node:/, ''), namespace: 'deferred' },
+    )
+    plugins.onLoad({ filter: /./, namespace: 'deferred' }, ({ path }) => {
+      const getters = DEFERRED[path]!.map((name) => `get ${name}() { return require(${JSON.stringify(path)}).${name} }`)
+      return { contents: `module.exports = { ${getters.join(', ')} }`, loader: 'js', resolveDir: import.meta.dirname }
+    })
+  },
+}
+
+const options: BuildOptions = {
   outdir: 'dist',
   outbase: 'src',
   bundle: true,
@@ -49,6 +81,10 @@ await build({
   },
   // oidc-provider does not survive bundling: it loses extra claims. A lab that runs one reads it from node_modules.
   external: ['react-devtools-core', 'bufferutil', 'utf-8-validate', 'oidc-provider'],
-  plugins: [lazyBuiltins],
+  plugins: [deferred, lazyBuiltins],
   logLevel: 'warning',
-})
+}
+
+// One by one: code that two entry points share would be one chunk with all that either of them needs of the libraries,
+// since files are told apart by what reaches them through a library's index.
+await Promise.all(entryPoints.map((entryPoint) => build({ ...options, entryPoints: [entryPoint] })))

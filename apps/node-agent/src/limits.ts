@@ -23,9 +23,15 @@ export const CONTAINER_STOP_GRACE_MS = 2000
 export const PROBE_PERIOD_STARTING_MS = 50
 export const PROBE_PERIOD_MS = 1000
 
+/** The same of a command: starting one costs more than knocking at a port. */
+export const EXEC_PROBE_PERIOD_STARTING_MS = 500
+
 /** A port that did not answer so often is asked no more often than others. */
 export const PROBE_STARTING_FAILURES = 100
 export const PROBE_TIMEOUT_MS = 1000
+
+/** Of what an `exec` probe wrote: an event's message holds no more in Kubernetes. */
+export const PROBE_OUTPUT_BYTES_MAX = KiB
 
 /** Failed probes in a row until a workload that was ready counts as unready: Kubernetes' failureThreshold. */
 export const PROBE_FAILURES_MAX = 3

@@ -28,7 +28,7 @@ export interface Probe {
   }
   readonly tcpSocket?: ProbePort
   readonly grpc?: ProbePort
-  readonly exec?: unknown
+  readonly exec?: { readonly command: readonly string[] }
   readonly initialDelaySeconds?: number
   readonly periodSeconds?: number
   readonly timeoutSeconds?: number
@@ -116,6 +116,7 @@ const PROBE: JsonSchema = object(
     ),
     tcpSocket: object({ port: INT_OR_STRING }, { required: ['port'], open: true }),
     grpc: object({ port: { type: 'integer' } }, { required: ['port'], open: true }),
+    exec: object({ command: array(string(), { minItems: 1 }) }, { required: ['command'] }),
     ...{ initialDelaySeconds: SECONDS, periodSeconds: COUNT, timeoutSeconds: COUNT },
     ...{ successThreshold: COUNT, failureThreshold: COUNT },
   },

@@ -1,7 +1,6 @@
 import type { Checkpoint, ConnectionView, DiscoverySession, ReviewedRequest } from '@ambient-lab/xds'
-import { StatusError } from './api-server/index.ts'
-import { askAgents } from './ask-agents.ts'
 import type { MeshConfig } from './mesh-config.ts'
+import { recall } from './recall.ts'
 import { parsePlace, type ReviewStep, type ReviewWalk, stepTo } from './review-walk.ts'
 import { podUid } from './translate/pod-workload.ts'
 
@@ -17,19 +16,20 @@ export interface ConnectionReviewComponents {
  * source's knows what was dialled.
  * @throws StatusError when nobody knows such a connection
  */
-export async function recallConnection(
+export function recallConnection(
   { sessions }: Pick<ConnectionReviewComponents, 'sessions'>,
   id: string,
 ): Promise<ConnectionView> {
-  const { answers, silent } = await askAgents(sessions(), 'traffic', { edgesOnly: false })
-  const views = answers.flatMap(({ connections }) => connections)
-  const named = views.find((view) => view.id === id)
-  if (named) {
-    return views.find(({ traceId, direction }) => traceId === named.traceId && direction === 'outbound') ?? named
-  }
-  const away = silent.length > 0 ? `; not asked, since they do not answer: node ${silent.join(', ')}` : ''
-  const message = `there is no connection ${id}: ztunnels know those that stand or ended lately${away}`
-  throw new StatusError(404, 'NotFound', message)
+  return recall(
+    sessions(),
+    ['traffic', { edgesOnly: false }],
+    (answers) => {
+      const views = answers.flatMap(({ connections }) => connections)
+      const named = views.find((view) => view.id === id)
+      return views.find(({ traceId, direction }) => traceId === named?.traceId && direction === 'outbound') ?? named
+    },
+    `there is no connection ${id}: ztunnels know those that stand or ended lately`,
+  )
 }
 
 /**

@@ -67,10 +67,10 @@ export class PathReviewService {
 
   async #ofRequest(id: string): Promise<PathReviewStatus> {
     const request = await recallRequest(this.#components, id)
-    const checkpoints = await reviewRequest(this.#components, request)
+    const { checkpoints, movedTo } = await reviewRequest(this.#components, request)
     const { method, path, authority } = request
     const status = statusOf(checkpoints, `${method} ${path} of ${callerOf(request)} may reach ${authority}`)
-    return { ...status, past: pastOf(request, status) }
+    return { ...status, past: { ...pastOf(request, status), ...(movedTo !== undefined && { movedTo }) } }
   }
 
   #pod(namespace: string, name: string): Pod {

@@ -152,12 +152,17 @@ describe('a PathReview of a request', () => {
     await bench[Symbol.asyncDispose]()
   })
 
-  it('cannot be where nobody remembers the request, or its way leads elsewhere now', async () => {
-    const { bench, source, chosen, uid } = await start()
+  it('cannot be where nobody remembers the request', async () => {
+    const { bench } = await start()
     await expect(ask(bench, 'r-2')).rejects.toMatchObject({
       status: 404,
       message: expect.stringMatching(/^no waypoint, gateway or sidecar remembers a request r-2: /),
     })
+    await bench[Symbol.asyncDispose]()
+  })
+
+  it('is asked again where the way leads by now, when that is another waypoint, and says so', async () => {
+    const { bench, source, chosen, uid } = await start()
     bench.agents.get('n2')!.requests = [requestOf('n2', { proxy: 'default/another', source })]
     const place = {
       protocol: 'HBONE',
@@ -166,8 +171,15 @@ describe('a PathReview of a request', () => {
       sourceIp: '10.0.0.9',
     } as const
     const next: ReviewHop = { ...place, kind: 'waypoint', uid: uid(chosen), node: 'n2' }
-    for (const agent of bench.agents.values()) agent.review = () => ({ checkpoints: [ok], next })
-    await expect(ask(bench, 'r-1')).rejects.toMatchObject({ status: 409 })
+    for (const agent of bench.agents.values()) {
+      agent.review = (query) => ({ checkpoints: [ok], ...(query.at === 'source' && { next }) })
+    }
+    const { past, checkpoints } = (await ask(bench, 'r-1')).status!
+    expect(past).toMatchObject({ by: 'waypoint default/another on n2', movedTo: 'default/waypoint' })
+    expect(checkpoints).toHaveLength(2)
+    expect(bench.agents.get('n2')!.reviews).toMatchObject([
+      { at: 'waypoint', uid: uid(chosen), request: { method: 'GET', headers: {} } },
+    ])
     await bench[Symbol.asyncDispose]()
   })
 })

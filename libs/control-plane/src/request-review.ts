@@ -1,11 +1,10 @@
 import type { PathReviewPast, PathReviewStatus } from '@ambient-lab/api'
 import type { Checkpoint, DiscoverySession, RequestView, ReviewHop } from '@ambient-lab/xds'
-import { StatusError } from './api-server/index.ts'
-import { askAgents } from './ask-agents.ts'
 import type { Cluster } from './cluster.ts'
 import { gatewayKeyOf } from './gateways/gateway-names.ts'
 import type { MeshConfig } from './mesh-config.ts'
-import { destinationStep, parsePlace, type ReviewStep, type ReviewWalk } from './review-walk.ts'
+import { recall } from './recall.ts'
+import { destinationStep, parsePlace, type ReviewStep, type ReviewWalk, stepTo } from './review-walk.ts'
 import { PODS } from './stored-kinds.ts'
 import { podUid } from './translate/pod-workload.ts'
 
@@ -22,40 +21,43 @@ export interface RequestReviewComponents {
  * refusal is what people ask about, and of several the last.
  * @throws StatusError when nobody remembers such a request
  */
-export async function recallRequest(
+export function recallRequest(
   { sessions }: Pick<RequestReviewComponents, 'sessions'>,
   id: string,
 ): Promise<RequestView> {
-  const { answers, silent } = await askAgents(sessions(), 'requests', { id })
-  const found = answers.flatMap(({ requests }) => requests).sort((a, b) => a.atMs - b.atMs)
-  const request = found.findLast(({ state }) => state === 'refused') ?? found.at(-1)
-  if (request) return request
-  const away = silent.length > 0 ? `; not asked, since they do not answer: node ${silent.join(', ')}` : ''
-  throw new StatusError(
-    404,
-    'NotFound',
-    `no waypoint, gateway or sidecar remembers a request ${id}: each keeps its last refusals, and a sample of what passed${away}`,
+  return recall(
+    sessions(),
+    ['requests', { id }],
+    (answers) => {
+      const found = answers.flatMap(({ requests }) => requests).sort((a, b) => a.atMs - b.atMs)
+      return found.findLast(({ state }) => state === 'refused') ?? found.at(-1)
+    },
+    `no waypoint, gateway or sidecar remembers a request ${id}: each keeps its last refusals and a sample of what passed, for as long as it runs; ask by caller and target: ambient why POD TARGET`,
   )
 }
 
 /**
  * What would be decided now about a request that was sent: from its caller on, where that is still there, and by the
- * replica that remembers it, which alone knows its headers.
+ * replica that remembers it, which alone knows its headers. Where the way leads through another waypoint by now, the one
+ * that saw the request serves the service no more: `movedTo` is asked, without headers.
  */
 export async function reviewRequest(
   components: RequestReviewComponents,
   request: RequestView,
-): Promise<readonly Checkpoint[]> {
+): Promise<{ readonly checkpoints: readonly Checkpoint[]; readonly movedTo?: string }> {
   const { walk } = components
   const kept: ReviewStep = { node: request.node, query: { at: 'request', uid: request.uid, serial: request.serial } }
   const { method, path, authority } = request
-  return walk.follow(callerStep(components, request) ?? kept, (hop) => {
+  let movedTo: string | undefined
+  const checkpoints = await walk.follow(callerStep(components, request) ?? kept, (hop) => {
     // Of its headers the sidecar there is told nothing: only the replica that remembers them knows them.
     if (hop.kind === 'destination') return destinationStep(hop, { method, path, authority, headers: {} })
-    if (proxyOf(components, hop) === request.proxy) return kept
-    const message = `the request went through waypoint ${request.proxy}; now it would go through ${hop.uid}, which did not see it`
-    throw new StatusError(409, 'Conflict', `${message}: ask by caller and target`)
+    const proxy = proxyOf(components, hop)
+    if (proxy === request.proxy) return kept
+    movedTo = proxy ?? hop.uid
+    return stepTo(hop, { method, path, authority, headers: {} })
   })
+  return { checkpoints, ...(movedTo !== undefined && { movedTo }) }
 }
 
 /** Undefined where the way of the mesh begins at the proxy: a gateway's client, a gateway, a sidecar's, a pod that is gone. */

@@ -48,7 +48,7 @@ const dialer = new EndpointDialer(
   },
   { node: 'n', identity, clusterDomain: 'cluster.local', labRanges: [] },
 )
-const clusters = new Clusters({ clock, random, state, network, dialer }, () => ({
+const clusters = new Clusters({ clock, random, state, network, dialer, log: silentLogger() }, () => ({
   network: '',
   locality: undefined,
   labels: {},

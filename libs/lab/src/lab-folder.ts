@@ -1,8 +1,16 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { join, sep } from 'node:path'
-import { CodedError, errorCode, errorMessage, isAlive, type ProcessRecord, readProcessRecords } from '@ambient-lab/std'
+import {
+  CodedError,
+  errorCode,
+  errorMessage,
+  isAlive,
+  makeFolder,
+  type ProcessRecord,
+  readProcessRecords,
+} from '@ambient-lab/std'
 import { SOCKET_PATH_BYTES_MAX } from './limits.ts'
 
 const LAB_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
@@ -83,8 +91,8 @@ export class LabFolder {
 
   create(): void {
     try {
-      mkdirSync(this.logs, { recursive: true, mode: 0o700 })
-      mkdirSync(this.processes, { recursive: true, mode: 0o700 })
+      makeFolder(this.logs)
+      makeFolder(this.processes)
     } catch (error) {
       throw new CodedError(errorCode(error) ?? 'EIO', `${this.path} cannot be made: ${errorMessage(error)}`, {
         cause: error,

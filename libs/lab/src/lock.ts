@@ -1,6 +1,15 @@
 import { linkSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Clock, CodedError, errorCode, errorMessage, isAlive, kernelStartTime, sleep } from '@ambient-lab/std'
+import {
+  type Clock,
+  CodedError,
+  errorCode,
+  errorMessage,
+  isAlive,
+  kernelStartTime,
+  makeFolder,
+  sleep,
+} from '@ambient-lab/std'
 import { TAKEOVER_STALE_MS } from './limits.ts'
 
 /** Who holds a lock: enough to tell a live owner from a reused pid, and to name it to people. */
@@ -78,15 +87,15 @@ function lockFailed(error: unknown, path: string): CodedError {
   const full = ['ENOSPC', 'EDQUOT'].includes(errorCode(error) ?? '')
   return new CodedError(full ? 'DISK_FULL' : 'LOCK_FAILED', `cannot write ${path}: ${errorMessage(error)}`, {
     cause: error,
-    ...(full ? { next: 'free some disk space' } : {}),
+    next: full ? 'free some disk space' : 'AMBIENT_HOME names another folder for labs',
   })
 }
 
 /** The link appears with its content, or not at all: nobody reads half an owner. */
 function tryLink(path: string, owner: LockOwner): boolean {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const own = `${path}.${owner.pid}`
   try {
+    makeFolder(dirname(path))
     writeFileSync(own, `${JSON.stringify(owner)}\n`, { mode: 0o600 })
     linkSync(own, path)
     return true

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, statSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import {
@@ -6,6 +6,7 @@ import {
   CodedError,
   errorCode,
   isAlive,
+  makeFolder,
   type ProcessRecord,
   removeProcessRecord,
   sleep,
@@ -123,7 +124,7 @@ function isListening(port: number): Promise<boolean> {
  */
 export function prepareSocket(folder: LabFolder): void {
   const parent = dirname(folder.socket)
-  mkdirSync(parent, { recursive: true, mode: 0o700 })
+  makeFolder(parent)
   const { uid } = statSync(parent)
   if (process.getuid && uid !== process.getuid()) {
     throw new CodedError('FORBIDDEN', `${parent} belongs to another user (uid ${uid})`, {

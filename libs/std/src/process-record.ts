@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder } from './make-folder.ts'
 
 /** What a long-lived process of a lab leaves behind so that others find it, also after it was killed. */
 export interface ProcessRecord {
@@ -21,7 +22,7 @@ export function writeProcessRecord(
   record: Pick<ProcessRecord, 'role' | 'name' | 'ports'> & { readonly startedAt: string },
 ): ProcessRecord {
   const whole = { ...record, pid: process.pid, startTime: kernelStartTime(process.pid) ?? '' }
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const path = recordPath(folder, record)
   writeFileSync(`${path}.${process.pid}`, `${JSON.stringify(whole, null, 2)}\n`, { mode: 0o600 })
   renameSync(`${path}.${process.pid}`, path)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Gateway, getCondition, isConditionTrue, type Pod, type Resource, stringifyYaml } from '@ambient-lab/api'
 import { ApiClient } from '@ambient-lab/lab'
 import { eventually } from '@ambient-lab/testing'
-import type { AmbientLab } from '../mesh/ambient.ts'
+import type { AmbientLab } from '@ambient-lab/testing/mesh'
 
 export const NODES = ['n1', 'n2'] as const
 export const POD_TYPE = { group: '', version: 'v1', resource: 'pods' }

@@ -1,5 +1,5 @@
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { type Connection, connections, get, processes } from './objects.ts'
 
 let lab: AmbientLab

@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab, EchoConnection, type LoadTarget } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
-import { EchoConnection, type LoadTarget } from './connection-load.ts'
 import { connections, items } from './objects.ts'
 
 const LAB = `

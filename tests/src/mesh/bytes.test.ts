@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { KiB, MiB } from '@ambient-lab/std'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { items, node } from './objects.ts'
 
 /** `AMBIENT_BYTES_MIB=1024` sends a GiB each way; the default keeps the suite short. */

@@ -1,5 +1,5 @@
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 
 let lab: AmbientLab
 

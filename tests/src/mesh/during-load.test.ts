@@ -1,48 +1,27 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { eventually } from '@ambient-lab/testing'
+import {
+  type AmbientLab,
+  callEcho,
+  callerPod,
+  connectionLoad,
+  EchoConnection,
+  Load,
+  type LoadTarget,
+  LoadWorld,
+} from '@ambient-lab/testing/mesh'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
-import { ConnectionLoad, EchoConnection, type LoadTarget } from './connection-load.ts'
-import { isReady, items, node, processes } from './objects.ts'
+import { isReady, node, processes } from './objects.ts'
 
 /** Certificates of the lab live so long, and are rotated at half of it. */
 const CERTIFICATE_TTL_SECONDS = 4
 const DRAIN_SECONDS = 2
 const PROGRAMS = 4
+/** Connections that stand while an agent goes: so many that hang up in time, and so many that do not. */
+const STANDING = 8
+/** By nobody who listens, by a listener that closes, or by a ztunnel that takes nothing new: before a byte was sent. */
+const TURNED_AWAY = /ECONNREFUSED|ECONNRESET|^SOCKS5: /
 /** Upper bound; each takes some ten seconds, most of them waiting for what takes its time. */
 const TIMEOUT = { timeout: 60_000 }
-
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: during-load }
-spec:
-  nodes: [{ name: n1 }, { name: n2 }]
-  apply: [world.yaml]
-`
-
-/** The client is on n1, the server on n2: every connection crosses a tunnel. */
-const WORLD = `
-apiVersion: v1
-kind: Namespace
-metadata: { name: load, labels: { istio.io/dataplane-mode: ambient } }
----
-apiVersion: v1
-kind: Service
-metadata: { name: echo, namespace: load }
-spec: { selector: { app: echo }, ports: [{ name: tcp, port: 9000 }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: echo, namespace: load, labels: { app: echo } }
-spec: { nodeName: n2, containers: [{ name: echo, image: istio/tcp-echo-server, ports: [{ containerPort: 9000 }] }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: curl, namespace: load, labels: { app: curl } }
-spec: { nodeName: n1, containers: [{ name: curl, image: curlimages/curl }] }
-`
 
 const DENY = `
 apiVersion: security.istio.io/v1
@@ -51,42 +30,26 @@ metadata: { name: deny, namespace: load }
 spec: { action: DENY, rules: [{}] }
 `
 
+let world: LoadWorld
 let lab: AmbientLab
 let target: LoadTarget
 
 beforeEach(async () => {
-  lab = new AmbientLab({
+  const settings = {
     SECRET_TTL: `${CERTIFICATE_TTL_SECONDS}s`,
     CONNECTION_TERMINATION_DEADLINE: `${DRAIN_SECONDS}s`,
-  })
-  writeFileSync(join(lab.home, 'lab.yaml'), LAB)
-  writeFileSync(join(lab.home, 'world.yaml'), WORLD)
-  await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait')
-  await lab.ok('wait', 'pods', '--all', '-n', 'load', '--for=condition=Ready', '--timeout', '30s')
-  target = await loadTarget()
-})
+  }
+  const more = callerPod('elsewhere', 'n3')
+  world = await LoadWorld.start({ name: 'during-load', nodes: ['n1', 'n2', 'n3'], serves: 'tcp', more, settings })
+  lab = world.lab
+  target = await world.target()
+}, 60_000)
 
-afterEach(() => lab[Symbol.asyncDispose]())
-
-/** The way of the client's programs to the server. */
-async function loadTarget(): Promise<LoadTarget> {
-  const [curl] = await items(lab, 'pods', '-n', 'load', '-l', 'app=curl')
-  const { capture } = curl!.status!.ambientLab as { capture: LoadTarget['capture'] }
-  return { capture, host: 'echo', port: 9000 }
-}
+afterEach(() => world[Symbol.asyncDispose]())
 
 /** Works for as long as `body` takes, and a while before and after. */
-async function underLoad(body: () => Promise<void>): Promise<ConnectionLoad> {
-  const load = new ConnectionLoad(target, PROGRAMS)
-  const more = (count: number) => {
-    const goal = load.completed + count
-    return eventually(() => load.completed >= goal, { timeoutMs: 30_000 })
-  }
-  await more(20)
-  await body()
-  await more(20)
-  await load.stop()
-  return load
+function underLoad(body: () => Promise<void>): Promise<Load> {
+  return connectionLoad(target, PROGRAMS).during(body, { before: 20, after: 20 })
 }
 
 async function leafSerials(): Promise<string> {
@@ -167,33 +130,58 @@ test(
 )
 
 test(
-  'an agent restarts: what is open gets its time, and is cut with the reason when it takes longer',
+  'an agent restarts: what is open gets its time, what begins is turned away at the door until the next one stands in it, and elsewhere nothing fails',
   TIMEOUT,
   async () => {
     // The caller's node: no app of the lab runs there that would hang up of its own accord.
-    const short = await EchoConnection.open(target)
-    const long = await EchoConnection.open(target)
     const { pid } = (await node(lab, 'n1')).agent!
+    const short = await openMany(STANDING)
+    const long = await openMany(STANDING)
+    const elsewhere = connectionLoad(await world.target('echo', 'elsewhere'), PROGRAMS)
+    const back = Promise.withResolvers<LoadTarget>()
+    let door = target
+    // A program that was turned away knocks again when there is somebody to answer.
+    const here = new Load({ programs: PROGRAMS }, async (load) => {
+      if (!(await load.attempt((number) => callEcho(door, `line ${number}`)))) door = await back.promise
+    })
+    await Promise.all([here.more(20), elsewhere.more(20)])
+
     process.kill(pid, 'SIGTERM')
-    await short.echo('a last word')
-    short.end()
-    expect(await short.closed).toBe('ended')
-    await long.echo('not done yet')
-    expect(await long.closed).toBe('reset')
-    const ends = await eventually(() => {
+    for (const connection of short) {
+      await connection.echo('a last word')
+      connection.end()
+    }
+    for (const connection of long) await connection.echo('not done yet')
+    expect(await Promise.all(short.map(({ closed }) => closed))).toEqual(Array(STANDING).fill('ended'))
+    expect(await Promise.all(long.map(({ closed }) => closed))).toEqual(Array(STANDING).fill('reset'))
+    await eventually(() => here.failed.length === PROGRAMS)
+    expect(here.failed.filter(({ error }) => !TURNED_AWAY.test(error))).toEqual([])
+    // Each connection that stood was recorded, once, with its cause.
+    const { completed } = here
+    await eventually(() => {
       const lines = lab.log('node-n1').split('\n')
       const complete = lines.filter((line) => line.includes('\taccess\tconnection complete\t'))
-      return complete.length === 2 ? complete : undefined
+      const cut = complete.filter((line) => line.includes('error="connection failed to drain within the timeout"'))
+      const well = complete.filter((line) => !line.includes('error='))
+      expect({ cut: cut.length, well: well.length }).toEqual({ cut: STANDING, well: completed + STANDING })
+      return true
     })
-    expect(ends[0]).not.toContain('error=')
-    expect(ends[1]).toContain('error="connection failed to drain within the timeout"')
 
     await lab.ok('restart', 'node/n1')
     await eventually(async () => (await isReady(lab, 'n1')) && (await node(lab, 'n1')).agent!.pid !== pid, {
       timeoutMs: 15_000,
     })
     await lab.ok('wait', 'pods', '--all', '-n', 'load', '--for=condition=Ready', '--timeout', '30s')
-    const again = await EchoConnection.open(await loadTarget())
-    await again.echo('hello again')
+    back.resolve(await world.target())
+    await Promise.all([here.more(20), elsewhere.more(20)])
+    await Promise.all([here.stop(), elsewhere.stop()])
+    expect(here.failed).toHaveLength(PROGRAMS)
+    expect(elsewhere.failed).toEqual([])
   },
 )
+
+async function openMany(count: number): Promise<readonly EchoConnection[]> {
+  const connections = await Promise.all(Array.from({ length: count }, () => EchoConnection.open(target)))
+  for (const connection of connections) await connection.echo('hello')
+  return connections
+}

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { items } from './objects.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))

@@ -1,6 +1,6 @@
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { ReadmeShell, readmeBlocks } from './readme-shell.ts'
 
 const PATIENCE = { timeoutMs: 30_000 }
@@ -245,6 +245,23 @@ const EXAMPLES: readonly Example[] = [
         },
       },
       { patient: true, holds: (output) => expect(output).toMatch(/ 40 version: v1\n$/) },
+      {
+        patient: true,
+        holds: (output) => {
+          const [, east, west] = / (\d+) version: v1\n *(\d+) version: v2\n/.exec(output) ?? []
+          expect(Number(east) + Number(west)).toBe(40)
+          expect(output).toMatch(/\nwest-gateway\.multi-network\.svc\.cluster\.local:15008\n$/)
+        },
+      },
+      { patient: true, holds: (output) => expect(output).toMatch(/ 20 version: v1\n$/) },
+      { patient: true, holds: (output) => expect(output).toMatch(/ 20 version: v2\n$/) },
+      {
+        patient: true,
+        holds: (output) => {
+          expect(output).toContain('no healthy upstream 503\nendpoint of network west left out: network west has no')
+          expect(output).toContain('AM0116')
+        },
+      },
     ],
   },
   {

@@ -1,96 +1,53 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import type { X509Svid } from '@ambient-lab/pki'
-import { eventually } from '@ambient-lab/testing'
+import { type AmbientLab, connectionLoad, EchoConnection, type Load, LoadWorld } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
-import { ConnectionLoad, EchoConnection, type LoadTarget } from './connection-load.ts'
 import { frame, HostilePeer, numbers, type Place, TYPE } from './hostile-peer.ts'
 import { forgedSvid, serverNameOf, stolenAuthority } from './mesh-insider.ts'
 import { items, node } from './objects.ts'
 
-const PATIENCE = { timeoutMs: 30_000 }
 /** What an agent may grow by while it is attacked: windows of one session, and what a garbage collector leaves for later. */
 const GROWTH_BYTES_MAX = 128 * 1024 * 1024
 /** Of a stream that nobody has read from. */
 const STREAM_WINDOW_BYTES = 256 * 1024
 
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: hostile }
-spec:
-  nodes: [{ name: n1 }, { name: n2 }]
-  apply: [world.yaml]
-`
-const WORLD = `
-apiVersion: v1
-kind: Namespace
-metadata: { name: load, labels: { istio.io/dataplane-mode: ambient } }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: echo, namespace: load, labels: { app: echo } }
-spec: { nodeName: n2, containers: [{ name: echo, image: istio/tcp-echo-server, ports: [{ containerPort: 9000 }] }] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: echo, namespace: load }
-spec: { selector: { app: echo }, ports: [{ name: tcp, port: 9000 }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: curl, namespace: load, labels: { app: curl } }
-spec: { nodeName: n1, containers: [{ name: curl, image: curlimages/curl }] }
-`
-
+let world: LoadWorld
 let lab: AmbientLab
-let target: LoadTarget
 let place: Place
 let svid: X509Svid
 let connectEcho: Uint8Array
 let pid: number
-let load: ConnectionLoad
+let load: Load
 let standing: EchoConnection
 let bytesBefore: number
 const peers: HostilePeer[] = []
 
 beforeAll(async () => {
-  lab = new AmbientLab()
-  writeFileSync(join(lab.home, 'lab.yaml'), LAB)
-  writeFileSync(join(lab.home, 'world.yaml'), WORLD)
-  await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait')
-  await lab.ok('wait', 'pods', '--all', '-n', 'load', '--for=condition=Ready', '--timeout', '30s')
+  world = await LoadWorld.start({ name: 'hostile', nodes: ['n1', 'n2'], serves: 'tcp' })
+  lab = world.lab
   const pods = await items(lab, 'pods', '-n', 'load')
-  const statusOf = (name: string) => pods.find(({ metadata }) => metadata.name === name)!.status!
-  const { capture } = statusOf('curl').ambientLab as { capture: LoadTarget['capture'] }
   const { hbone, pid: agentPid } = (await node(lab, 'n2')).agent!
-  const { podIP } = statusOf('echo')
-  target = { capture, host: 'echo', port: 9000 }
+  const { podIP } = pods.find(({ metadata }) => metadata.name === 'echo')!.status!
   place = { ...hbone, serverName: serverNameOf(podIP, 'load') }
   svid = forgedSvid(stolenAuthority(lab), 'load')
   connectEcho = Buffer.from(JSON.stringify({ ':authority': `${podIP}:9000`, baggage: '', forwarded: '' }))
   pid = agentPid
+  const target = await world.target()
   standing = await EchoConnection.open(target)
-  load = new ConnectionLoad(target, 2)
-  await more(100)
+  load = connectionLoad(target, 2)
+  await load.more(100)
   bytesBefore = residentBytes()
 }, 60_000)
 
 afterAll(async () => {
   for (const { socket } of peers) socket.destroy()
-  await lab[Symbol.asyncDispose]()
+  await world[Symbol.asyncDispose]()
 })
 
 function residentBytes(): number {
   const [, pages] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')
   return Number(pages) * 4096
-}
-
-function more(count: number): Promise<true> {
-  const goal = load.completed + count
-  return eventually(() => (load.completed >= goal ? (true as const) : undefined), PATIENCE)
 }
 
 async function tunnel(): Promise<HostilePeer> {
@@ -138,7 +95,7 @@ test('handshakes that never end keep nobody out', async () => {
   const silent = Array.from({ length: 300 }, () => connect(place).on('error', () => {}))
   const dribbling = Array.from({ length: 50 }, () => secure())
   for (const { socket } of dribbling) socket.write('GET /hbone HTTP/1.1\r\nHost: ')
-  await more(100)
+  await load.more(100)
   for (const socket of [...silent, ...dribbling.map((peer) => peer.socket)]) socket.destroy()
 })
 
@@ -148,7 +105,7 @@ test('a hundred thousand tiny frames are bytes like any others', async () => {
   await peer.hear(':status')
   const one = frame(TYPE.DATA, 1, Buffer.from('\n'))
   for (let batch = 0; batch < 100; batch += 1) peer.socket.write(Buffer.concat(Array.from({ length: 1000 }, () => one)))
-  await more(50)
+  await load.more(50)
   expect(peer.socket.closed).toBe(false)
 })
 
@@ -167,18 +124,18 @@ test('one that sends to a program and never reads its answers is waited for, wit
   const peer = await tunnel()
   const streams = Array.from({ length: 50 }, (_, index) => 2 * index + 1)
   for (const stream of streams) peer.say(TYPE.CONNECT, stream, connectEcho)
-  await more(50)
+  await load.more(50)
   peer.deafen()
   const line = Buffer.concat([Buffer.alloc(16_000, 'x'), Buffer.from('\n')])
   for (let sent = line.length; sent < STREAM_WINDOW_BYTES; sent += line.length) {
     for (const stream of streams) peer.say(TYPE.DATA, stream, line)
   }
-  await more(50)
+  await load.more(50)
   expect(peer.socket.closed).toBe(false)
 })
 
 test('and all the while nobody else came to harm, and the agent hardly grew', async () => {
-  await more(100)
+  await load.more(100)
   await load.stop()
   expect(load.failed).toEqual([])
   await standing.echo('still here')

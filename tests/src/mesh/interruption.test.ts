@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { describe, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { get, isRunning, processes } from './objects.ts'
 
 describe('up, interrupted', () => {

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { stringifyYaml } from '@ambient-lab/api'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))
 const PATIENCE = { timeoutMs: 30_000 }

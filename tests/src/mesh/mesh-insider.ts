@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { loadOrCreateAuthority } from '@ambient-lab/control-plane'
 import { type CertificateAuthority, createCsr, formatSpiffeId, generateKeyPair, X509Svid } from '@ambient-lab/pki'
 import { systemClock } from '@ambient-lab/std'
-import type { AmbientLab } from './ambient.ts'
+import type { AmbientLab } from '@ambient-lab/testing/mesh'
 
 const TRUST_DOMAIN = 'cluster.local'
 

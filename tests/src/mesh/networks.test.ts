@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab, callEcho, EchoConnection } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
-import { EchoConnection, type LoadTarget } from './connection-load.ts'
-import { connections, items } from './objects.ts'
+import { connections } from './objects.ts'
 
 const LAB = `
 apiVersion: ambient.lab/v1
@@ -96,16 +95,12 @@ beforeAll(async () => {
 afterAll(() => lab[Symbol.asyncDispose]())
 
 async function open(pod: string, host: string): Promise<EchoConnection> {
-  const [found] = (await items(lab, 'pods', '-n', 'mesh')).filter(({ metadata }) => metadata.name === pod)
-  const { capture } = found!.status!.ambientLab as { capture: LoadTarget['capture'] }
-  return EchoConnection.open({ capture, host, port: 9000 })
+  return EchoConnection.open({ capture: await lab.capture('mesh', pod), host, port: 9000 })
 }
 
 /** One line there and back. */
 async function call(pod: string, host: string): Promise<true> {
-  const connection = await open(pod, host)
-  await connection.echo('hello')
-  connection.end()
+  await callEcho({ capture: await lab.capture('mesh', pod), host, port: 9000 }, 'hello')
   return true
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { AmbientLab } from './ambient.ts'
+import type { AmbientLab } from '@ambient-lab/testing/mesh'
 
 /** The parts of the command's JSON that tests read. */
 export interface Item<Spec = Record<string, unknown>> {

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { type Item, items } from './objects.ts'
 
 const PATIENCE = { timeoutMs: 20_000 }

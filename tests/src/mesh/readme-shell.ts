@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { AMBIENT, type AmbientLab } from './ambient.ts'
+import { AMBIENT, type AmbientLab } from '@ambient-lab/testing/mesh'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 /** The shell blocks of an example's README, in their order. */

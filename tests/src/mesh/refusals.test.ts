@@ -1,25 +1,28 @@
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { eventually, TestCertificates } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { items, node } from './objects.ts'
 
 let lab: AmbientLab
 let target: { host: string; port: number; servername: string }
+/** Of the agent that is knocked at. */
+let log: string
 
 beforeAll(async () => {
   lab = new AmbientLab()
   await lab.ok('up', 'demo', '--wait')
   const pod = (await items<{ nodeName: string }>(lab, 'pods', '-l', 'app=details'))[0]!
   const { agent } = await node(lab, pod.spec.nodeName)
+  log = `node-${pod.spec.nodeName}`
   const podIp = String(pod.status!.podIP)
   target = { ...agent!.hbone, servername: `${podIp.replaceAll('.', '-')}.default.pod.cluster.local` }
 })
 
 afterAll(() => lab[Symbol.asyncDispose]())
 
-/** Ends when the server hung up; what the agents logged meanwhile is the evidence. */
+/** Ends when the server hung up; what the agent logged meanwhile is the evidence. */
 async function knock(client: { cert?: string; key?: string }): Promise<void> {
   const socket: TLSSocket = connect({
     ...target,
@@ -60,16 +63,12 @@ test.each([
   ],
   ['an expired certificate', () => pem(strangers.expiredSvid('default/curl')), /expired|untrusted|unable to get/i],
 ])('a client with %s is refused, and a log line says why', async (_, client, reason) => {
-  const before = logs().length
+  const before = lab.log(log).length
   await knock(client())
-  await eventually(() => expect(logs().slice(before)).toMatch(reason))
+  await eventually(() => expect(lab.log(log).slice(before)).toMatch(reason))
 })
 
 test("a client with another workload's certificate and its own key cannot even say hello", async () => {
   const { chainPem, privateKeyPem } = strangers.mismatched('default/curl')
   expect(() => connect({ ...target, cert: chainPem, key: privateKeyPem })).toThrow(/key values mismatch/i)
 })
-
-function logs(): string {
-  return ['n1', 'n2', 'n3'].map((name) => lab.log(`node-${name}`)).join('\n')
-}

@@ -1,24 +1,14 @@
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ApiClient } from '@ambient-lab/lab'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab, EchoConnection } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
-import { EchoConnection } from './connection-load.ts'
 import { connections, items } from './objects.ts'
 
 /** The promise is 100 ms, and `npm run bench -- revocation` measures it; a loaded machine may take its time. */
 const CUT_LIMIT_MS = 1_000
 const NODES = ['n1', 'n2', 'n3'] as const
 
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: revocation }
-spec:
-  nodes: [{ name: n1 }, { name: n2 }, { name: n3 }]
-  apply: [world.yaml]
-`
 const echo = (node: string) => `
 ---
 apiVersion: v1
@@ -48,11 +38,7 @@ const policy = (account: string) => ({
 let lab: AmbientLab
 
 beforeAll(async () => {
-  lab = new AmbientLab()
-  writeFileSync(join(lab.home, 'lab.yaml'), LAB)
-  writeFileSync(join(lab.home, 'world.yaml'), WORLD)
-  await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait')
-  await lab.ok('wait', 'pods', '--all', '-n', 'load', '--for=condition=Ready', '--timeout', '30s')
+  lab = await AmbientLab.start({ name: 'revocation', nodes: NODES, world: WORLD, readyNamespaces: ['load'] })
 })
 
 afterAll(() => lab[Symbol.asyncDispose]())
@@ -61,7 +47,7 @@ afterAll(() => lab[Symbol.asyncDispose]())
 async function openAll(): Promise<readonly EchoConnection[]> {
   const pods = await items(lab, 'pods', '-n', 'load')
   const statusOf = (name: string) => pods.find(({ metadata }) => metadata.name === name)!.status!
-  const { capture } = statusOf('curl').ambientLab as { capture: { host: string; port: number } }
+  const capture = await lab.capture('load', 'curl')
   return Promise.all(
     NODES.map(async (node) => {
       const host = String(statusOf(`echo-${node}`).podIP)

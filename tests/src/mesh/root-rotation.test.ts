@@ -1,61 +1,22 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TunnelSession, WsMtlsTransport } from '@ambient-lab/dataplane'
 import { type CertificateAuthority, TrustBundle } from '@ambient-lab/pki'
 import { systemClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
+import {
+  type AmbientLab,
+  callEcho,
+  connectionLoad,
+  EchoConnection,
+  type LoadTarget,
+  LoadWorld,
+} from '@ambient-lab/testing/mesh'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
-import { ConnectionLoad, EchoConnection, type LoadTarget } from './connection-load.ts'
 import { forgedSvid, serverNameOf, stolenAuthority } from './mesh-insider.ts'
 import { items, node } from './objects.ts'
 
 const PATIENCE = { timeoutMs: 30_000 }
 /** Upper bound; each takes some ten seconds. */
 const TIMEOUT = { timeout: 90_000 }
-
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: roots }
-spec:
-  nodes: [{ name: n1 }, { name: n2 }]
-  apply: [world.yaml]
-`
-
-/** The client is on n1, the server on n2; one service is reached directly, one through a waypoint. */
-const WORLD = `
-apiVersion: v1
-kind: Namespace
-metadata: { name: load, labels: { istio.io/dataplane-mode: ambient } }
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: { name: waypoint, namespace: load, labels: { istio.io/waypoint-for: service } }
-spec:
-  gatewayClassName: istio-waypoint
-  listeners: [{ name: mesh, port: 15008, protocol: HBONE }]
----
-apiVersion: v1
-kind: Service
-metadata: { name: echo, namespace: load }
-spec: { selector: { app: echo }, ports: [{ name: tcp, port: 9000 }] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: guarded, namespace: load, labels: { istio.io/use-waypoint: waypoint } }
-spec: { selector: { app: echo }, ports: [{ name: tcp, port: 9000 }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: echo, namespace: load, labels: { app: echo } }
-spec: { nodeName: n2, containers: [{ name: echo, image: istio/tcp-echo-server, ports: [{ containerPort: 9000 }] }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: curl, namespace: load, labels: { app: curl } }
-spec: { nodeName: n1, containers: [{ name: curl, image: curlimages/curl }] }
-`
 
 interface Root {
   readonly state: string
@@ -64,24 +25,20 @@ interface Root {
   readonly holders: number
 }
 
+let world: LoadWorld
 let lab: AmbientLab
 let direct: LoadTarget
 let guarded: LoadTarget
 
 beforeEach(async () => {
-  lab = new AmbientLab()
-  writeFileSync(join(lab.home, 'lab.yaml'), LAB)
-  writeFileSync(join(lab.home, 'world.yaml'), WORLD)
-  await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait')
-  await lab.ok('wait', 'pods', '--all', '-n', 'load', '--for=condition=Ready', '--timeout', '30s')
-  await lab.ok('waypoint', 'status', '-n', 'load', '--wait')
-  const [curl] = await items(lab, 'pods', '-n', 'load', '-l', 'app=curl')
-  const { capture } = curl!.status!.ambientLab as { capture: LoadTarget['capture'] }
-  direct = { capture, host: 'echo', port: 9000 }
-  guarded = { capture, host: 'guarded', port: 9000 }
+  // One service is reached directly, one through a waypoint.
+  world = await LoadWorld.start({ name: 'roots', nodes: ['n1', 'n2'], serves: 'tcp', waypoint: 'guarded' })
+  lab = world.lab
+  direct = await world.target()
+  guarded = await world.target('guarded')
 }, 60_000)
 
-afterEach(() => lab[Symbol.asyncDispose]())
+afterEach(() => world[Symbol.asyncDispose]())
 
 async function roots(): Promise<ReadonlyMap<string, Root>> {
   return new Map((await items<Root>(lab, 'trustroots')).map(({ metadata, spec }) => [metadata.name, spec]))
@@ -114,11 +71,8 @@ test(
     const tunnel = await dial()
     const standing = await Promise.all([EchoConnection.open(direct), EchoConnection.open(guarded)])
     for (const connection of standing) await connection.echo('hello')
-    const loads = [new ConnectionLoad(direct, 3), new ConnectionLoad(guarded, 3)]
-    const more = async (count: number) => {
-      const goals = loads.map(({ completed }) => completed + count)
-      await eventually(() => loads.every(({ completed }, index) => completed >= goals[index]!), PATIENCE)
-    }
+    const loads = [connectionLoad(direct, 3), connectionLoad(guarded, 3)]
+    const more = (count: number) => Promise.all(loads.map((load) => load.more(count)))
     await more(20)
 
     // Too early: nobody would know the new root.
@@ -162,9 +116,7 @@ test('a rotation in one command survives the restart of everything', TIMEOUT, as
   await lab.ok('restart', 'node/n2')
   await lab.ok('wait', 'pods', '--all', '-n', 'load', '--for=condition=Ready', '--timeout', '30s')
   await eventually(async () => {
-    const connection = await EchoConnection.open(direct)
-    await connection.echo('hello')
-    connection.end()
+    await callEcho(direct, 'hello')
     return true
   }, PATIENCE)
   const all = { certificates: 3, trustedBy: 3, holders: 3 }

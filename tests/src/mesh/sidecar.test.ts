@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import type { EdgeCounters } from '@ambient-lab/xds'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { connections, type Item, items } from './objects.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))

@@ -1,6 +1,6 @@
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { get, isReady, isRunning, items, node, processes } from './objects.ts'
 
 let lab: AmbientLab

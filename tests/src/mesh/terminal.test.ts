@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { isReady, items } from './objects.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))

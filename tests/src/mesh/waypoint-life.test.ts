@@ -1,68 +1,26 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { eventually } from '@ambient-lab/testing'
+import { type AmbientLab, type LoadTarget, LoadWorld, requestLoad } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
-import type { LoadTarget } from './connection-load.ts'
 import { type Item, items } from './objects.ts'
-import { RequestLoad } from './request-load.ts'
 
 const PATIENCE = { timeoutMs: 20_000 }
 const TIMEOUT = { timeout: 60_000 }
 
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: waypoint-life }
-spec:
-  nodes: [{ name: n1 }, { name: n2 }, { name: n3 }]
-  apply: [world.yaml]
-`
-
 /** The client is on n1, the server on n2: whatever happens to the waypoint's replicas, those two stay. */
-const WORLD = `
-apiVersion: v1
-kind: Namespace
-metadata: { name: load, labels: { istio.io/dataplane-mode: ambient, istio.io/use-waypoint: waypoint } }
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: { name: waypoint, namespace: load, labels: { istio.io/waypoint-for: service } }
-spec:
-  gatewayClassName: istio-waypoint
-  listeners: [{ name: mesh, port: 15008, protocol: HBONE }]
----
-apiVersion: v1
-kind: Service
-metadata: { name: echo, namespace: load }
-spec: { selector: { app: echo }, ports: [{ name: http, port: 80, targetPort: 3000 }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: echo, namespace: load, labels: { app: echo } }
-spec: { nodeName: n2, containers: [{ name: echo, image: ambient-lab/echo, ports: [{ containerPort: 3000 }] }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: curl, namespace: load, labels: { app: curl } }
-spec: { nodeName: n1, containers: [{ name: curl, image: curlimages/curl }] }
-`
+const NODES = ['n1', 'n2', 'n3'] as const
 
+let world: LoadWorld
 let lab: AmbientLab
 let target: LoadTarget
 
 beforeAll(async () => {
-  lab = new AmbientLab()
-  writeFileSync(join(lab.home, 'lab.yaml'), LAB)
-  writeFileSync(join(lab.home, 'world.yaml'), WORLD)
-  await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait')
+  world = await LoadWorld.start({ name: 'waypoint-life', nodes: NODES, serves: 'http', waypoint: 'namespace' })
+  lab = world.lab
   await scaleTo(2)
-  const [curl] = await items(lab, 'pods', '-n', 'load', '-l', 'app=curl')
-  const { capture } = curl!.status!.ambientLab as { capture: LoadTarget['capture'] }
-  target = { capture, host: 'echo', port: 80 }
+  target = await world.target()
 }, 60_000)
 
-afterAll(() => lab[Symbol.asyncDispose]())
+afterAll(() => world[Symbol.asyncDispose]())
 
 async function replicas(): Promise<readonly Item[]> {
   return items(lab, 'pods', '-n', 'load', '-l', 'gateway.networking.k8s.io/gateway-name=waypoint')
@@ -79,15 +37,8 @@ async function scaleTo(count: number): Promise<void> {
 
 /** Sends requests for as long as `body` takes, and a while before and after. */
 async function underLoad(body: () => Promise<void>): Promise<void> {
-  const load = new RequestLoad(target, { programs: 8, restMs: 10 })
-  const more = (count: number) => {
-    const goal = load.completed + load.failed.length + count
-    return eventually(() => load.completed + load.failed.length >= goal, PATIENCE)
-  }
-  await more(100)
-  await body()
-  await more(200)
-  await load.stop()
+  const load = requestLoad(target, { programs: 8, restMs: 10, requestsPerConnection: 25 })
+  await load.during(body, { before: 100, after: 200 })
   expect(load.failed).toEqual([])
 }
 

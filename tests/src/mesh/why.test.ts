@@ -1,6 +1,6 @@
 import { eventually } from '@ambient-lab/testing'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AmbientLab } from './ambient.ts'
 import { connections, items } from './objects.ts'
 
 let lab: AmbientLab

@@ -6,8 +6,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { AGENT, AMBIENT, AmbientLab, CONTROL_PLANE } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AGENT, AMBIENT, AmbientLab, CONTROL_PLANE } from './ambient.ts'
 import { items } from './objects.ts'
 
 describe('with a lab', () => {

@@ -22,7 +22,7 @@ const BACKWARD_MAX_MS = 90_000
 const ROOT_STEP_ATTEMPTS = 25
 const ROOT_STEP_RETRY_MS = 100
 
-type FaultKind = keyof typeof FAULTS
+type FaultKind = keyof typeof FAULTS | keyof typeof NETWORK_FAULTS
 
 /** What can be done to a lab. Each fault either is over at once or says how it heals. */
 const FAULTS = {
@@ -47,7 +47,14 @@ const FAULTS = {
   'clock-skew': (driver: FaultDriver, random: Random) => driver.clockSkew(random),
 } as const
 
+/** Of any lab. */
 export const FAULT_KINDS = Object.keys(FAULTS) as readonly FaultKind[]
+
+/** Of one with several networks. */
+const NETWORK_FAULTS = {
+  'network-partition': (driver: FaultDriver, random: Random) => driver.networkPartition(random),
+  'gateway-crash': (driver: FaultDriver, random: Random) => driver.gatewayCrash(random),
+} as const
 
 /** Breaks things. Each fault has chance of its own, so that a run without some of them has the others as they were. */
 export class FaultDriver {
@@ -63,7 +70,7 @@ export class FaultDriver {
 
   /** @throws nothing: what a fault runs into that is no answer of the lab's reaches the event loop */
   inject(kind: string, random: Random): void {
-    void Promise.resolve(FAULTS[kind as FaultKind](this, random)).catch((error: unknown) => {
+    void Promise.resolve({ ...FAULTS, ...NETWORK_FAULTS }[kind as FaultKind](this, random)).catch((error: unknown) => {
       queueMicrotask(() => {
         throw error
       })
@@ -97,6 +104,29 @@ export class FaultDriver {
 
   partition(random: Random): void {
     this.#cut(random, ...this.#pair(random))
+  }
+
+  /** All links between two networks, as one line that breaks; in both directions, or in one. */
+  networkPartition(random: Random): void {
+    const { nodes, networks } = this.#components.scenario
+    const { network } = this.#lab
+    const from = random.pick(networks)
+    const oneway = random.integer(3) === 0
+    const sides = (isFrom: boolean) => nodes.filter((_, index) => (networks[index] === from) === isFrom)
+    const pairs = sides(true).flatMap((near) => sides(false).map((far) => [near, far] as const))
+    for (const [near, far] of pairs) network.partition(near, far, oneway)
+    this.#healing.break(`partition of network ${from}${oneway ? ', one way' : ''}`, duration(random), () => {
+      for (const [near, far] of pairs) network.heal(near, far)
+    })
+  }
+
+  /** The thread of a gateway dies; its agent starts another. */
+  gatewayCrash(random: Random): void {
+    const up = this.#lab.nodes.flatMap(({ gateways }) => gateways).filter(({ isUp }) => isUp)
+    if (up.length === 0) return
+    const gateway = random.pick(up)
+    gateway.crash()
+    this.#healing.break(`crash of ${gateway.assignment.name}`, duration(random), () => gateway.start())
   }
 
   controlPartition(random: Random): void {

@@ -1,4 +1,4 @@
-import type { Deployment, Namespace, Service } from '@ambient-lab/api'
+import type { Deployment, Gateway, Namespace, Service } from '@ambient-lab/api'
 import type { Random } from '@ambient-lab/std'
 import type { ClientPlan } from './client-program.ts'
 import { drawPolicy, type PolicyIntent } from './policy.ts'
@@ -25,6 +25,8 @@ export interface ClientApp {
 /** What one seed stands for, before anything happens. */
 export interface Scenario {
   readonly nodes: readonly string[]
+  /** Of each node; empty: all are of one. */
+  readonly networks: readonly string[]
   readonly servers: readonly ServerApp[]
   readonly clients: readonly ClientApp[]
   readonly policies: readonly PolicyIntent[]
@@ -40,11 +42,16 @@ export interface Scenario {
   readonly incidents: number
 }
 
+const NETWORKS = ['east', 'west']
+/** What only a lab of several networks knows. */
+const NETWORK_FAULTS = ['network-partition', 'network-partition', 'gateway-crash', 'gateway-crash']
+
 /** Namespaces by whether the mesh captures their pods. */
 const CAPTURED = 'default'
 const UNCAPTURED = 'legacy'
 
 export function drawScenario(random: Random, faultKinds: readonly string[]): Scenario {
+  const isSplit = random.fork('networks').integer(5) === 0
   const nodes = Array.from({ length: 2 + random.integer(3) }, (_, index) => `node-${index + 1}`)
   const servers = Array.from({ length: 1 + random.integer(3) }, (_, index) => ({
     name: `echo-${'abc'[index]}`,
@@ -55,16 +62,18 @@ export function drawScenario(random: Random, faultKinds: readonly string[]): Sce
     name: `caller-${'xyz'[index]}`,
     namespace: CAPTURED,
   }))
-  if (random.integer(4) === 0) clients.push({ name: 'outsider', namespace: UNCAPTURED })
-  if (random.integer(4) === 0) servers.push({ name: 'echo-plain', namespace: UNCAPTURED, replicas: 1 })
+  if (random.integer(4) === 0 && !isSplit) clients.push({ name: 'outsider', namespace: UNCAPTURED })
+  if (random.integer(4) === 0 && !isSplit) servers.push({ name: 'echo-plain', namespace: UNCAPTURED, replicas: 1 })
   const cast = castOf(servers, clients)
   const policies = Array.from({ length: random.integer(3) }, (_, index) =>
     drawPolicy(random, `rule-${index + 1}`, cast),
   )
   const isCalm = random.integer(8) === 0
-  const faults = isCalm ? [] : faultKinds.filter(() => random.integer(2) === 0)
+  const drawn = isCalm ? [] : faultKinds.filter(() => random.integer(2) === 0)
+  const faults = isSplit && !isCalm ? [...drawn, ...NETWORK_FAULTS] : drawn
   return {
     nodes,
+    networks: isSplit ? nodes.map((_, index) => NETWORKS[index % NETWORKS.length]!) : [],
     servers,
     clients,
     policies,
@@ -147,11 +156,42 @@ export function deploymentManifest({ name, namespace }: ClientApp, replicas: num
   }
 }
 
+const NETWORK_LABEL = 'topology.istio.io/network'
+
+export function networkLabels(network: string | undefined): { readonly labels?: Readonly<Record<string, string>> } {
+  return network === undefined ? {} : { labels: { [NETWORK_LABEL]: network } }
+}
+
+/** One for each network. Its name is that of its Deployment, and so its label `app`. */
+export function gatewayManifests({ networks }: Scenario): Gateway[] {
+  return [...new Set(networks)].map((network) => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: {
+      name: gatewayName(network),
+      namespace: CAPTURED,
+      labels: { [NETWORK_LABEL]: network, app: gatewayName(network) },
+    },
+    spec: {
+      gatewayClassName: 'istio-east-west',
+      listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }],
+    },
+  }))
+}
+
+function gatewayName(network: string): string {
+  return `gateway-${network}`
+}
+
+export function isGatewayPod(name: string | undefined): boolean {
+  return name?.startsWith(gatewayName('')) ?? false
+}
+
 export function serviceManifest({ name, namespace }: ServerApp): Service {
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name, namespace },
+    metadata: { name, namespace, labels: { 'istio.io/global': 'true' } },
     spec: {
       selector: { app: name },
       ports: [...SERVICE_PORTS].map(([port, targetPort]) => ({ name: `tcp-${port}`, port, targetPort })),

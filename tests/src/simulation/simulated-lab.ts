@@ -4,6 +4,7 @@ import {
   Cluster,
   ControlPlane,
   DEPLOYMENTS,
+  GATEWAYS,
   MemoryStore,
   NAMESPACES,
   NODES,
@@ -24,7 +25,9 @@ import type { AccessBook } from './recording-access-log.ts'
 import {
   type Addresses,
   deploymentManifest,
+  gatewayManifests,
   namespaceManifests,
+  networkLabels,
   type Scenario,
   type ServerApp,
   serviceManifest,
@@ -105,13 +108,14 @@ export class SimulatedLab implements Addresses {
 
   /** Control plane, nodes, objects; returns when all is written, not when all has come up. */
   async start(): Promise<void> {
-    const { nodes, servers, clients, policies, latencyMs } = this.#scenario
+    const { nodes, networks, servers, clients, policies, latencyMs } = this.#scenario
     const places = [...nodes, CONTROL_PLANE_NODE]
     for (const from of places)
       for (const to of places) if (from < to) this.network.delay(from, to, latencyMs, latencyMs / 2)
     await this.startControlPlane()
     for (const namespace of namespaceManifests()) await this.#put(NAMESPACES, namespace)
-    for (const name of nodes) await this.#api.create(NODES, nodeManifest(name))
+    for (const [index, name] of nodes.entries()) await this.#api.create(NODES, nodeManifest(name, networks[index]))
+    for (const gateway of gatewayManifests(this.#scenario)) await this.#api.create(GATEWAYS, gateway)
     for (const policy of policies) await this.applyPolicy(policy)
     for (const server of servers) {
       await this.#api.create(SERVICES, serviceManifest(server))
@@ -265,8 +269,8 @@ export class SimulatedLab implements Addresses {
   }
 }
 
-function nodeManifest(name: string) {
-  return { apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: {} } as const
+function nodeManifest(name: string, network: string | undefined) {
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name, ...networkLabels(network) }, spec: {} } as const
 }
 
 let sharedAuthority: { readonly authority: CertificateAuthority; clock: Pick<VirtualClock, 'now'> } | undefined

@@ -29,6 +29,7 @@ import type { Ledger } from './ledger.ts'
 import type { Mutations } from './mutations.ts'
 import type { Observer } from './observer.ts'
 import { type AccessBook, RecordingAccessLog } from './recording-access-log.ts'
+import { SimulatedGateway } from './simulated-gateway.ts'
 import { SimulatedWorkload } from './simulated-workload.ts'
 import type { VirtualNetwork } from './virtual-network.ts'
 import { VirtualProcess } from './virtual-process.ts'
@@ -69,6 +70,9 @@ interface Agent {
   readonly trust: TrustFeed
   readonly client: DiscoveryClient
   readonly workloads: Map<string, SimulatedWorkload>
+  readonly gateways: Map<string, SimulatedGateway>
+  /** What gateways start with: type → name → resource. */
+  readonly known: Map<TypeUrl, Map<string, unknown>>
   /** What was taken over: type → name → version. */
   readonly held: Map<TypeUrl, Map<string, string>>
 }
@@ -77,6 +81,8 @@ interface Agent {
 export interface StoppedNode {
   readonly process: VirtualProcess
   readonly ztunnel: Ztunnel
+  /** Of gateways. */
+  readonly threads: readonly VirtualProcess[]
 }
 
 /** One simulated node: composed as the node agent composes it, with memory where that has sockets, files and threads. */
@@ -115,6 +121,15 @@ export class SimulatedNode {
     return [...(this.#agent?.workloads.values() ?? [])]
   }
 
+  get gateways(): SimulatedGateway[] {
+    return [...(this.#agent?.gateways.values() ?? [])]
+  }
+
+  /** Of all that it runs. */
+  get uids(): string[] {
+    return [...this.workloads.map(({ place }) => place.uid), ...this.gateways.map(({ assignment }) => assignment.uid)]
+  }
+
   /** What the agent has acknowledged: name → version. */
   held(typeUrl: TypeUrl): ReadonlyMap<string, string> {
     return this.#agent?.held.get(typeUrl) ?? new Map()
@@ -151,7 +166,10 @@ export class SimulatedNode {
       init: { host: this.#init.host, captureHost: this.#init.host },
     })
     mutations.ztunnel(ztunnel)
-    const agent: Agent = { process, programs, ztunnel, svids, trust, client, workloads: new Map(), held: new Map() }
+    const agent: Agent = {
+      ...{ process, programs, ztunnel, svids, trust, client },
+      ...{ workloads: new Map(), gateways: new Map(), known: new Map(), held: new Map() },
+    }
     this.#agent = agent
     svids.onChange(({ id }) => onCertificate(agent, id))
     await ztunnel.start()
@@ -163,6 +181,7 @@ export class SimulatedNode {
     const agent = this.#agent
     if (!agent) return
     this.#agent = undefined
+    for (const gateway of agent.gateways.values()) gateway.die()
     for (const process of [agent.process, agent.programs]) {
       process.kill()
       this.#components.network.sever(process)
@@ -176,15 +195,16 @@ export class SimulatedNode {
     const agent = this.#agent
     if (!agent) return undefined
     this.#agent = undefined
-    const { ztunnel, svids, client, programs, workloads } = agent
+    const { ztunnel, svids, client, programs, workloads, gateways } = agent
     await client[Symbol.asyncDispose]()
-    await Promise.all([ztunnel.drain(), ...[...workloads.values()].map((workload) => workload.stop())])
+    const threads = Promise.all([...gateways.values()].map((gateway) => gateway.stop()))
+    await Promise.all([ztunnel.drain(), threads, ...[...workloads.values()].map((workload) => workload.stop())])
     programs.kill()
     this.#components.network.sever(programs)
     this.#components.onProgramsEnd(programs, false)
     await ztunnel[Symbol.asyncDispose]()
     await svids[Symbol.asyncDispose]()
-    return { process: agent.process, ztunnel }
+    return { process: agent.process, ztunnel, threads: (await threads).filter((thread) => thread !== undefined) }
   }
 
   /** Tells of a workload's certificate again, and asks for a new one. */
@@ -243,6 +263,7 @@ export class SimulatedNode {
   }
 
   #take(agent: Agent, typeUrl: TypeUrl, upserts: Delta['upserts'], removed: readonly string[]): Reject['errors'] {
+    tellGateways(agent, typeUrl, upserts, removed)
     if (ProxyStateHolder.holds(typeUrl)) return agent.ztunnel.state.apply(typeUrl, upserts, removed)
     if (typeUrl === TRUST_TYPE) return [...agent.trust.apply(upserts)]
     if (typeUrl !== ASSIGNMENT_TYPE) return []
@@ -253,6 +274,7 @@ export class SimulatedNode {
 
   /** A pod's spec does not change here but for its generation, which asks for nothing. */
   #assign(agent: Agent, assignment: Assignment): void {
+    if (assignment.proxy !== undefined) return this.#runGateway(agent, assignment)
     if (agent.workloads.has(assignment.uid)) return
     const { random, network, ledger, observer } = this.#components
     const { programs, ztunnel, svids, client } = agent
@@ -270,15 +292,49 @@ export class SimulatedNode {
     void workload.start()
   }
 
+  #runGateway(agent: Agent, assignment: Assignment): void {
+    const { uid } = assignment
+    if (agent.gateways.has(uid)) return
+    const { clock, random, network, tunnels } = this.#components
+    const { svids, client, known } = agent
+    const gateway = new SimulatedGateway(
+      assignment,
+      { node: this.name, host: this.#init.host, skewMs: () => this.skewMs },
+      {
+        ...{ clock, network, tunnels, svids, known, random: random.fork(`${uid} ${this.#lives}`) },
+        certificateOf: (id) => certificateView(svids, id),
+        onChange: (report) => client.report({ workloads: [report] }),
+      },
+    )
+    agent.gateways.set(uid, gateway)
+    void gateway.start()
+  }
+
   #dismiss(agent: Agent, uid: string): void {
+    void agent.gateways.get(uid)?.stop()
+    agent.gateways.delete(uid)
     const workload = agent.workloads.get(uid)
     agent.workloads.delete(uid)
     void workload?.stop()
   }
 }
 
-function onCertificate({ workloads, client }: Agent, id: SpiffeId): void {
-  for (const workload of workloads.values()) {
+/** As the agent relays all news to its threads, and keeps it for those that start later. */
+function tellGateways(
+  { known, gateways }: Agent,
+  typeUrl: TypeUrl,
+  upserts: Delta['upserts'],
+  removed: readonly string[],
+) {
+  const resources = known.get(typeUrl) ?? new Map<string, unknown>()
+  known.set(typeUrl, resources)
+  for (const { name, resource } of upserts) resources.set(name, resource)
+  for (const name of removed) resources.delete(name)
+  for (const gateway of gateways.values()) gateway.apply(typeUrl, upserts, removed)
+}
+
+function onCertificate({ workloads, gateways, client }: Agent, id: SpiffeId): void {
+  for (const workload of [...workloads.values(), ...gateways.values()]) {
     if (sameSpiffeId(workload.identity, id)) client.report({ workloads: [workload.report] })
   }
 }

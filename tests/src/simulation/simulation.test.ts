@@ -21,8 +21,15 @@ describe('both planes, faults drawn from seeds', () => {
   }
 })
 
+describe('a lab of two networks', () => {
+  // Seeds that draw one: some with faults, one without.
+  it.each([18, 21, 35])('carries connections through its gateways: seed %i', { timeout: 30_000 }, async (seed) => {
+    expect((await simulate({ seed })).throughGateways).toBeGreaterThan(3)
+  })
+})
+
 describe('one seed', () => {
-  it.each([3, 17, 42])('gives the identical history twice: %i', { timeout: 30_000 }, async (seed) => {
+  it.each([3, 17, 18, 42])('gives the identical history twice: %i', { timeout: 30_000 }, async (seed) => {
     const once = await simulate({ seed })
     expect(await simulate({ seed })).toEqual(once)
   })

@@ -15,7 +15,7 @@ import type { Observer } from './observer.ts'
 import type { PolicyIntent } from './policy.ts'
 import { AccessBook } from './recording-access-log.ts'
 import { type Keep, replayCommand } from './replay.ts'
-import { drawClientPlan, drawScenario, type Scenario, SERVICE_PORTS } from './scenario.ts'
+import { drawClientPlan, drawScenario, isGatewayPod, type Scenario, SERVICE_PORTS } from './scenario.ts'
 import { type Leftovers, SimulatedLab } from './simulated-lab.ts'
 import type { SimulatedNode } from './simulated-node.ts'
 import type { SimulatedWorkload } from './simulated-workload.ts'
@@ -45,6 +45,8 @@ export interface SimulationResult {
   readonly connections: number
   /** Of them, those that ended in order. */
   readonly inOrder: number
+  /** Of them, those that went through the gateway of another network. */
+  readonly throughGateways: number
 }
 
 /** One run: a lab is drawn from the seed, comes up, is broken in every way while programs talk, heals, and is taken down. */
@@ -287,7 +289,10 @@ export class Simulation implements Observer {
     await this.#clock.advance(SILENCE_MS)
     for (const one of stopped) {
       if (!one) continue
-      const { process, ztunnel } = one
+      const { process, ztunnel, threads } = one
+      for (const thread of threads) {
+        if (thread.pending > 0) this.fail('closed', `${thread.pending} timers of ${thread.name} are left`)
+      }
       if (process.pending > 0) this.fail('closed', `${process.pending} timers of ${process.name} are left`)
       if (ztunnel.connectionCount > 0)
         this.fail('closed', `${ztunnel.connectionCount} connections of ${process.name} move`)
@@ -337,7 +342,11 @@ export class Simulation implements Observer {
   #result(): SimulationResult {
     const { connections } = this.#ledger
     const inOrder = connections.filter(({ client }) => client.ending === 'in order').length
-    return { digest: this.#history.digest(), events: this.#history.count, connections: connections.length, inOrder }
+    const throughGateways = this.#book.complete.filter(
+      ({ record: { direction, destination } }) => direction === 'outbound' && isGatewayPod(destination.workload),
+    ).length
+    const { count: events } = this.#history
+    return { digest: this.#history.digest(), events, connections: connections.length, inOrder, throughGateways }
   }
 }
 

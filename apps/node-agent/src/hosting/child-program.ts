@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { type Clock, errorMessage, formatDuration, type Random } from '@ambient-lab/std'
@@ -12,21 +12,11 @@ import {
   expandReferences,
   type HostPort,
 } from './container.ts'
+import { execProbe } from './exec-probe.ts'
 import { LineLog } from './line-log.ts'
 import { type Check, Probe, TCP_PROBE_TIMES } from './probe.ts'
 import { RestartPolicy } from './restart-policy.ts'
-
-/**
- * How a program dies with its agent, even when the agent was killed with -9 and can do nothing about it: descriptor 3 is
- * a pipe whose only writer is the agent, so its end of file is the agent's death, told by the kernel. A watcher in the
- * program's process group waits for it and then kills the group. The program itself is exec'd, so that its pid, exit
- * code and signals are its own. What leaves the group (setsid) is not reached; no unprivileged means would be.
- */
-const WATCHED_EXEC = `
-exec 3<&0 </dev/null
-(trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0) >/dev/null 2>&1 &
-exec "$@" 3<&-
-`
+import { killGroup, spawnWatched } from './watched-process.ts'
 
 /** What a program keeps of the agent's own environment: enough to find its interpreter and home, and no secret. */
 const INHERITED = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'SHELL']
@@ -48,6 +38,8 @@ export class ChildProgram implements ContainerRunner {
   readonly #policy: RestartPolicy
   #state: ContainerState = CREATING
   #child: ChildProcess | undefined
+  /** Of the program that runs. */
+  #life: { readonly env: Readonly<Record<string, string>>; readonly gone: AbortController } | undefined
   #probe: Probe | undefined
   #stopping: PromiseWithResolvers<void> | undefined
 
@@ -73,6 +65,12 @@ export class ChildProgram implements ContainerRunner {
     return Promise.resolve(this.#log.tail(linesMax))
   }
 
+  execute(command: readonly string[], timeoutMs: number): Promise<string | undefined> {
+    const life = this.#life
+    if (!life) return Promise.resolve('the container is not running')
+    return execProbe(this.#components.clock, command, { env: life.env, timeoutMs, signal: life.gone.signal })
+  }
+
   stop(): Promise<void> {
     if (this.#stopping) return this.#stopping.promise
     this.#stopping = Promise.withResolvers()
@@ -93,13 +91,9 @@ export class ChildProgram implements ContainerRunner {
     if (!ports) return this.#failed('Error', 'no free port')
     const env = environmentFor(this.#context, ports, this.#components.environment)
     const argv = [...spec.command, ...spec.args].map((word) => expandReferences(word, env))
-    const child = spawn('/bin/sh', ['-c', WATCHED_EXEC, 'sh', ...argv], {
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env,
-    })
+    const child = spawnWatched(argv, env)
     this.#child = child
-    child.stdin!.on('error', () => {}) // nothing is ever written; it breaks when the program ends
+    this.#life = { env, gone: new AbortController() }
     for (const output of [child.stdout!, child.stderr!]) {
       output.setEncoding('utf8').on('data', (chunk: string) => this.#log.write(chunk))
     }
@@ -134,6 +128,8 @@ export class ChildProgram implements ContainerRunner {
   #exited(child: ChildProcess, how: string, completed: boolean): void {
     if (this.#child !== child) return
     this.#child = undefined
+    this.#life?.gone.abort()
+    this.#life = undefined
     this.#probe?.stop()
     killGroup(child, 'SIGKILL') // the watcher, and whatever the program left behind
     child.stdin?.destroy()
@@ -217,14 +213,5 @@ async function freePorts(containerPorts: readonly number[], host: string): Promi
     return Object.fromEntries(containerPorts.map((port, index) => [String(port), addresses[index]!]))
   } finally {
     await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))))
-  }
-}
-
-function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return
-  try {
-    process.kill(-child.pid, signal)
-  } catch {
-    // ESRCH: nobody is left in the group
   }
 }

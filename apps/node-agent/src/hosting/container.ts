@@ -60,6 +60,12 @@ export interface ContainerRunner {
   stop(): Promise<void>
   /** What it sees of ConfigMaps is this now; a runner whose container has no use for it has no such method. */
   mount?(files: readonly MountedFile[]): void
+  /**
+   * Runs a command beside the container's program, in its folder and environment.
+   * A runner that has no program of its own has no such method.
+   * @returns undefined for exit status 0, else why not, in a kubelet's words
+   */
+  execute?(command: readonly string[], timeoutMs: number): Promise<string | undefined>
   /** Its last lines, oldest first. */
   log(linesMax: number): Promise<readonly string[]>
 }

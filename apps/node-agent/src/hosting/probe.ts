@@ -20,6 +20,8 @@ export type Check = (
 export interface ProbeTimes {
   readonly initialDelayMs: number
   readonly periodMs: number
+  /** Until it was well once. @default 50 */
+  readonly startingPeriodMs?: number
   /** Successes in a row until what was ill counts as well, and the reverse. */
   readonly successThreshold: number
   readonly failureThreshold: number
@@ -45,6 +47,8 @@ export class Probe {
   #everWell = false
   #successes = 0
   #failures = 0
+  /** When a kubelet would have given the first bad news of something that never was well. */
+  #lateMs = Number.POSITIVE_INFINITY
 
   constructor(
     components: { readonly clock: Clock; readonly check: () => Promise<string | undefined> },
@@ -60,7 +64,9 @@ export class Probe {
     this.#times = init.times
     this.#well = init.well
     this.#onTurn = onTurn
-    this.#cancel = this.#clock.schedule(init.times.initialDelayMs, () => void this.#ask(), { background: true })
+    const { initialDelayMs, periodMs, failureThreshold } = init.times
+    if (init.well === false) this.#lateMs = this.#clock.monotonic() + initialDelayMs + periodMs * failureThreshold
+    this.#cancel = this.#clock.schedule(initialDelayMs, () => void this.#ask(), { background: true })
   }
 
   stop(): void {
@@ -74,12 +80,16 @@ export class Probe {
     this.#everWell ||= failure === undefined
     this.#successes = failure === undefined ? this.#successes + 1 : 0
     this.#failures = failure === undefined ? 0 : this.#failures + 1
-    const { periodMs, successThreshold, failureThreshold } = this.#times
+    const { periodMs, startingPeriodMs = PROBE_PERIOD_STARTING_MS, successThreshold, failureThreshold } = this.#times
     if (failure === undefined && this.#well !== true && this.#successes >= successThreshold) this.#turn(true, '')
     if (failure !== undefined && this.#well !== false && this.#failures >= failureThreshold) this.#turn(false, failure)
+    if (failure !== undefined && !this.#everWell && this.#clock.monotonic() >= this.#lateMs) {
+      this.#lateMs = Number.POSITIVE_INFINITY
+      this.#turn(false, failure)
+    }
     // A kubelet would let a whole period pass until it asks a program again that was not up yet.
     const isStarting = !this.#everWell && this.#well === false && this.#failures <= PROBE_STARTING_FAILURES
-    const nextMs = isStarting ? Math.min(periodMs, PROBE_PERIOD_STARTING_MS) : periodMs
+    const nextMs = isStarting ? Math.min(periodMs, startingPeriodMs) : periodMs
     if (!this.#stopped) this.#cancel = this.#clock.schedule(nextMs, () => void this.#ask(), { background: true })
   }
 

@@ -20,6 +20,7 @@ function probe(change: Partial<ContainerProbe> = {}): ContainerProbe {
 class FakeContainer implements ContainerRunner {
   state: ContainerState = CREATING
   stopped = false
+  execute?: NonNullable<ContainerRunner['execute']>
   readonly #observer: ContainerObserver
 
   constructor(observer: ContainerObserver) {
@@ -74,6 +75,47 @@ function setUp(probes: Probes) {
   return { clock, lives, events, answers, container }
 }
 
+describe('a container with exec probes', () => {
+  const exec = probe({ exec: ['cat', '/ready'] })
+
+  it('is asked by its command, and restarted when that keeps failing', async () => {
+    const { clock, lives, events, answers, container } = setUp({ readiness: exec, liveness: exec })
+    const results: (string | undefined)[] = [undefined]
+    lives[0]!.execute = async (command, timeoutMs) => {
+      expect([command, timeoutMs]).toEqual([['cat', '/ready'], 1000])
+      return results.at(-1)
+    }
+    lives[0]!.run(1)
+    await clock.advance(100)
+    expect(container.state.ready).toBe(true)
+    results.push('cat: /ready: No such file or directory')
+    await clock.advance(30_000)
+    expect(events.slice(0, 2).sort()).toEqual(
+      [
+        'Unhealthy: Liveness probe failed: cat: /ready: No such file or directory',
+        'Killing: Container web failed liveness probe, will be restarted',
+      ].sort(),
+    )
+    expect(lives[0]!.stopped).toBe(true)
+    expect(answers.asked).toBe(0)
+  })
+
+  it('passes where there is no program, and people are told once what to use instead', async () => {
+    const { clock, lives, events, container } = setUp({ startup: exec, readiness: exec, liveness: probe() })
+    lives[0]!.run(1)
+    await clock.advance(100)
+    expect(container.state.ready).toBe(true)
+    lives[0]!.crash()
+    lives[0]!.run(2)
+    await clock.advance(100)
+    expect(events.map((event) => event.split(' is not run')[0])).toEqual([
+      'ProbeNotRun: Startup probe exec',
+      'ProbeNotRun: Readiness probe exec',
+    ])
+    expect(events[0]).toContain('use httpGet, tcpSocket or grpc')
+  })
+})
+
 describe('a container with a readiness probe', () => {
   it('is ready when it says so, soon after it does, and no longer after three refusals', async () => {
     const { clock, lives, events, answers, container } = setUp({ readiness: probe() })
@@ -95,6 +137,17 @@ describe('a container with a readiness probe', () => {
     answers.failure = undefined
     await clock.advance(10_000)
     expect(container.state.ready).toBe(true)
+  })
+
+  it('says once why it is not ready, when it should have been for long', async () => {
+    const { clock, lives, events, answers, container } = setUp({ readiness: probe() })
+    answers.failure = 'not yet'
+    lives[0]!.run(1)
+    await clock.advance(29_000)
+    expect(events).toEqual([])
+    await clock.advance(120_000)
+    expect(events).toEqual(['Unhealthy: Readiness probe failed: not yet'])
+    expect(container.state.ready).toBe(false)
   })
 
   it('is asked anew in each life, and not while it has none', async () => {

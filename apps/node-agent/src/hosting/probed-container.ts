@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@ambient-lab/std'
 import type { AssignedContainer, ContainerProbe } from '@ambient-lab/xds'
+import { EXEC_PROBE_PERIOD_STARTING_MS } from '../limits.ts'
 import { type ContainerObserver, type ContainerRunner, type ContainerState, CREATING } from './container.ts'
 import { type Check, Probe } from './probe.ts'
 import { RestartPolicy } from './restart-policy.ts'
@@ -28,6 +29,8 @@ export class ProbedContainer implements ContainerRunner {
   readonly #observer: ContainerObserver
   readonly #components: Components
   readonly #policy: RestartPolicy
+  /** Probes that cannot be asked, and that this was said of. */
+  readonly #told = new Set<string>()
   #inner: ContainerRunner | undefined
   #running: Probe[] = []
   /** Which life of the inner container the probes ask. */
@@ -95,7 +98,7 @@ export class ProbedContainer implements ContainerRunner {
   }
 
   #askFromStart(): void {
-    const { startup } = this.#init.probes
+    const startup = this.#asked('startup')
     if (!startup) return this.#askOn()
     const probe = this.#ask(startup, undefined, (well, failure) => {
       probe.stop()
@@ -105,18 +108,38 @@ export class ProbedContainer implements ContainerRunner {
   }
 
   #askOn(): void {
-    const { readiness, liveness } = this.#init.probes
+    const [readiness, liveness] = [this.#asked('readiness'), this.#asked('liveness')]
     if (liveness) this.#ask(liveness, true, (well, failure) => well || void this.#restart('Liveness', failure))
     if (readiness) this.#ask(readiness, false, (well, failure) => this.#turn(well, failure))
     else this.#turn(true, '')
   }
 
+  /** A simulated container has nothing to run a command in: its `exec` probe counts as passed, and people are told. */
+  #asked(which: keyof Probes): ContainerProbe | undefined {
+    const probe = this.#init.probes[which]
+    if (!probe?.exec || this.#inner?.execute) return probe
+    if (!this.#told.has(which)) {
+      this.#told.add(which)
+      const name = `${which[0]!.toUpperCase()}${which.slice(1)}`
+      const why = `container ${this.#init.name} is simulated and has no program that a command could run beside`
+      const instead =
+        'it counts as passed; use httpGet, tcpSocket or grpc, or an image that the lab does not know with a command'
+      this.#observer.onEvent('Warning', 'ProbeNotRun', `${name} probe exec is not run: ${why}; ${instead}`)
+    }
+    return undefined
+  }
+
   #ask(probe: ContainerProbe, well: boolean | undefined, onTurn: (well: boolean, failure: string) => void): Probe {
     const check = async () => {
+      if (probe.exec) {
+        // A promise, which is never nullish itself: only a life without a container is.
+        return this.#inner?.execute?.(probe.exec, probe.timeoutMs) ?? 'the container is not running'
+      }
       const target = this.#inner?.state.ports[String(probe.port)]
       return target ? this.#components.check(target, probe) : `the container has no port ${probe.port}`
     }
-    const asking = new Probe({ clock: this.#components.clock, check }, { times: probe, well }, onTurn)
+    const times = probe.exec ? { ...probe, startingPeriodMs: EXEC_PROBE_PERIOD_STARTING_MS } : probe
+    const asking = new Probe({ clock: this.#components.clock, check }, { times, well }, onTurn)
     this.#running.push(asking)
     return asking
   }

@@ -62,6 +62,7 @@ export class ProxyProcess {
         svids,
         metrics: this.#metrics,
         log: this.#logging.logger('rbac'),
+        upstreamLog: this.#logging.logger('upstream'),
         fetchText,
         accessLogSink: (line) => this.#log.push(line),
         transport: new WsMtlsTransport({

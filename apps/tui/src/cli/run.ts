@@ -1,6 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CodedError, systemClock, unseededRandom } from '@ambient-lab/std'
+import { CodedError, makeFolder, systemClock, unseededRandom } from '@ambient-lab/std'
 import type { Command, CommandContext } from './command.ts'
 import { errorText } from './error-text.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
@@ -95,7 +95,7 @@ function writeSupportFile(error: unknown, env: CommandContext['env']): string {
   const path = join(folder, `ambient-bug-${process.pid}.txt`)
   const text = `${error instanceof Error ? error.stack : String(error)}\n\nnode ${process.version} ${process.platform}\n`
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     writeFileSync(path, text, { mode: 0o600 })
     return path
   } catch {

@@ -6,7 +6,7 @@ import { sameMinor, VERSION } from '../version.ts'
 import { isReady, notReadyReason } from './pods.ts'
 import { probeNodes } from './probe-nodes.ts'
 import { isNodeReady, isRolledOut } from './ready.ts'
-import { CONNECTIONS, DEPLOYMENTS, FAULTS, NODES, PODS } from './resource-types.ts'
+import { CONFIG_MAPS, CONNECTIONS, DEPLOYMENTS, FAULTS, NODES, PODS } from './resource-types.ts'
 
 export const STAGES = ['processes', 'control plane', 'nodes', 'workloads', 'identity', 'data plane', 'faults'] as const
 
@@ -47,6 +47,7 @@ export async function runChecks(context: CommandContext): Promise<CheckFinding[]
   return [
     ...processes,
     ...(await checkControlPlane(state, context.signal)),
+    await checkStore(state, context.signal),
     ...checkNodes(state),
     ...checkWorkloads(state),
     ...checkIdentity(state),
@@ -110,6 +111,28 @@ async function checkControlPlane({ client, nodes }: LabState, signal: AbortSigna
     reachable,
     { stage, level: 'FAIL', text: `it runs ${version}, this program is ${VERSION}`, next: 'ambient down; ambient up' },
   ]
+}
+
+/** Writes an object and takes it away: an API that answers may still have a store that takes nothing. */
+export async function checkStore(
+  { client, nowMs }: Pick<LabState, 'nowMs'> & { readonly client: Pick<ApiClient, 'create' | 'delete'> },
+  signal: AbortSignal,
+): Promise<CheckFinding> {
+  const stage = 'control plane'
+  const metadata = { name: `ambient-check-${process.pid}-${nowMs}`, namespace: 'default' }
+  try {
+    await client.create(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata }, { signal })
+    await client.delete(CONFIG_MAPS, metadata, { signal })
+    return { stage, level: 'ok', text: 'its store takes writes' }
+  } catch (error) {
+    signal.throwIfAborted()
+    const text = `its store takes no writes: ${errorMessage(error)}`
+    // Who may only read is told so; it says nothing of the store.
+    if (CodedError.is(error, 'FORBIDDEN')) {
+      return { stage, level: 'ok', text: 'whether its store takes writes is not known: this user may not write' }
+    }
+    return { stage, level: 'FAIL', text, next: 'ambient logs control-plane' }
+  }
 }
 
 function checkNodes({ nodes }: LabState): CheckFinding[] {

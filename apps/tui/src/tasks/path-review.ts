@@ -163,12 +163,18 @@ function pastText({
   details,
   hint,
   changed,
+  movedTo,
 }: PathReviewPast): string {
   const end = [httpStatus ?? 'no answer yet', responseFlags === '-' ? '' : responseFlags, details]
   const texts = [
     `then  ${end.filter(Boolean).join(' ')}  ${method} ${path} of ${source} to ${host} at ${by}, ${at}`,
     ...(hint === undefined ? [] : [`      ${hint}`]),
     ...(changed ? ['      what decides has changed since: now it ends as said above'] : []),
+    ...(movedTo === undefined
+      ? []
+      : [
+          `      the way leads through ${movedTo} by now: said above is what that one decides, without the request’s headers`,
+        ]),
   ]
   return texts.map((text) => `${cellText(text)}\n`).join('')
 }

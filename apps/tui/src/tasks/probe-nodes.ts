@@ -1,4 +1,5 @@
 import type { Pod } from '@ambient-lab/api'
+import { isProxy } from './enforcement.ts'
 import { isReady } from './pods.ts'
 import { type ProbeResult, probe } from './probe.ts'
 
@@ -12,7 +13,9 @@ export type LinkProbe = ProbeResult & { readonly label: string }
 export async function probeNodes(pods: readonly Pod[], from: string, to: string): Promise<LinkProbe | undefined> {
   const on = (node: string) => pods.filter((pod) => pod.spec?.nodeName === node && isReady(pod))
   const capture = on(from).find(({ status }) => status?.ambientLab?.capture)?.status?.ambientLab?.capture
-  const target = on(to).find(({ status }) => status?.podIP && Object.keys(status.ambientLab?.ports ?? {}).length > 0)
+  // A proxy's ports are its own, and nobody's to reach through the mesh.
+  const served = on(to).filter((pod) => !isProxy(pod))
+  const target = served.find(({ status }) => status?.podIP && Object.keys(status.ambientLab?.ports ?? {}).length > 0)
   if (!capture || !target) return undefined
   const port = Number(Object.keys(target.status!.ambientLab!.ports!)[0])
   const destination = { host: target.status!.podIP!, port }

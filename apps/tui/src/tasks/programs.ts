@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Programs } from '@ambient-lab/lab'
+import { NODE_AGENT_FLAGS, type Programs } from '@ambient-lab/lab'
 import { CodedError } from '@ambient-lab/std'
 
 /**
@@ -27,12 +27,9 @@ export function programs(): Programs {
   const main = (app: string) => join(packageRoot(), 'apps', app, 'dist', 'main.js')
   return {
     controlPlane: [process.execPath, main('control-plane')],
-    nodeAgent: [process.execPath, ...AGENT_FLAGS, main('node-agent')],
+    nodeAgent: [process.execPath, ...NODE_AGENT_FLAGS, main('node-agent')],
   }
 }
-
-/** V8 would keep the memory of a thread that ended for the next one; an agent that has let its threads go wants none. */
-const AGENT_FLAGS = ['--no-memory-pool-share-memory-on-teardown']
 
 /** The command line of a lab's supervisor, which is this program. */
 export function supervisorCommand(lab: string, nodes: readonly string[], port: number | undefined): string[] {

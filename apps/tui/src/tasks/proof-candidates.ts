@@ -5,6 +5,7 @@ import {
   type PathReviewTarget,
   type Pod,
   type Service,
+  USE_WAYPOINT,
 } from '@ambient-lab/api'
 import type { CapturedRequest } from './captured-call.ts'
 import type { SocketPlace } from './captured-socket.ts'
@@ -40,6 +41,7 @@ export interface ProofTarget {
   readonly protocol: 'HTTP' | 'TCP'
 }
 
+const WAYPOINT_FOR = 'istio.io/waypoint-for'
 const CALLERS_MAX = 8
 const TARGETS_MAX = 3
 const REQUESTS_MAX = 6
@@ -65,7 +67,7 @@ export function callersOf(pods: readonly Pod[]): readonly ProofCaller[] {
   return [...found.values()].sort((a, b) => Number(a.captured) - Number(b.captured)).slice(0, CALLERS_MAX)
 }
 
-/** What the policy guards: services behind its waypoints or with sidecars, or pods behind ztunnel. */
+/** What the policy guards: services and pods behind its waypoints, services with sidecars, or pods behind ztunnel. */
 export function proofTargets(
   policy: SecurityPolicy,
   { enforcedAt }: Enforcement,
@@ -73,7 +75,8 @@ export function proofTargets(
 ): readonly ProofTarget[] {
   if (targetsOf(policy).length === 0)
     return [...sidecarTargets(policy, state), ...podTargets(policy, state)].slice(0, TARGETS_MAX)
-  return guardedServices(policy, { enforcedAt }, state).slice(0, TARGETS_MAX).flatMap(serviceTarget)
+  const services = guardedServices(policy, { enforcedAt }, state).flatMap(serviceTarget)
+  return [...services, ...guardedPods(policy, { enforcedAt }, state)].slice(0, TARGETS_MAX)
 }
 
 /** Services that a policy with targets is about. */
@@ -90,6 +93,30 @@ export function guardedServices(
     named.includes(objectKey(service.metadata)) ||
     (isWhole && boundWaypoint(service) !== undefined && isAt(boundWaypoint(service)!, enforcedAt))
   return state.services.filter(isMeant)
+}
+
+/**
+ * Pods whose own addresses a waypoint for workloads may stand before. Whether it does, the proxies say when they are
+ * asked: labels of namespaces are not looked at here.
+ */
+function guardedPods(
+  policy: SecurityPolicy,
+  { enforcedAt }: Pick<Enforcement, 'enforcedAt'>,
+  { gateways, pods, services }: EnforcementState,
+): ProofTarget[] {
+  if (!targetsOf(policy).some(({ kind }) => kind === 'Gateway' || kind === 'GatewayClass')) return []
+  const waypoints = gateways.filter(
+    ({ metadata }) =>
+      isAt(objectKey(metadata), enforcedAt) && ['workload', 'all'].includes(metadata.labels?.[WAYPOINT_FOR] ?? ''),
+  )
+  const isMeant = ({ metadata: { labels = {}, namespace } }: Pod) =>
+    waypoints.some(({ metadata: waypoint }) => {
+      return labels[USE_WAYPOINT] === waypoint.name || (!labels[USE_WAYPOINT] && namespace === waypoint.namespace)
+    })
+  return servingPods(
+    pods.filter((pod) => !isProxy(pod) && isCaptured(pod) && isMeant(pod)),
+    services,
+  ).map((pod) => podTarget(pod, [], 'HTTP'))
 }
 
 function isAt(waypoint: string, places: readonly string[]): boolean {
@@ -113,7 +140,14 @@ function sidecarTargets(policy: SecurityPolicy, { pods, services }: EnforcementS
 /** At ports that the policy names, where it names some. */
 function podTargets(policy: SecurityPolicy, { pods, services }: EnforcementState): ProofTarget[] {
   const named = policy.kind === 'AuthorizationPolicy' ? portsOf(policy as AuthorizationPolicy) : []
-  return selectedPods(policy, pods)
+  return servingPods(selectedPods(policy, pods), services)
+    .slice(0, TARGETS_MAX)
+    .map((pod) => podTarget(pod, named, 'TCP'))
+}
+
+/** Those that can be dialled, those that a service sends somebody to first. */
+function servingPods(pods: readonly Pod[], services: readonly Service[]): Pod[] {
+  return pods
     .filter(
       (pod) =>
         !hasSidecar(pod) &&
@@ -122,13 +156,17 @@ function podTargets(policy: SecurityPolicy, { pods, services }: EnforcementState
         Object.keys(pod.status.ambientLab?.ports ?? {}).length > 0,
     )
     .sort((a, b) => Number(isServed(b, services)) - Number(isServed(a, services)))
-    .slice(0, TARGETS_MAX)
-    .map(({ metadata: { name, namespace = 'default' }, status }) => {
-      const ports = Object.keys(status!.ambientLab!.ports!)
-      const port = Number(ports.find((one) => named.includes(one)) ?? ports[0])
-      const review: PathReviewTarget = { kind: 'Pod', name, namespace, port }
-      return { review, place: { host: status!.podIP!, port }, protocol: 'TCP' as const }
-    })
+}
+
+/** @param preferred ports that tell most */
+function podTarget(
+  { metadata: { name, namespace = 'default' }, status }: Pod,
+  preferred: readonly string[],
+  protocol: ProofTarget['protocol'],
+): ProofTarget {
+  const ports = Object.keys(status!.ambientLab!.ports!)
+  const port = Number(ports.find((one) => preferred.includes(one)) ?? ports[0])
+  return { review: { kind: 'Pod', name, namespace, port }, place: { host: status!.podIP!, port }, protocol }
 }
 
 /** Pods that somebody calls tell more than those that only call. */

@@ -8,6 +8,7 @@ export const PODS = core('pods')
 export const NODES = core('nodes')
 export const SERVICES = core('services')
 export const EVENTS = core('events')
+export const CONFIG_MAPS = core('configmaps')
 export const NAMESPACES = core('namespaces')
 export const DEPLOYMENTS: GroupVersionResource = { group: 'apps', version: 'v1', resource: 'deployments' }
 export const GATEWAYS: GroupVersionResource = {

@@ -53,6 +53,21 @@ const policy = (spec: object, more: More = {}) => object('authorizationpolicy/pa
 const TO_WEB = { targetRefs: [{ kind: 'Service', group: '', name: 'web' }] }
 const FROM = [{ source: { principals: ['cluster.local/ns/shop/sa/cart'] } }]
 const GET = [{ operation: { methods: ['GET'] } }]
+const inNetwork = (network: string) => ({ 'topology.istio.io/network': network })
+const GLOBAL_WEB = web({ 'istio.io/global': 'true' })
+const gatewayOf = (gatewayClassName: string, network: string) =>
+  object('gateway/door', { gatewayClassName, listeners: [] }, { labels: inNetwork(network) })
+const waypointOf = (network: string) => gatewayOf('istio-waypoint', network)
+const WEST_DOOR = gatewayOf('istio-east-west', 'west')
+const NETWORKS = [
+  pod('web-1', { app: 'web', ...inNetwork('west') }),
+  pod('curl', { app: 'curl', ...inNetwork('east') }),
+]
+const ON_NODES = [
+  object('node/n2', {}, { labels: inNetwork('east') }),
+  object('node/n1', {}, { labels: inNetwork('west') }),
+  pod('web-1', { app: 'web' }, {}, { nodeName: 'n1' }),
+]
 const ONLY_WAYPOINT = object('authorizationpolicy/only-wp', {
   action: 'DENY',
   selector: { matchLabels: { app: 'web' } },
@@ -128,6 +143,9 @@ const CASES: readonly (readonly [code: FindingCode, has: readonly Resource[], ha
     [policy({ action: 'DENY', rules: [{ to: [{ operation: { methods: ['GET'], ports: ['80'] } }] }] })],
     [policy({ action: 'DENY', rules: [{ to: [{ operation: { ports: ['80'] } }] }] })],
   ],
+  ['AM0116', [mesh, GLOBAL_WEB, ...NETWORKS], [mesh, GLOBAL_WEB, ...NETWORKS, WEST_DOOR]],
+  ['AM0116', [mesh, GLOBAL_WEB, ...NETWORKS, waypointOf('west')], [mesh, web(), ...NETWORKS]],
+  ['AM0116', [mesh, GLOBAL_WEB, ...ON_NODES], [mesh, GLOBAL_WEB, ...ON_NODES.slice(1)]],
   [
     'AM1001',
     [mesh, web(), object('httproute/web', { parentRefs: [{ kind: 'Service', group: '', name: 'web' }] })],

@@ -128,6 +128,14 @@ export const FINDING_CODES = {
       'A DENY that only ztunnel is asked about, with HTTP conditions beside others. The HTTP conditions are dropped, and all that meets the others is refused.',
     remedy: 'put a waypoint before the service and attach the policy to it with targetRefs',
   },
+  AM0116: {
+    name: 'NetworkWithoutGateway',
+    level: 'Warning',
+    template: 'Network %s has no east-west gateway: from other networks nobody reaches what service %s has there.',
+    means:
+      'A service that is global has endpoints in a network that no Gateway of class istio-east-west, and none of istio-remote, lets in to. Proxies of other networks leave them out; with no others left, requests end with 503 UH.',
+    remedy: 'a Gateway of class istio-east-west with the label topology.istio.io/network of that network',
+  },
   AM1001: {
     name: 'RouteWithoutWaypoint',
     level: 'Warning',

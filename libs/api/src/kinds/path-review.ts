@@ -70,6 +70,8 @@ export interface PathReviewPast {
   readonly hint?: string
   /** It would end otherwise now: what decides has changed since. */
   readonly changed: boolean
+  /** `namespace/name` of the waypoint that the way leads through by now: it was asked, without the request's headers. */
+  readonly movedTo?: string
 }
 
 /** One decision on the way; the last one refused when it is `denied`. */

@@ -431,6 +431,6 @@ describe('telemetry', () => {
     ],
   ])('%s', (_, objects, expected) => {
     const view = viewOf([[GATEWAYS, GATEWAY], ...objects], { extensionProviders: [otel] })
-    expect(proxyTelemetry(GATEWAY as never, view)).toMatchObject(expected)
+    expect(proxyTelemetry(GATEWAY as never, 'waypoint', view)).toMatchObject(expected)
   })
 })

@@ -26,7 +26,8 @@ describe('a probe', () => {
     ],
     ['of a socket', { tcpSocket: { port: 'http' } }, { ...DEFAULTS, port: 8080 }],
     ['of gRPC: whether it accepts', { grpc: { port: 9000 } }, { ...DEFAULTS, port: 9000 }],
-    ['of a command: not followed', { exec: { command: ['true'] } }, undefined],
+    ['of a command', { exec: { command: ['cat', '/ready'] } }, { ...DEFAULTS, exec: ['cat', '/ready'] }],
+    ['that asks nothing', {}, undefined],
   ])('%s', (_, given, expected) => {
     expect(containerProbe(given, CONTAINER)).toEqual(expected)
   })

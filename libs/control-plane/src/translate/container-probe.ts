@@ -4,16 +4,16 @@ import type { ContainerProbe } from '@ambient-lab/xds'
 const MS_PER_SECOND = 1000
 
 /**
- * A probe as its node carries it out. Undefined for one that the lab does not follow (`exec`), and for a named port that
- * the container does not have. A gRPC probe asks whether its port accepts.
+ * A probe as its node carries it out. Undefined for one that asks nothing, and for a named port that the container does
+ * not have. A gRPC probe asks whether its port accepts.
  */
 export function containerProbe(probe: Probe | undefined, { ports = [] }: Container): ContainerProbe | undefined {
-  const { httpGet, tcpSocket, grpc } = probe ?? {}
+  const { httpGet, tcpSocket, grpc, exec } = probe ?? {}
   const wanted = httpGet?.port ?? tcpSocket?.port ?? grpc?.port
   const port = typeof wanted === 'string' ? ports.find(({ name }) => name === wanted)?.containerPort : wanted
-  if (!probe || port === undefined) return undefined
+  if (!probe || (port === undefined && !exec)) return undefined
   return {
-    port,
+    ...(exec ? { exec: exec.command } : { port: port! }),
     ...(httpGet && {
       http: {
         path: httpGet.path ?? '/',

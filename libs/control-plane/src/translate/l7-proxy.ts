@@ -54,7 +54,7 @@ export default defineTranslation({
         .replicasOf(name)
         .map((pod) => podUid(pod.metadata.namespace ?? '', pod.metadata.name, view.mesh.clusterId)),
       ports: builtin.proxy === 'gateway' ? listenedPorts(gateway, view) : [],
-      ...proxyTelemetry(gateway, view),
+      ...proxyTelemetry(gateway, builtin.proxy, view),
       ...(namesClients(gateway, view) && { namesClients: true }),
       pathNormalization: view.mesh.pathNormalization.normalization,
     }

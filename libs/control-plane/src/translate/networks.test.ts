@@ -80,6 +80,12 @@ describe('who lets others in to a network', () => {
     ['no Gateway of another class', [gateway('gw', { gatewayClassName: 'istio' })], undefined],
     ['no waypoint', [gateway('gw', { gatewayClassName: 'istio-waypoint' })], undefined],
     [
+      'no waypoint beside its gateway',
+      [gateway('a', { gatewayClassName: 'istio-waypoint' }), gateway('gw', {})],
+      byName,
+    ],
+    ['nobody where its Gateway was taken away', [gateway('gw', { network: '' })], undefined],
+    [
       'a Gateway of another cluster, where it says',
       [gateway('gw', { gatewayClassName: 'istio-remote', addresses: [], wanted: elsewhere })],
       byAddress,

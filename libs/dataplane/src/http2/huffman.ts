@@ -30,7 +30,9 @@ export interface HuffmanCode {
 }
 
 /** By symbol. */
-export const HUFFMAN_CODES: readonly HuffmanCode[] = canonicalCodes(CODE_BITS)
+export function huffmanCodes(): readonly HuffmanCode[] {
+  return canonicalCodes(CODE_BITS)
+}
 
 function canonicalCodes(lengths: readonly number[]): HuffmanCode[] {
   const codes: HuffmanCode[] = new Array(lengths.length)
@@ -52,17 +54,27 @@ const EMITS = 0x100
 const FAILS = 0x200
 const NODE_SHIFT = 10
 
-/** By inner node of the code's tree and four bits: the node they lead to, and the symbol on the way; none is shorter. */
-const STEPS = new Uint32Array(256 * 16)
-/** Nodes where a text may end: at the root, or up to seven bits of EOS behind it (RFC 7541 §5.2). */
-const MAY_END = new Uint8Array(256)
-buildSteps()
+interface DecodingTables {
+  /** By inner node of the code's tree and four bits: the node they lead to, and the symbol on the way; none is shorter. */
+  readonly steps: Uint32Array
+  /** Nodes where a text may end: at the root, or up to seven bits of EOS behind it (RFC 7541 §5.2). */
+  readonly mayEnd: Uint8Array
+}
 
-function buildSteps(): void {
+/**
+ * Made for the first text: building them is so much work that V8 brings its optimising compilers into memory, 5 MB that
+ * an agent without HTTP/2 does not need.
+ */
+let tables: DecodingTables | undefined
+
+function buildTables(): DecodingTables {
+  const codes = huffmanCodes()
+  const steps = new Uint32Array(256 * 16)
+  const mayEnd = new Uint8Array(256)
   /** Children of inner nodes: a node, or a symbol as its complement. */
   const children: [number, number][] = [[0, 0]]
   for (let symbol = 0; symbol <= EOS; symbol += 1) {
-    const { code, bits } = HUFFMAN_CODES[symbol]!
+    const { code, bits } = codes[symbol]!
     let node = 0
     for (let bit = bits - 1; bit > 0; bit -= 1) {
       const side = (code >>> bit) & 1
@@ -72,12 +84,13 @@ function buildSteps(): void {
     children[node]![code & 1] = ~symbol
   }
   for (let node = 0; node < children.length; node += 1) {
-    for (let nibble = 0; nibble < 16; nibble += 1) STEPS[(node << 4) | nibble] = stepOf(children, node, nibble)
+    for (let nibble = 0; nibble < 16; nibble += 1) steps[(node << 4) | nibble] = stepOf(children, node, nibble)
   }
   for (let node = 0, depth = 0; depth < 8; depth += 1) {
-    MAY_END[node] = 1
+    mayEnd[node] = 1
     node = children[node]![1]!
   }
+  return { steps, mayEnd }
 }
 
 function stepOf(children: readonly (readonly [number, number])[], from: number, nibble: number): number {
@@ -98,16 +111,18 @@ function stepOf(children: readonly (readonly [number, number])[], from: number, 
  * @returns how many bytes it has, or -1 when it is none: EOS within it, or padding that is not the beginning of EOS
  */
 export function decodeHuffman(bytes: Uint8Array, from: number, end: number, into: Uint8Array): number {
+  tables ??= buildTables()
+  const { steps, mayEnd } = tables
   let node = 0
   let length = 0
   for (let at = from; at < end; at += 1) {
     const byte = bytes[at]!
-    const high = STEPS[(node << 4) | (byte >>> 4)]!
+    const high = steps[(node << 4) | (byte >>> 4)]!
     if ((high & EMITS) !== 0) {
       into[length] = high
       length += 1
     }
-    const low = STEPS[((high >>> NODE_SHIFT) << 4) | (byte & 15)]!
+    const low = steps[((high >>> NODE_SHIFT) << 4) | (byte & 15)]!
     if (((high | low) & FAILS) !== 0) return -1
     if ((low & EMITS) !== 0) {
       into[length] = low
@@ -115,5 +130,5 @@ export function decodeHuffman(bytes: Uint8Array, from: number, end: number, into
     }
     node = low >>> NODE_SHIFT
   }
-  return MAY_END[node] === 1 ? length : -1
+  return mayEnd[node] === 1 ? length : -1
 }

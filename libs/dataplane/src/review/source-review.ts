@@ -61,20 +61,36 @@ export function reviewSource(init: SourceReviewInit, { uid, host, port }: Source
     checkpoints.push(certificate)
     if (certificate.verdict === 'denied') return { checkpoints }
   }
-  if (plan.kind === 'tunnel' && plan.inner) return behindGateway(write, checkpoints, { state, plan, source, random })
+  if (plan.kind === 'tunnel' && plan.inner) {
+    const { identity } = factsOf(source)
+    const sourceIp = source.addresses[0] ?? ''
+    return reviewBehindGateway(write, checkpoints, { state, plan, identity, sourceIp, random })
+  }
   const next = hopOf(plan, source)
   return { checkpoints, ...(next && { next }) }
 }
 
+export interface GatewayPassage {
+  readonly state: ProxyState
+  /** To the gateway. */
+  readonly plan: TunnelPlan
+  /** As whom the inner tunnel is opened. */
+  readonly identity: string
+  /** Of whom it is opened for. */
+  readonly sourceIp: string
+  readonly random: Random
+  /** As `planEastWest` has it. */
+  readonly sentBy?: string
+}
+
 /** The gateway of another network reads nothing of what it passes on: the next to decide is whom it picks. */
-function behindGateway(
+export function reviewBehindGateway(
   write: CheckpointWriter,
   checkpoints: readonly Checkpoint[],
-  found: { readonly state: ProxyState; readonly plan: TunnelPlan; readonly source: Workload; readonly random: Random },
+  { state, plan, identity, sourceIp, random, sentBy }: GatewayPassage,
 ): ReviewAnswer {
-  const { state, plan, source, random } = found
   const { destination, authority } = plan
-  const picked = planEastWest(state, destination, authority, random)
+  const picked = planEastWest(state, destination, authority, random, sentBy)
   if (picked.kind === 'rejection') {
     return { checkpoints: [...checkpoints, write.denied('route', `gateway ${destination.name}`, picked)] }
   }
@@ -83,7 +99,7 @@ function behindGateway(
   const next: ReviewHop = {
     kind: isWaypoint ? 'waypoint' : 'destination',
     ...{ uid: workload.uid, node: workload.node, protocol: 'HBONE', authority },
-    ...{ identity: factsOf(source).identity, sourceIp: source.addresses[0] ?? '' },
+    ...{ identity, sourceIp },
     ...serviceOf(plan.service),
   }
   return { checkpoints: [...checkpoints, write.ok('route', `gateway ${destination.name}`, detail)], next }

@@ -8,7 +8,7 @@ import {
   type JwtPayload,
   RequestFacts,
 } from '@ambient-lab/policy'
-import type { Clock } from '@ambient-lab/std'
+import { type Clock, SeededRandom } from '@ambient-lab/std'
 import type { Checkpoint, PolicyReview, ReviewAnswer, ReviewHop, Service, WaypointReviewQuery } from '@ambient-lab/xds'
 import { formatAddress, parseAuthority } from '../address.ts'
 import type { ProxyState } from '../state/proxy-state.ts'
@@ -21,11 +21,15 @@ import type { CompiledChain, ProxyConfig } from '../waypoint/proxy-config.ts'
 import type { RequestDecisions } from '../waypoint/request-decisions.ts'
 import type { Clusters } from '../waypoint/upstream/clusters.ts'
 import { isPlaintext } from '../waypoint/upstream/endpoint-dialer.ts'
+import type { NetworkDoor, UpstreamHost } from '../waypoint/upstream/host.ts'
+import { describeLeftOut } from '../waypoint/upstream/other-networks.ts'
+import { planToNetwork } from '../ztunnel/outbound-plan.ts'
 import { CheckpointWriter } from './checkpoint.ts'
 import { policyReview } from './policy-review.ts'
 import { requestFix } from './request-fix.ts'
 import { ReviewRequest } from './review-request.ts'
 import { withoutSecrets } from './secrets.ts'
+import { reviewBehindGateway } from './source-review.ts'
 
 export interface WaypointReviewInit {
   /** As its checkpoints name it. */
@@ -122,7 +126,9 @@ function arrivalOf({ state, config, uid }: WaypointReviewInit, query: WaypointRe
   if (!own || !destination) return `unknown destination: ${query.authority}`
   const { host, port } = destination
   const workload = state.workloadByAddress(own.network, host)
-  const service: Service | undefined = workload ? undefined : state.serviceByVip(own.network, host, undefined)
+  const service: Service | undefined = workload
+    ? undefined
+    : (state.serviceByVip(own.network, host, undefined) ?? state.serviceByHostname(host, own.namespace))
   const chain = config.find(destinationKeys(workload, service, port))
   if (!chain) return `no filter chain for ${query.authority}`
   const identity = parseSpiffeId(query.identity)
@@ -308,12 +314,13 @@ function ownAnswer({ source }: CompiledRoute): { readonly status: number; readon
 }
 
 function withEndpoint(
-  { state, clusters, uid, identity }: WaypointReviewInit,
+  init: WaypointReviewInit,
   write: CheckpointWriter,
   name: string | undefined,
   connection: ConnectionFacts,
   checkpoints: readonly Checkpoint[],
 ): ReviewAnswer {
+  const { state, clusters, uid, identity } = init
   const refuse = (reply: LocalReply) => ({
     checkpoints: [...checkpoints, write.answered('endpoint', name ?? '-', reply)],
   })
@@ -326,7 +333,11 @@ function withEndpoint(
   }
   const healthy = cluster.hosts.filter(({ health }) => !health.isEjected)
   const [host] = healthy
-  if (!host) return refuse(LOCAL_REPLIES.NO_HEALTHY_UPSTREAM)
+  if (!host) {
+    const { body } = LOCAL_REPLIES.NO_HEALTHY_UPSTREAM
+    const reason = [body, ...cluster.leftOut.map(describeLeftOut)].join('; ')
+    return refuse({ ...LOCAL_REPLIES.NO_HEALTHY_UPSTREAM, body: reason })
+  }
   if (host.isService) {
     const chosen = write.ok(
       'endpoint',
@@ -334,6 +345,10 @@ function withEndpoint(
       `${host.address}, through the waypoint of the service, which decides again`,
     )
     return { checkpoints: [...checkpoints, chosen] }
+  }
+  if (host.network) {
+    const found = { name, host, network: host.network, count: healthy.length }
+    return throughNetwork(init, write, found, connection, checkpoints)
   }
   const many = healthy.length > 1 ? `one of ${healthy.length} endpoints, such as ` : ''
   const workload = host.workload
@@ -353,6 +368,40 @@ function withEndpoint(
     sourceIp: connection.init.sourceIp || (own?.addresses[0] ?? ''),
   }
   return { ...answer, next }
+}
+
+/** An endpoint of another network: its gateway picks, and reads nothing. */
+function throughNetwork(
+  { state, config, uid, identity }: WaypointReviewInit,
+  write: CheckpointWriter,
+  found: {
+    readonly name: string
+    readonly host: UpstreamHost
+    readonly network: NetworkDoor
+    readonly count: number
+  },
+  connection: ConnectionFacts,
+  before: readonly Checkpoint[],
+): ReviewAnswer {
+  const { name, host, network, count } = found
+  const source = state.workload(uid)
+  const service = state.service(network.service)
+  if (!source || !service) {
+    return { checkpoints: [...before, write.answered('endpoint', name, LOCAL_REPLIES.NO_HEALTHY_UPSTREAM)] }
+  }
+  const sentBy = config.proxy.kind
+  const random = new SeededRandom(0)
+  const request = { source, random, service, servicePort: host.port, network: network.name, gateway: network.gateway }
+  const plan = planToNetwork(state, { ...request, sentBy })
+  if (plan.kind === 'rejection') {
+    const refusal = { httpStatus: 503, responseFlags: 'UF' }
+    return { checkpoints: [...before, write.refused('endpoint', name, plan.reason, refusal)] }
+  }
+  const many = count > 1 ? `one of ${count} ways, such as ` : ''
+  const way = `${many}through the gateway of network ${network.name}, pod ${plan.destination.name}`
+  const sourceIp = connection.init.sourceIp || (source.addresses[0] ?? '')
+  const passage = { state, plan, identity: formatSpiffeId(identity), sourceIp, random, sentBy }
+  return reviewBehindGateway(write, [...before, write.ok('endpoint', name, way)], passage)
 }
 
 function principalOf({ iss, sub }: JwtPayload): string {

@@ -212,6 +212,7 @@ export class MeshWithSidecars {
       components: {
         ...{ clock, random, network, svids, metrics },
         log: silentLogger(),
+        upstreamLog: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => lines.push(line.trimEnd()),
         transport: this.ground.transport({ clientSvid: (_source, signal) => svid(signal), serverSvid: () => svid() }),

@@ -71,6 +71,7 @@ export class RequestEdges {
 
   #isSecured({ peer, upstreamHost, cluster }: RequestRecord): boolean {
     if (peer.side !== 'outbound') return peer.identity !== undefined
+    if (upstreamHost?.network) return true
     const workload = upstreamHost?.workload
     if (workload?.tunnelProtocol !== 'HBONE') return false
     return !isPlaintext(workload, upstreamHost!.port, this.#plaintextOf(cluster))

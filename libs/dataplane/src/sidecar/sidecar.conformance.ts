@@ -60,6 +60,20 @@ export function describeSidecars(title: string, makeGround: () => Ground): void 
       expect(echo()).toMatchObject({ opened: 1, bytesSent: 5, bytesReceived: program.received.length, failed: 0 })
     })
 
+    it('tell of each of their sides what that side is to tell', async () => {
+      const silent = { accessLog: { enabled: false, encoding: 'TEXT' as const } }
+      mesh.proxy(mesh.client, { outboundTelemetry: { ...silent, disabledMetrics: ['REQUEST_COUNT'] } })
+      mesh.proxy(mesh.shop, { outboundTelemetry: silent })
+      const before = mesh.shop.lines.length
+      expect(await mesh.get('client')).toMatchObject({ status: 200 })
+      expect(mesh.client.lines).toEqual([])
+      expect(mesh.shop.lines).toHaveLength(before + 1)
+      const told = (pod: typeof mesh.client) => pod.metrics.expose().match(/^istio_\w+_(total|count)\{/gm) ?? []
+      expect(told(mesh.client)).not.toContain('istio_requests_total{')
+      expect(told(mesh.client)).toContain('istio_request_duration_milliseconds_count{')
+      expect(told(mesh.shop)).toContain('istio_requests_total{')
+    })
+
     it('take what a ztunnel brings, with the identity of its workload', async () => {
       const answer = await mesh.get('curl', '/')
       expect(answer).toMatchObject({ status: 200, headers: { server: 'istio-envoy' } })

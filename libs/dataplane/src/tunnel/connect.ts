@@ -17,6 +17,7 @@ const REQUEST_FIELDS = {
   forwarded: 'forwarded',
   traceparent: 'traceparent',
   originNetwork: 'x-istio-origin-network',
+  sentBy: 'x-istio-source',
 } as const
 
 const STATUSES: ReadonlySet<unknown> = new Set([200, 400, 401, 503])
@@ -36,12 +37,14 @@ export function decodeConnect(payload: Uint8Array): ConnectRequest {
   const fields = parseFields(payload, 'CONNECT')
   const field = (key: keyof ConnectRequest) => text(fields[REQUEST_FIELDS[key]], 'CONNECT')
   const originNetwork = field('originNetwork')
+  const sentBy = field('sentBy')
   return {
     authority: field('authority'),
     baggage: field('baggage'),
     forwarded: field('forwarded'),
     traceparent: field('traceparent'),
     ...(originNetwork !== '' && { originNetwork }),
+    ...(sentBy !== '' && { sentBy }),
   }
 }
 

@@ -11,6 +11,8 @@ export interface DoubleTunnel {
   readonly request: ConnectRequest
   /** Ours; told inside only. */
   readonly originNetwork: string
+  /** Which proxy of requests asks; told outside only. @default none, a ztunnel */
+  readonly sentBy?: string | undefined
 }
 
 export interface DoubleTunnelComponents {
@@ -26,10 +28,10 @@ export interface DoubleTunnelComponents {
  */
 export async function connectThroughGateway(
   { transport, tunnels }: DoubleTunnelComponents,
-  { outer, inner, request, originNetwork }: DoubleTunnel,
+  { outer, inner, request, originNetwork, sentBy }: DoubleTunnel,
   signal?: AbortSignal,
 ): Promise<ByteStream> {
-  const { stream: carrier } = await tunnels.connect(outer, request, signal)
+  const { stream: carrier } = await tunnels.connect(outer, sentBy ? { ...request, sentBy } : request, signal)
   const session = await transport.dialOver(carrier, { ...outer, ...inner }, signal)
   try {
     return (await session.connect(innerRequest(request, originNetwork), signal)).stream

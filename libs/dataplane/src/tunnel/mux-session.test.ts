@@ -24,12 +24,15 @@ const REQUEST: ConnectRequest = {
 
 interface OpenInit extends Partial<MuxSessionInit> {
   readonly slicing?: { readonly random: SeededRandom; readonly bytesMax: number }
+  /** Of the connection, one way. */
+  readonly latencyMs?: number
 }
 
 /** A client and a server session on one connection in memory, which accept everything. */
 function open(init: OpenInit = {}) {
   const clock = new VirtualClock()
-  const [near, far] = memoryPair({ clock, ...(init.slicing && { slicing: init.slicing }) })
+  const { slicing, latencyMs = 0 } = init
+  const [near, far] = memoryPair({ clock, latencyMs, ...(slicing && { slicing }) })
   const components = { clock, atTurnEnd: atMicrotask }
   const client = new MuxSession({ ...components, carrier: near }, { ...ENDS, ...init, role: 'client' })
   const server = new MuxSession({ ...components, carrier: far }, { ...ENDS, ...init, role: 'server' })
@@ -328,6 +331,30 @@ describe('MuxSession: flow control', () => {
     expect(reason()).toBeUndefined()
     const granted = peer.heard(FRAME.WINDOW).reduce((sum, { payload }) => sum + readU32(payload, 0), 0)
     expect(granted).toBeGreaterThanOrEqual(sent - CONNECTION_WINDOW_BYTES)
+  })
+
+  it('reuses no memory that the stream of another tunnel, which carries it, still holds', async () => {
+    const outer = open({ latencyMs: 20 })
+    const opening = outer.client.connect(REQUEST)
+    await outer.clock.advance(200)
+    const carriers = [(await opening).stream, outer.accepted[0]!] as const
+    const components = { clock: outer.clock, atTurnEnd: atMicrotask }
+    const client = new MuxSession({ ...components, carrier: carriers[0] }, { ...ENDS, role: 'client' })
+    const server = new MuxSession({ ...components, carrier: carriers[1] }, { ...ENDS, role: 'server' })
+    const received = new Recorder()
+    server.onConnect((one) => one.accept('').start(received))
+    client.start()
+    server.start()
+    const connecting = client.connect(REQUEST)
+    await outer.clock.advance(200)
+    const content = randomBytes(5, 2 * 1024 * 1024)
+    const { stream } = await connecting
+    startWriting(stream, new Recorder(), content)
+    for (let turn = 0; turn < 1000 && received.bytes < content.length; turn += 1) await outer.clock.advance(20)
+    expect(received.bytes).toBe(content.length)
+    expect(received.content.equals(content)).toBe(true)
+    client.close(new CodedError('SESSION_CLOSED', 'the test is over'))
+    outer.client.close(new CodedError('SESSION_CLOSED', 'the test is over'))
   })
 
   it('holds its own writers back when the peer grants nothing', async () => {

@@ -101,9 +101,9 @@ export class MuxWriter {
     return this.#sendWindow
   }
 
-  /** The carrier has nothing buffered any more. */
+  /** The carrier takes more. A socket has nothing buffered then; a stream of another tunnel may still hold a part of ours. */
   onDrain(): void {
-    if (this.#busy) releaseBlock(this.#busy)
+    if (this.#busy && this.#carrier.bufferedBytes === 0) releaseBlock(this.#busy)
     this.#busy = undefined
     this.#flush()
   }

@@ -124,9 +124,9 @@ export function describeTransport(name: string, make: (svids: TestSvids) => Tran
       const [curl, reviews] = [certificates.id('default/curl'), certificates.id('default/reviews')]
       expect([near.local, near.remote]).toEqual([curl, reviews])
       expect([far.local, far.remote, far.serverName]).toEqual([reviews, curl, SERVER_NAME])
-      const connecting = near.connect({ ...REQUEST, originNetwork: 'east' })
+      const connecting = near.connect({ ...REQUEST, originNetwork: 'east', sentBy: 'waypoint' })
       const { request, accept } = await eventually(() => incoming[0])
-      expect(request).toEqual({ ...REQUEST, originNetwork: 'east' })
+      expect(request).toEqual({ ...REQUEST, originNetwork: 'east', sentBy: 'waypoint' })
       const sink = new Recorder()
       const back = accept('')
       back.start(sink)

@@ -98,6 +98,8 @@ export interface ConnectRequest {
   readonly traceparent: string
   /** Of a CONNECT inside another one: the network it comes from, in which `forwarded` has its meaning. */
   readonly originNetwork?: string
+  /** Of a CONNECT around another one: which proxy of requests it comes from, `waypoint`, `gateway`, `sidecar`. */
+  readonly sentBy?: string
 }
 
 export interface ConnectedStream {

@@ -1,5 +1,5 @@
 import { CodedError } from '@ambient-lab/std'
-import { type Cluster, type FilterChain, type L7Proxy, type Shape, shapes } from '@ambient-lab/xds'
+import { type Cluster, type FilterChain, type L7Proxy, type Shape, STANDARD_METRICS, shapes } from '@ambient-lab/xds'
 
 const { boolean, isObject, list, number, object, oneOf, optional, port, record, string } = shapes
 
@@ -310,14 +310,20 @@ const cluster = object({
   proxyProtocol: optional(oneOf('V1', 'V2')),
 })
 
+const proxyTelemetry = {
+  accessLog: object({ enabled: boolean, encoding: oneOf('TEXT', 'JSON'), format: optional(string) }),
+  tracing: optional(object({ endpoint: string, randomSamplingPercent: within(0, 100), customTags: record(string) })),
+  disabledMetrics: optional(list(oneOf(...STANDARD_METRICS))),
+}
+
 const l7Proxy = object({
   name: string,
   namespace: string,
   kind: oneOf('waypoint', 'gateway', 'sidecar', 'east-west'),
   workloads: list(string),
   ports: list(object({ port, protocol: oneOf('HTTP', 'TLS', 'TCP') })),
-  accessLog: object({ enabled: boolean, encoding: oneOf('TEXT', 'JSON'), format: optional(string) }),
-  tracing: optional(object({ endpoint: string, randomSamplingPercent: within(0, 100), customTags: record(string) })),
+  ...proxyTelemetry,
+  outboundTelemetry: optional(object(proxyTelemetry)),
   outbound: optional(object({ mode: oneOf('ALLOW_ANY', 'REGISTRY_ONLY'), hosts: optional(list(string)) })),
   namesClients: optional(boolean),
   pathNormalization: oneOf('NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),

@@ -18,7 +18,10 @@ const hbone = [{ servicePort: 15008, targetPort: 15008, appProtocol: 'UNKNOWN' }
 const RESOURCES: readonly Address[] = [
   { workload: gateway },
   {
-    workload: workloadOf('web', 'b', '10.244.2.2', { network, services: of('web', 'guarded', 'forsaken', 'private') }),
+    workload: workloadOf('web', 'b', '10.244.2.2', {
+      network,
+      services: of('web', 'guarded', 'forsaken', 'private', 'wanted'),
+    }),
   },
   { workload: workloadOf('plain', 'b', '10.244.2.3', { network, services: of('plain'), tunnelProtocol: 'NONE' }) },
   { workload: workloadOf('far', 'a', '10.244.1.4', { network: 'east', services: of('web', 'far'), networkGateway }) },
@@ -30,6 +33,13 @@ const RESOURCES: readonly Address[] = [
   { service: serviceOf('guarded', '10.96.0.4', { scope: 'GLOBAL', waypoint: waypoint('waypoint') }) },
   { service: serviceOf('forsaken', '10.96.0.5', { scope: 'GLOBAL', waypoint: waypoint('elsewhere') }) },
   { service: serviceOf('private', '10.96.0.6') },
+  {
+    service: serviceOf('wanted', '10.96.0.9', {
+      scope: 'GLOBAL',
+      waypoint: waypoint('waypoint'),
+      ingressUseWaypoint: true,
+    }),
+  },
   { service: serviceOf('waypoint', '10.96.0.7', { ports: hbone }) },
   { service: serviceOf('elsewhere', '10.96.0.8', { ports: hbone }) },
 ]
@@ -40,7 +50,8 @@ const upserts = RESOURCES.map((resource) => ({
   resource,
 }))
 const refused = holder.apply(ADDRESS_TYPE, upserts, [])
-const plan = (authority: string) => planEastWest(holder.current, gateway, authority, new SeededRandom(1))
+const plan = (authority: string, sentBy?: string) =>
+  planEastWest(holder.current, gateway, authority, new SeededRandom(1), sentBy)
 const host = (name: string, port = 80) => `${name}.default.svc.cluster.local:${port}`
 
 it('has a state to plan on', () => expect(refused).toEqual([]))
@@ -56,6 +67,18 @@ describe('planEastWest', () => {
     ['the waypoint of the service', host('guarded'), { workload: { name: 'waypoint' } }],
   ])('leads to %s', (_what, authority, wanted) => {
     expect(plan(authority)).toMatchObject({ kind: 'east-west', ...wanted })
+  })
+
+  it.each([
+    ['guarded', 'waypoint', 'web'],
+    ['guarded', 'gateway', 'web'],
+    ['wanted', 'gateway', 'waypoint'],
+    ['wanted', 'waypoint', 'web'],
+    ['guarded', 'sidecar', 'waypoint'],
+    ['guarded', 'somebody', 'waypoint'],
+    ['forsaken', 'waypoint', 'web'],
+  ])('leads to %s, asked by a %s, by way of %s', (service, sentBy, workload) => {
+    expect(plan(host(service), sentBy)).toMatchObject({ workload: { name: workload } })
   })
 
   it.each([

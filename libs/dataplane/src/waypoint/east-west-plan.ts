@@ -5,7 +5,7 @@ import { type Rejection, rejection } from '../errors.ts'
 import { PORT_HBONE } from '../limits.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
 import { chooseEndpoint } from '../ztunnel/load-balancing.ts'
-import { chooseWaypoint, waypointOf } from '../ztunnel/waypoint-choice.ts'
+import { chooseWaypoint, leadsToWaypoint, waypointOf } from '../ztunnel/waypoint-choice.ts'
 import { addressOf } from '../ztunnel/workload-address.ts'
 
 /** Whose HBONE port the bytes of a tunnel stream go to, unread. */
@@ -24,6 +24,8 @@ export interface EastWestPlan {
  * it has one here, else to an endpoint of this network. Pure. What is inside is meant for whoever is picked, so that
  * only who ends HBONE can be.
  * @param authority a service's host name and port: addresses have no meaning beyond their network
+ * @param sentBy which proxy of requests asks, as it says; undefined: a ztunnel. Who says that it is a waypoint, and is
+ *   none, gets no further than who dials the pod itself: what may be there, the pod's own policies say
  * @returns a plan, or a Rejection that becomes 400 or 503
  */
 export function planEastWest(
@@ -31,6 +33,7 @@ export function planEastWest(
   own: Workload,
   authority: string,
   random: Random,
+  sentBy?: string,
 ): EastWestPlan | Rejection {
   const requested = parseAuthority(authority)
   if (!requested || requested.isIp) return rejection('AUTHORITY_INVALID', 'no valid authority pseudo header')
@@ -41,7 +44,8 @@ export function planEastWest(
   if (!service.ports.some(({ servicePort }) => servicePort === port)) {
     return rejection('SERVICE_PORT_UNRESOLVED', `requested service ${hostname}:${port} found, but cannot resolve port`)
   }
-  return toWaypoint(state, own, service, port, random) ?? toEndpoint(state, own, service, port, random)
+  const waypoint = leadsToWaypoint(service, sentBy) ? toWaypoint(state, own, service, port, random) : undefined
+  return waypoint ?? toEndpoint(state, own, service, port, random)
 }
 
 /** Undefined for a service without one. A waypoint that is elsewhere is none of ours: policies would not be kept. */

@@ -46,7 +46,8 @@ export class EastWest {
     const { state, own, random } = this.#components
     if (!own.current) return incoming.reject(503, `unknown destination: ${own.uid}`)
     const record = this.#recordOf(incoming)
-    const plan = planEastWest(state.current, own.current, incoming.request.authority, random)
+    const { authority, sentBy } = incoming.request
+    const plan = planEastWest(state.current, own.current, authority, random, sentBy)
     if (plan.kind === 'rejection') return this.#refuse(incoming, record, dataplaneError(plan.code, plan.reason))
     record.cluster = `outbound|${incoming.destination.port}||${plan.service.hostname}`
     this.#dial(incoming, plan).then(

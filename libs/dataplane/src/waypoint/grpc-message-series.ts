@@ -1,15 +1,12 @@
 import type { Clock } from '@ambient-lab/std'
-import type { Counter, MetricsRegistry } from '@ambient-lab/telemetry'
-import { END_LABELS, endLabels, type Reporter } from './end-labels.ts'
+import type { Counter } from '@ambient-lab/telemetry'
+import { END_LABELS, endLabels } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
+import { lazy } from './lazy.ts'
 import { GRPC_MESSAGES_REPORT_MS } from './limits.ts'
-import type { DownstreamPeer, RequestRecord } from './request-record.ts'
-
-export interface GrpcMessageSeriesInit {
-  readonly metrics: MetricsRegistry
-  /** Asked when a series begins. */
-  readonly reporter: (peer: DownstreamPeer) => Reporter
-}
+import { ALL_METRICS } from './metric-switches.ts'
+import type { RequestRecord } from './request-record.ts'
+import type { RequestSeriesInit } from './request-series.ts'
 
 /**
  * `istio_request_messages_total`, `istio_response_messages_total`: by the two ends alone, as Istio's filter has them, and
@@ -17,12 +14,17 @@ export interface GrpcMessageSeriesInit {
  */
 export class GrpcMessageSeries {
   readonly #clock: Clock
-  readonly #counters: EndsCache<{ readonly requests: Counter; readonly responses: Counter }>
+  /** Made when they are told of for the first time: a metric that is off has no series. */
+  readonly #counters: EndsCache<{ readonly requests: () => Counter; readonly responses: () => Counter }>
+  readonly #switches: NonNullable<RequestSeriesInit['switches']>
   /** Calls that go on. */
   readonly #live = new Set<RequestRecord>()
   #isWaiting = false
 
-  constructor(components: { readonly clock: Clock }, { metrics, reporter }: GrpcMessageSeriesInit) {
+  constructor(
+    components: { readonly clock: Clock },
+    { metrics, reporter, switches = () => ALL_METRICS }: RequestSeriesInit,
+  ) {
     const counter = (direction: string, from: string) =>
       metrics.counter({
         name: `istio_${direction}_messages_total`,
@@ -30,10 +32,11 @@ export class GrpcMessageSeries {
         labels: END_LABELS,
       })
     this.#clock = components.clock
+    this.#switches = switches
     const [requests, responses] = [counter('request', 'client'), counter('response', 'server')]
     this.#counters = new EndsCache((record) => {
       const labels = endLabels(reporter(record.peer), record)
-      return { requests: requests.labels(labels), responses: responses.labels(labels) }
+      return { requests: lazy(() => requests.labels(labels)), responses: lazy(() => responses.labels(labels)) }
     })
   }
 
@@ -66,7 +69,8 @@ export class GrpcMessageSeries {
     const responses = record.responseMessages?.takeNew() ?? 0
     if (requests === 0 && responses === 0) return
     const counters = this.#counters.of(record)
-    counters.requests.inc(requests)
-    counters.responses.inc(responses)
+    const on = this.#switches(record.peer)
+    if (on.GRPC_REQUEST_MESSAGES) counters.requests().inc(requests)
+    if (on.GRPC_RESPONSE_MESSAGES) counters.responses().inc(responses)
   }
 }

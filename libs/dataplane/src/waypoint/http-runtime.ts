@@ -9,7 +9,6 @@ import type { LocationOf } from './router/redirect.ts'
 import type { RetryConditions } from './router/retries.ts'
 import type { RewritePath } from './router/rewrite.ts'
 import type { RouteFinder } from './router/route-table.ts'
-import type { Tracing } from './tracing.ts'
 import type { Clusters } from './upstream/clusters.ts'
 
 /** A route with everything that can be worked out before a request comes. */
@@ -38,8 +37,6 @@ export interface HttpRuntime {
   readonly random: Random
   readonly clusters: Clusters
   readonly recorder: RequestRecorder
-  /** Undefined: trace headers pass as they are. */
-  readonly tracing: Tracing | undefined
   readonly proxy: L7Proxy
   readonly routes: RouteFinder<CompiledRoute>
   /** The filters of requests that no route matches. */

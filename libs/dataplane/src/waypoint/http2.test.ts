@@ -370,6 +370,26 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(await mesh.get('/two')).toMatchObject({ status: 200, body: 'h2 /two' })
   })
 
+  it('ends a connection to a backend that nobody needs for the idle timeout, and opens another for the next request', async () => {
+    mesh.targets.clear()
+    const target = { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
+    mesh.targets.set('web-0', target)
+    mesh.targets.set('web-1', target)
+    mesh.cluster(clusterOf('web', { protocol: 'http2', idleTimeoutMs: 30 }))
+    let ended = 0
+    handler = (stream) => {
+      stream.session!.once('close', () => {
+        ended += 1
+      })
+      stream.respond({ ':status': 200 })
+      stream.end('h2')
+    }
+    for (const round of [1, 2]) {
+      expect(await mesh.get()).toMatchObject({ status: 200, body: 'h2' })
+      await eventually(() => expect(ended).toBe(round))
+    }
+  })
+
   it('says twice that a connection will end, and serves what comes in between', async () => {
     let release = () => {}
     handler = (stream) => {

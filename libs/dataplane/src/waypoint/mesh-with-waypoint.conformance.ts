@@ -13,7 +13,7 @@ import {
   NODE_TYPE,
   type Route,
 } from '@ambient-lab/xds'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import type { LocalWorkload } from '../ztunnel/local-workload.ts'
 import { type Ground, type Program, serviceOf, TwoNodes, workloadOf } from '../ztunnel/two-nodes.conformance.ts'
 import { TestHttpServer } from './http-server.conformance.ts'
@@ -90,6 +90,7 @@ export class MeshWithWaypoint {
         svids: this.#svids,
         metrics: this.metrics,
         log: silentLogger(),
+        upstreamLog: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => this.lines.push(line),
         transport: this.ground.transport({
@@ -114,6 +115,16 @@ export class MeshWithWaypoint {
     this.proxy({})
     this.cluster(clusterOf('web'))
     this.routes([forwardRoute()])
+  }
+
+  /** What the servers got. */
+  get requests() {
+    return this.servers.flatMap((server) => server.requests)
+  }
+
+  /** How both servers answer from now on. */
+  handle(handler: TestHttpServer['handler']): void {
+    for (const server of this.servers) server.handler = handler
   }
 
   cluster(cluster: Cluster): void {
@@ -288,4 +299,16 @@ function parseChunked(status: number, headers: Record<string, string>, text: str
     body += text.slice(line + 2, line + 2 + size)
     at = line + 2 + size + 2
   }
+}
+
+/** A test that has a mesh of its own. */
+export function waypointTest(makeGround: () => Ground) {
+  return test.extend<{ mesh: MeshWithWaypoint }>({
+    mesh: async ({ task: _ }, use) => {
+      const mesh = new MeshWithWaypoint(makeGround())
+      await mesh.start()
+      await use(mesh)
+      await mesh.stop()
+    },
+  })
 }

@@ -1,9 +1,16 @@
 import { type SpiffeId, SvidSource } from '@ambient-lab/pki'
+import { ConnectionFacts } from '@ambient-lab/policy'
 import { SeededRandom } from '@ambient-lab/std'
 import { MetricsRegistry, silentLogger } from '@ambient-lab/telemetry'
 import { ADDRESS_TYPE, L7_PROXY_TYPE, type L7Proxy, NODE_TYPE, type Service, type Workload } from '@ambient-lab/xds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Ground, serviceOf, TwoNodes, workloadOf } from '../ztunnel/two-nodes.conformance.ts'
+import { TunnelPool } from '../tunnel/tunnel-pool.ts'
+import { type Ground, Program, serviceOf, TwoNodes, workloadOf } from '../ztunnel/two-nodes.conformance.ts'
+import { clusterOf } from './mesh-with-waypoint.conformance.ts'
+import { OwnWorkload } from './own-workload.ts'
+import type { DownstreamPeer } from './request-record.ts'
+import { Cluster } from './upstream/cluster.ts'
+import { EndpointDialer } from './upstream/endpoint-dialer.ts'
 import { Waypoint } from './waypoint.ts'
 
 const UID = 'Kubernetes//Pod/default/gateway'
@@ -15,6 +22,8 @@ const GATEWAY = {
     hboneMtlsPort: 15008,
   },
 }
+/** A waypoint that has no pods. */
+const NOBODY = { hostname: { namespace: 'default', hostname: 'nobody.default.svc.cluster.local' } }
 const echoServices = { 'default/echo.default.svc.cluster.local': [] }
 
 /** `curl` on node a in network east, `echo` on node b in network west, whose gateway is on b. */
@@ -23,6 +32,7 @@ class TwoNetworks {
   readonly lines: string[] = []
   gateway!: Waypoint
   readonly #ground: Ground
+  readonly #proxies: (() => Promise<void>)[] = []
   #svids!: SvidSource
 
   constructor(ground: Ground) {
@@ -39,6 +49,7 @@ class TwoNetworks {
     this.gateway = new Waypoint({
       components: {
         ...{ clock, random, network, svids: this.#svids, metrics: new MetricsRegistry(), log: silentLogger() },
+        upstreamLog: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read in tests`)),
         accessLogSink: (line) => this.lines.push(line),
         transport: this.#ground.transport({
@@ -81,6 +92,61 @@ class TwoNetworks {
     this.gateway.apply(ADDRESS_TYPE, [{ name: `default/${service.hostname}`, resource: { service } }], [])
   }
 
+  /** A cluster of `echo` in a proxy of requests of network east, which has a certificate of its own. */
+  async proxy(kind: L7Proxy['kind']): Promise<Cluster> {
+    const { clock, network } = this.#ground
+    const identity: SpiffeId = { ...IDENTITY, serviceAccount: 'proxy' }
+    const random = new SeededRandom(17)
+    const svid = (signal?: AbortSignal) => this.#svids.fetch(identity, signal ? { signal } : {})
+    const transport = this.#ground.transport({
+      clientSvid: (_source, signal) => svid(signal),
+      serverSvid: () => svid(),
+    })
+    const { state } = this.nodes.a.ztunnel
+    this.workload('proxy', 'a', '10.244.1.9', { network: 'east', nativeTunnel: true })
+    const own = new OwnWorkload(state, 'Kubernetes//Pod/default/proxy')
+    own.follow()
+    const tunnels = new TunnelPool({ transport, clock })
+    const dialer = new EndpointDialer(
+      { random, state, own, transport, tunnels, network },
+      { node: 'a', identity, clusterDomain: 'cluster.local', labRanges: [], kind: () => kind },
+    )
+    const endpoints = { kind: 'service', service: 'default/echo.default.svc.cluster.local', servicePort: 80 } as const
+    const place = { network: 'east', locality: undefined, labels: {} }
+    const components = { clock, random, state, network, dialer, log: silentLogger() }
+    const cluster = new Cluster(components, clusterOf('echo', { endpoints }), place)
+    this.#proxies.push(async () => {
+      cluster[Symbol.dispose]()
+      await tunnels[Symbol.asyncDispose]()
+    })
+    return cluster
+  }
+
+  /** A connection of a cluster to its one host. @throws CodedError */
+  async through(cluster: Cluster): Promise<Program> {
+    const [host, ...more] = cluster.hosts
+    expect(more).toEqual([])
+    const address = { address: '10.244.1.4', port: 4711 }
+    const local = { address: '10.96.0.10', port: 80 }
+    const facts = new ConnectionFacts({
+      ...{ sourceIp: address.address, destinationIp: local.address, destinationPort: 80, identity: IDENTITY },
+    })
+    const peer = {
+      ...{ identity: IDENTITY, workload: undefined, address, local, facts },
+      service: undefined,
+      scheme: 'http',
+    }
+    const options = { timeoutMs: 1000, signal: new AbortController().signal }
+    const dialled = cluster.dial(host!, peer as DownstreamPeer, options, [])
+    let isOver = false
+    const over = () => {
+      isOver = true
+    }
+    dialled.then(over, over)
+    await this.#ground.until(() => isOver)
+    return new Program(await dialled)
+  }
+
   /** A connection that is refused. @returns what the source's log says */
   async refusal(port = 80): Promise<{ readonly error: string; readonly flags: string }> {
     const { reply } = await this.nodes.dial('curl', 'echo', port)
@@ -90,6 +156,7 @@ class TwoNetworks {
   }
 
   async stop(): Promise<void> {
+    for (const end of this.#proxies) await end()
     await this.gateway[Symbol.asyncDispose]()
     await this.#svids[Symbol.asyncDispose]()
     await this.nodes.stop()
@@ -203,6 +270,41 @@ export function describeTwoNetworks(title: string, makeGround: () => Ground): vo
       expect(error).toContain('peer did not present the expected SAN')
       expect(error).toContain('spiffe://cluster.local/ns/default/sa/echo')
       expect(flags).toBe('TLS_FAILURE')
+      expect(mesh.nodes.servers).toHaveLength(0)
+    })
+
+    it.each(['waypoint', 'gateway', 'sidecar'] as const)(
+      'leads a %s to the service, which sees it as itself, and its client by address',
+      async (kind) => {
+        const program = await mesh.through(await mesh.proxy(kind))
+        program.say('hello')
+        await ground.until(() => program.text === 'HELLO')
+        program.stream.end()
+        await ground.until(() => program.closed && mesh.nodes.b.connections[0]?.state === 'closed')
+        expect(program).toMatchObject({ text: 'HELLO.', reason: undefined })
+        expect(mesh.nodes.b.connections[0]).toMatchObject({
+          source: { identity: 'spiffe://cluster.local/ns/default/sa/proxy', address: '10.244.1.4:4711' },
+          destination: { workload: 'echo' },
+        })
+      },
+    )
+
+    it('leads what has passed a waypoint to no other one, and what has not to that alone', async () => {
+      mesh.service('echo', '10.96.0.10', { scope: 'GLOBAL', waypoint: { ...GATEWAY.networkGateway, ...NOBODY } })
+      const program = await mesh.through(await mesh.proxy('waypoint'))
+      program.say('past')
+      await ground.until(() => program.text === 'PAST')
+      await expect(mesh.through(await mesh.proxy('sidecar'))).rejects.toThrow('http status: 503 Service Unavailable')
+      expect(mesh.nodes.servers).toHaveLength(1)
+    })
+
+    it('lets no proxy of requests take another for the service’s own', async () => {
+      const cluster = await mesh.proxy('waypoint')
+      const impostor = workloadOf('echo', 'b', '10.244.2.5', {
+        ...{ network: 'west', services: echoServices, ...GATEWAY, serviceAccount: 'other' },
+      })
+      mesh.nodes.a.ztunnel.state.apply(ADDRESS_TYPE, [{ name: impostor.uid, resource: { workload: impostor } }], [])
+      await expect(mesh.through(cluster)).rejects.toThrow('peer did not present the expected SAN')
       expect(mesh.nodes.servers).toHaveLength(0)
     })
 

@@ -18,6 +18,7 @@ import {
   type HttpConnectionManager,
   L7_PROXY_TYPE,
   type L7Proxy,
+  type ProxyTelemetry,
   type Route,
   type ServiceKey,
   type TypeUrl,
@@ -32,9 +33,10 @@ import { compileFilters } from './filter-chain.ts'
 import { checkDownstreamTls } from './gateway-listeners.ts'
 import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime.ts'
 import type { HttpStream } from './http-stream.ts'
+import { metricSwitches } from './metric-switches.ts'
 import type { RequestDecisions } from './request-decisions.ts'
 import { compileRequestLog } from './request-log.ts'
-import type { RequestRecorder } from './request-recorder.ts'
+import type { RequestRecorder, Telling } from './request-recorder.ts'
 import { DomainTable } from './router/domains.ts'
 import { compileHeaderMutation } from './router/header-mutation.ts'
 import type { CompilePattern } from './router/matchers.ts'
@@ -102,7 +104,6 @@ export class ProxyConfig implements Disposable {
   readonly #components: ProxyConfigComponents
   readonly #sharing: ChainSharing | undefined
   #proxy: L7Proxy
-  #tracing: Tracing | undefined
   readonly #chains = new Map<string, CompiledChain>()
   /** By what they match. */
   readonly #byMatch = new Map<string, CompiledChain>()
@@ -180,7 +181,7 @@ export class ProxyConfig implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#components.recorder.spans?.[Symbol.dispose]()
+    this.#components.recorder.tell()
   }
 
   #upsert(typeUrl: TypeUrl, name: string, resource: unknown): void {
@@ -198,12 +199,13 @@ export class ProxyConfig implements Disposable {
 
   #use(proxy: L7Proxy): void {
     const { recorder, clock, random, post } = this.#components
-    const lineOf = compileRequestLog(proxy.accessLog)
-    recorder.lineOf = lineOf
-    recorder.spans?.[Symbol.dispose]()
-    const { tracing } = proxy
-    recorder.spans = tracing && new SpanExporter({ clock, post }, tracing, 'Kubernetes')
-    this.#tracing = tracing && new Tracing({ random }, tracing)
+    const telling = ({ accessLog, tracing, disabledMetrics }: ProxyTelemetry): Telling => ({
+      lineOf: compileRequestLog(accessLog),
+      tracing: tracing && new Tracing({ random }, tracing),
+      spans: tracing && new SpanExporter({ clock, post }, tracing, 'Kubernetes'),
+      metrics: metricSwitches(disabledMetrics),
+    })
+    recorder.tell(telling(proxy), proxy.outboundTelemetry && telling(proxy.outboundTelemetry))
     this.#proxy = proxy
     // What requests run on names the proxy's settings.
     for (const chain of [...this.#chains.values()]) this.#upsertChain(chain.source)
@@ -253,7 +255,6 @@ export class ProxyConfig implements Disposable {
       random,
       clusters,
       recorder,
-      tracing: this.#tracing,
       proxy: this.#proxy,
       routes: compileRoutes(source, context),
       routeless: compileFilters({ ...context, route: undefined }),
@@ -268,7 +269,7 @@ export class ProxyConfig implements Disposable {
  */
 export function checkProxyResource(typeUrl: TypeUrl, name: string, resource: unknown): void {
   if (typeUrl === CLUSTER_TYPE) checkedCluster(name, resource)
-  else if (typeUrl === L7_PROXY_TYPE) compileRequestLog(checkL7Proxy(resource).accessLog)
+  else if (typeUrl === L7_PROXY_TYPE) checkLogs(checkL7Proxy(resource))
   else if (typeUrl === FILTER_CHAIN_TYPE) {
     const { http, tcp, tls } = checkFilterChain(name, resource)
     if (tls) checkDownstreamTls(tls)
@@ -379,4 +380,9 @@ function compileBackend({ cluster, weight, requestHeaders, responseHeaders }: We
     requestHeaders: compileHeaderMutation(requestHeaders),
     responseHeaders: compileHeaderMutation(responseHeaders),
   }
+}
+
+function checkLogs({ accessLog, outboundTelemetry }: L7Proxy): void {
+  compileRequestLog(accessLog)
+  if (outboundTelemetry) compileRequestLog(outboundTelemetry.accessLog)
 }

@@ -84,7 +84,7 @@ function prepare(
   headers.delete('x-forwarded-client-cert')
   const certificate = peer.clientCertificate ?? clientNamed(runtime, peer)
   if (certificate !== undefined) headers.set('x-forwarded-client-cert', certificate)
-  runtime.tracing?.begin(record, headers)
+  runtime.recorder.tellingOf(peer).tracing?.begin(record, headers)
 }
 
 /** What a waypoint says of a client where it is to. */

@@ -1,11 +1,12 @@
 import type { Clock } from '@ambient-lab/std'
 import type { RequestEdges } from '../sidecar/request-edges.ts'
 import type { GrpcMessageSeries } from './grpc-message-series.ts'
+import { ALL_METRICS, type MetricSwitches } from './metric-switches.ts'
 import type { LineOf } from './request-log.ts'
-import type { RequestRecord } from './request-record.ts'
+import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 import type { RequestSeries } from './request-series.ts'
 import type { TcpSeries } from './tcp-series.ts'
-import type { SpanExporter } from './tracing.ts'
+import type { SpanExporter, Tracing } from './tracing.ts'
 
 export interface RequestRecorderComponents {
   readonly clock: Clock
@@ -18,15 +19,38 @@ export interface RequestRecorderComponents {
   readonly logSink: (line: string) => void
 }
 
+/** What is told of one side of a proxy. */
+export interface Telling {
+  /** Undefined: the log is off. */
+  readonly lineOf: LineOf | undefined
+  /** Undefined: trace headers pass as they are. */
+  readonly tracing: Tracing | undefined
+  readonly spans: SpanExporter | undefined
+  readonly metrics: MetricSwitches
+}
+
+const NOTHING: Telling = { lineOf: undefined, tracing: undefined, spans: undefined, metrics: ALL_METRICS }
+
 /** Tells about each request once, when it is over: metrics, a line, a span. */
 export class RequestRecorder {
   readonly #components: RequestRecorderComponents
-  /** Undefined: the log is off. Swapped with the proxy's configuration. */
-  lineOf: LineOf | undefined
-  spans: SpanExporter | undefined
+  #telling = NOTHING
+  /** At a sidecar: of what its workload calls. */
+  #outbound = NOTHING
 
   constructor(components: RequestRecorderComponents) {
     this.#components = components
+  }
+
+  /** Swapped with the proxy's configuration; who exported spans before stops. */
+  tell(telling: Telling = NOTHING, outbound = telling): void {
+    for (const before of new Set([this.#telling, this.#outbound])) before.spans?.[Symbol.dispose]()
+    this.#telling = telling
+    this.#outbound = outbound
+  }
+
+  tellingOf({ side }: DownstreamPeer): Telling {
+    return side === 'outbound' ? this.#outbound : this.#telling
   }
 
   /** A connection whose bytes nobody reads stands, or will not; `finish` tells its end. */
@@ -47,7 +71,8 @@ export class RequestRecorder {
     else series.count(record)
     edges?.finished(record)
     if (record.isGrpc) messageSeries.ended(record)
-    if (this.lineOf) logSink(this.lineOf(record))
-    if (record.isSampled) this.spans?.add(record)
+    const { lineOf, spans } = this.tellingOf(record.peer)
+    if (lineOf) logSink(lineOf(record))
+    if (record.isSampled) spans?.add(record)
   }
 }

@@ -1,6 +1,8 @@
 import type { BucketHistogram, Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
 import { END_LABELS, endLabels, type Reporter, securityPolicy } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
+import { lazy } from './lazy.ts'
+import { ALL_METRICS, type MetricSwitches } from './metric-switches.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 
 const LABELS = [
@@ -21,22 +23,26 @@ const BUCKETS = [
   ...[1_800_000, 3_600_000],
 ]
 
+/** Each made when it is told of for the first time: a metric that is off has no series. */
 interface Handles {
-  readonly requests: Counter
-  readonly duration: BucketHistogram
-  readonly requestBytes: BucketHistogram
-  readonly responseBytes: BucketHistogram
+  readonly requests: () => Counter
+  readonly duration: () => BucketHistogram
+  readonly requestBytes: () => BucketHistogram
+  readonly responseBytes: () => BucketHistogram
 }
 
 export interface RequestSeriesInit {
   readonly metrics: MetricsRegistry
   /** Asked when a series begins. */
   readonly reporter: (peer: DownstreamPeer) => Reporter
+  /** @default all are told */
+  readonly switches?: (peer: DownstreamPeer) => MetricSwitches
 }
 
 /** `istio_requests_total` and the histograms beside it. Label texts are made once per pair of ends and outcome. */
 export class RequestSeries {
   readonly #reporter: RequestSeriesInit['reporter']
+  readonly #switches: NonNullable<RequestSeriesInit['switches']>
   readonly #requests: MetricFamily<Label, Counter>
   readonly #duration: MetricFamily<Label, BucketHistogram>
   readonly #requestBytes: MetricFamily<Label, BucketHistogram>
@@ -44,10 +50,11 @@ export class RequestSeries {
   /** For each pair of ends by outcome. */
   readonly #handles = new EndsCache(() => new Map<string | number, Handles>())
 
-  constructor({ metrics, reporter }: RequestSeriesInit) {
+  constructor({ metrics, reporter, switches = () => ALL_METRICS }: RequestSeriesInit) {
     const histogram = (name: string, help: string) =>
       metrics.histogram({ name: `istio_${name}`, help, labels: LABELS, buckets: BUCKETS })
     this.#reporter = reporter
+    this.#switches = switches
     this.#requests = metrics.counter({
       name: 'istio_requests_total',
       help: 'The total number of requests',
@@ -60,10 +67,11 @@ export class RequestSeries {
 
   count(record: RequestRecord): void {
     const { requests, duration, requestBytes, responseBytes } = this.#handlesOf(record)
-    requests.inc()
-    duration.observe(record.durationMs)
-    requestBytes.observe(record.bytesReceived)
-    responseBytes.observe(record.bytesSent)
+    const on = this.#switches(record.peer)
+    if (on.REQUEST_COUNT) requests().inc()
+    if (on.REQUEST_DURATION) duration().observe(record.durationMs)
+    if (on.REQUEST_SIZE) requestBytes().observe(record.bytesReceived)
+    if (on.RESPONSE_SIZE) responseBytes().observe(record.bytesSent)
   }
 
   #handlesOf(record: RequestRecord): Handles {
@@ -73,10 +81,10 @@ export class RequestSeries {
     if (!handles) {
       const labels = this.#labelsOf(record)
       handles = {
-        requests: this.#requests.labels(labels),
-        duration: this.#duration.labels(labels),
-        requestBytes: this.#requestBytes.labels(labels),
-        responseBytes: this.#responseBytes.labels(labels),
+        requests: lazy(() => this.#requests.labels(labels)),
+        duration: lazy(() => this.#duration.labels(labels)),
+        requestBytes: lazy(() => this.#requestBytes.labels(labels)),
+        responseBytes: lazy(() => this.#responseBytes.labels(labels)),
       }
       handlesOfEnds.set(outcome, handles)
     }

@@ -1,5 +1,6 @@
 import type { Counter, MetricFamily } from '@ambient-lab/telemetry'
 import { END_LABELS, endLabels, securityPolicy } from './end-labels.ts'
+import { ALL_METRICS } from './metric-switches.ts'
 import type { RequestRecord } from './request-record.ts'
 import type { RequestSeriesInit } from './request-series.ts'
 
@@ -11,14 +12,16 @@ type Family = MetricFamily<Label, Counter>
 /** `istio_tcp_*` of connections whose bytes nobody reads. One that is refused counts as opened and closed, as at Envoy. */
 export class TcpSeries {
   readonly #reporter: RequestSeriesInit['reporter']
+  readonly #switches: NonNullable<RequestSeriesInit['switches']>
   readonly #opened: Family
   readonly #closed: Family
   readonly #sent: Family
   readonly #received: Family
 
-  constructor({ metrics, reporter }: RequestSeriesInit) {
+  constructor({ metrics, reporter, switches = () => ALL_METRICS }: RequestSeriesInit) {
     const counter = (name: string, help: string) => metrics.counter({ name: `istio_tcp_${name}`, help, labels: LABELS })
     this.#reporter = reporter
+    this.#switches = switches
     this.#opened = counter('connections_opened_total', 'The total number of TCP connections opened')
     this.#closed = counter('connections_closed_total', 'The total number of TCP connections closed')
     this.#sent = counter('sent_bytes_total', 'The size of total bytes sent during response in case of a TCP connection')
@@ -29,15 +32,16 @@ export class TcpSeries {
   }
 
   opened(record: RequestRecord): void {
-    this.#opened.labels(this.#labelsOf(record)).inc()
+    if (this.#switches(record.peer).TCP_OPENED_CONNECTIONS) this.#opened.labels(this.#labelsOf(record)).inc()
   }
 
   /** A connection that `opened` was told of is over. */
   closed(record: RequestRecord): void {
     const labels = this.#labelsOf(record)
-    this.#closed.labels(labels).inc()
-    this.#sent.labels(labels).inc(record.bytesSent)
-    this.#received.labels(labels).inc(record.bytesReceived)
+    const on = this.#switches(record.peer)
+    if (on.TCP_CLOSED_CONNECTIONS) this.#closed.labels(labels).inc()
+    if (on.TCP_SENT_BYTES) this.#sent.labels(labels).inc(record.bytesSent)
+    if (on.TCP_RECEIVED_BYTES) this.#received.labels(labels).inc(record.bytesReceived)
   }
 
   #labelsOf(record: RequestRecord): Readonly<Record<Label, string>> {

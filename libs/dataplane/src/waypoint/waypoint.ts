@@ -53,6 +53,8 @@ export interface WaypointComponents {
   readonly metrics: MetricsRegistry
   /** Of policies: what those in dry run would have done. */
   readonly log: Logger
+  /** Of clusters: what of a service nothing is sent to, and why. */
+  readonly upstreamLog: Pick<Logger, 'warn'>
   /** Reads the keys of issuers. */
   readonly fetchText: FetchText
   /** Takes the lines of the access log, without their ends. */
@@ -108,7 +110,7 @@ export class Waypoint implements AsyncDisposable {
 
   constructor(options: { readonly components: WaypointComponents; readonly init: WaypointInit }) {
     const { components, init } = options
-    const { clock, random, transport, network, metrics, log, fetchText, accessLogSink } = components
+    const { clock, random, transport, network, metrics, log, upstreamLog, fetchText, accessLogSink } = components
     const { state } = this
     const { uid, node, identity, sidecar: pod, labels, clusterDomain = 'cluster.local' } = init
     const labRanges = parseRanges(init.labRanges)
@@ -123,20 +125,28 @@ export class Waypoint implements AsyncDisposable {
         ...{ random, state, own, transport, network, tunnels: this.#tunnels },
         ...(pod && { local: (port) => pod.targetOf(port) }),
       },
-      { node, identity, clusterDomain, labRanges, usesWaypoints: () => this.config.proxy.kind === 'gateway' },
+      { node, identity, clusterDomain, labRanges, kind: () => this.config.proxy.kind },
     )
-    this.clusters = new Clusters({ clock, random, state, network, dialer }, () => this.#ownPlace())
+    this.clusters = new Clusters({ clock, random, state, network, dialer, log: upstreamLog }, () => this.#ownPlace())
     const reporter = ({ side }: DownstreamPeer) => {
       if (side === 'inbound') return 'destination'
       return this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'
     }
-    const series = new RequestSeries({ metrics, reporter })
-    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter })
-    const tcpSeries = new TcpSeries({ metrics, reporter })
+    const switches = (peer: DownstreamPeer) => recorder.tellingOf(peer).metrics
+    const series = new RequestSeries({ metrics, reporter, switches })
+    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter, switches })
+    const tcpSeries = new TcpSeries({ metrics, reporter, switches })
     const plaintextOf = (cluster: string) => this.clusters.get(cluster)?.config.plaintext
     const edges = pod && new RequestEdges({ node, plaintextOf })
     this.#edges = edges
-    const recorder = new RequestRecorder({ clock, series, messageSeries, tcpSeries, edges, logSink: accessLogSink })
+    const recorder: RequestRecorder = new RequestRecorder({
+      clock,
+      series,
+      messageSeries,
+      tcpSeries,
+      edges,
+      logSink: accessLogSink,
+    })
     this.#decisions = new RequestDecisions({ clock })
     const client = new OwnHttpClient({ random, state, own, dialer }, { clusterDomain })
     this.config = new ProxyConfig(

@@ -1,13 +1,20 @@
 import { parseSpiffeId, type SpiffeId } from '@ambient-lab/pki'
 import type { Random } from '@ambient-lab/std'
-import type { Service, Workload } from '@ambient-lab/xds'
+import type { GatewayAddress, L7Proxy, Service, Workload } from '@ambient-lab/xds'
 import { formatAddress, type HostPort, type SocketAddress } from '../address.ts'
 import { type Rejection, rejection } from '../errors.ts'
 import { PORT_HBONE, PORT_INBOUND_PLAINTEXT, PORT_OUTBOUND_CAPTURE, PORT_SOCKS5 } from '../limits.ts'
 import type { EndpointSet } from '../state/endpoint-set.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
 import { type ChosenEndpoint, chooseEndpoint } from './load-balancing.ts'
-import { chooseNetworkGateway, chooseWaypoint, isWaypoint, waypointOf } from './waypoint-choice.ts'
+import {
+  chooseNetworkGateway,
+  chooseWaypoint,
+  isWaypoint,
+  leadsToWaypoint,
+  waypointOf,
+  waypointServices,
+} from './waypoint-choice.ts'
 import { addressOf } from './workload-address.ts'
 import { factsOf } from './workload-facts.ts'
 
@@ -49,7 +56,7 @@ export interface PlainPlan {
   readonly service: Service | undefined
 }
 
-/** Decides where one captured connection goes: the procedure of the source ztunnel. */
+/** A connection that asks for its way. */
 export interface OutboundRequest {
   readonly source: Workload
   /** As the program dialled it: a service's virtual address or a workload's own. */
@@ -58,6 +65,8 @@ export interface OutboundRequest {
   readonly random: Random
   /** Workloads that a service's connection must not lead to: they failed it. @default none */
   readonly avoid?: (uid: string) => boolean
+  /** Which proxy of requests asks: it decides whom another network's gateway leads to. @default none, a ztunnel */
+  readonly sentBy?: L7Proxy['kind']
 }
 
 /**
@@ -79,11 +88,40 @@ export function planOutbound(state: ProxyState, request: OutboundRequest): Outbo
     if (waypoint.kind === 'rejection') return waypoint
     if (waypoint.workload.network !== source.network) {
       const expectedIds = waypointIds(waypoint.workload, waypoint.service)
-      return planThroughGateway(state, request, waypoint.workload, service, expectedIds)
+      const { networkGateway: door } = waypoint.workload
+      return planThroughGateway(state, request, { door, service, destination, expectedIds })
     }
     return tunnelThrough(waypoint.workload, waypoint.address, waypoint.service, destination, service)
   }
   return planToEndpoint(state, request, service)
+}
+
+/** As `planOutbound`, but past every waypoint: where a proxy of requests goes by itself. */
+export function planPastWaypoints(state: ProxyState, request: OutboundRequest): OutboundPlan | Rejection {
+  const { source, destination } = request
+  const workload = state.workloadByAddress(source.network, destination.address)
+  if (workload) return planDirect(state, request, workload, destination.port, undefined)
+  const service = state.serviceByVip(source.network, destination.address, source.namespace)
+  if (service) return planToEndpoint(state, request, service)
+  return { kind: 'plain', destination: undefined, target: asTarget(destination), service: undefined }
+}
+
+/** What a proxy of requests has for the endpoints of a service in another network. */
+export interface NetworkRequest extends Pick<OutboundRequest, 'source' | 'random' | 'sentBy'> {
+  readonly service: Service
+  readonly servicePort: number
+  readonly network: string
+  /** Who lets in there. */
+  readonly gateway: GatewayAddress
+}
+
+/** To whomever the gateway of a network picks: an endpoint of the service, or its waypoint there. Pure. */
+export function planToNetwork(state: ProxyState, request: NetworkRequest): TunnelPlan | Rejection {
+  const { source, service, servicePort, network, gateway: door } = request
+  const address = service.addresses.find((one) => one.network === source.network)?.address ?? ''
+  const expectedIds = idsBehindGateway(state, request, service, network)
+  const destination = { address, port: servicePort }
+  return planThroughGateway(state, request, { door, service, destination, expectedIds })
 }
 
 /**
@@ -128,13 +166,25 @@ function planToChosen(
   { workload, port }: ChosenEndpoint,
   service: Service,
 ): OutboundPlan | Rejection {
-  if (workload.network === request.source.network) return planDirect(state, request, workload, port, service)
-  return planThroughGateway(state, request, workload, service, networkIdsOf(state, service, workload.network))
+  const { source, destination } = request
+  const { network, networkGateway: door } = workload
+  if (network === source.network) return planDirect(state, request, workload, port, service)
+  const expectedIds = idsBehindGateway(state, request, service, network)
+  return planThroughGateway(state, request, { door, service, destination, expectedIds })
 }
 
 /** Whether the service has endpoints, all in other networks, which it is not global for or which have no gateway. */
 function isCutOff(state: ProxyState, { source, destination, random }: OutboundRequest, service: Service): boolean {
   return chooseEndpoint(state, source, service, destination.port, random, { networks: 'any' }) !== undefined
+}
+
+interface GatewayPassage {
+  /** Undefined: nobody lets in. */
+  readonly door: GatewayAddress | undefined
+  readonly service: Service
+  readonly destination: SocketAddress
+  /** Of who may be behind it. */
+  readonly expectedIds: readonly SpiffeId[]
 }
 
 /**
@@ -143,14 +193,11 @@ function isCutOff(state: ProxyState, { source, destination, random }: OutboundRe
  */
 function planThroughGateway(
   state: ProxyState,
-  request: OutboundRequest,
-  workload: Workload,
-  service: Service,
-  expectedIds: readonly SpiffeId[],
+  { source, random }: Pick<OutboundRequest, 'source' | 'random'>,
+  { door, service, destination, expectedIds }: GatewayPassage,
 ): TunnelPlan | Rejection {
-  const { source, destination, random } = request
-  if (!workload.networkGateway) return noRoute()
-  const gateway = chooseNetworkGateway(state, source, workload.networkGateway, random)
+  if (!door) return noRoute()
+  const gateway = chooseNetworkGateway(state, source, door, random)
   if (gateway.kind === 'rejection') return gateway
   return {
     kind: 'tunnel',
@@ -226,9 +273,20 @@ function expectedIdsOf(state: ProxyState, workload: Workload): readonly SpiffeId
   return ids
 }
 
+/** Of whom the gateway of a network may pick for a service. */
+function idsBehindGateway(
+  state: ProxyState,
+  { source, sentBy }: Pick<OutboundRequest, 'source' | 'sentBy'>,
+  service: Service,
+  network: string,
+): readonly SpiffeId[] {
+  if (!leadsToWaypoint(service, sentBy)) return networkIdsOf(state, service, network)
+  return waypointServices(state, source, service).flatMap((waypoint) => networkIdsOf(state, waypoint, network))
+}
+
 const networkIds = new WeakMap<EndpointSet, Map<string, readonly SpiffeId[]>>()
 
-/** Whoever a network's gateway may pick for a service; asked for often, and as lasting as the set of its endpoints. */
+/** Endpoints of a service in a network; asked for often, and as lasting as the set of its endpoints. */
 function networkIdsOf(state: ProxyState, service: Service, network: string): readonly SpiffeId[] {
   const endpoints = state.endpointsOf(serviceKeyOf(service))
   const known = networkIds.get(endpoints) ?? new Map<string, readonly SpiffeId[]>()

@@ -1,5 +1,5 @@
 import type { Random } from '@ambient-lab/std'
-import type { GatewayAddress, Service, Workload } from '@ambient-lab/xds'
+import type { GatewayAddress, L7Proxy, Service, Workload } from '@ambient-lab/xds'
 import type { SocketAddress } from '../address.ts'
 import { type Rejection, rejection } from '../errors.ts'
 import { type ProxyState, serviceKeyOf } from '../state/proxy-state.ts'
@@ -26,6 +26,24 @@ export function waypointOf(service: Service, random: Random): GatewayAddress | u
     if (rest < 0) return destination
   }
   return service.waypoint
+}
+
+/**
+ * Whether the gateway of a network leads to the waypoint that a service has there: what a waypoint sends has passed one,
+ * and what a gateway into the mesh sends goes there for services that want it.
+ * @param sentBy what the other network's proxy says that it is; anything else than those two is no reason
+ */
+export function leadsToWaypoint(service: Service, sentBy: L7Proxy['kind'] | string | undefined): boolean {
+  if (!service.waypoint && !service.weightedWaypoints?.some(({ weight }) => weight > 0)) return false
+  if (sentBy === 'waypoint') return false
+  return sentBy !== 'gateway' || service.ingressUseWaypoint
+}
+
+/** The services of all waypoints that connections of a service may go to. */
+export function waypointServices(state: ProxyState, source: Workload, service: Service): readonly Service[] {
+  const weighted = (service.weightedWaypoints ?? []).filter(({ weight }) => weight > 0)
+  const gateways = weighted.length > 0 ? weighted.map(({ destination }) => destination) : [service.waypoint]
+  return gateways.flatMap((gateway) => (gateway && findGateway(state, source, gateway).service) ?? [])
 }
 
 /** Resolves a waypoint's name or address to one of its pods. */

@@ -27,9 +27,11 @@ export interface Assignment {
 
 /** How a node finds out how a container is; Kubernetes' fields, with its defaults filled in. */
 export interface ContainerProbe {
-  /** A container port; asked where it really listens, past the mesh, as the kubelet's probes pass ztunnel. */
-  readonly port: number
-  /** Absent: accepting a connection is enough. */
+  /** A container port; asked where it really listens, past the mesh, as the kubelet's probes pass ztunnel. Absent with `exec`. */
+  readonly port?: number
+  /** A command beside the container's program, which says by its exit status how that is. */
+  readonly exec?: readonly string[]
+  /** Absent, and with a port: accepting a connection is enough. */
   readonly http?: {
     readonly path: string
     readonly secure: boolean

@@ -2,7 +2,7 @@
  * An L7 proxy: a waypoint or a gateway (resource name `namespace/name` of its Gateway), or a sidecar (the workload's
  * uid). Which pods run it follows from `workloads`.
  */
-export interface L7Proxy {
+export interface L7Proxy extends ProxyTelemetry {
   readonly name: string
   readonly namespace: string
   /** `east-west` lets other networks in: it reads nothing of what it passes on. */
@@ -11,8 +11,8 @@ export interface L7Proxy {
   readonly workloads: readonly string[]
   /** Of a gateway: ports that it listens on, by TCP; traffic is matched to the filter chains of each. */
   readonly ports: readonly ProxyPort[]
-  readonly accessLog: AccessLogConfig
-  readonly tracing?: TracingConfig
+  /** Of a sidecar: what it tells of its workload's own calls; `accessLog` and the others are of those to it. Absent: the same. */
+  readonly outboundTelemetry?: ProxyTelemetry
   /** Of a sidecar. */
   readonly outbound?: OutboundVisibility
   /** Whether requests that it passes on name their client in `x-forwarded-client-cert`. @default false */
@@ -37,6 +37,23 @@ export interface OutboundVisibility {
 export function sidecarGroup(namespace: string): string {
   return `sidecars//${namespace}`
 }
+
+/** What a proxy tells of requests and connections. */
+export interface ProxyTelemetry {
+  readonly accessLog: AccessLogConfig
+  readonly tracing?: TracingConfig
+  /** Metrics that are not told. @default none */
+  readonly disabledMetrics?: readonly StandardMetric[]
+}
+
+/** Istio's standard metrics, as its Telemetry names them. */
+export const STANDARD_METRICS = [
+  ...(['REQUEST_COUNT', 'REQUEST_DURATION', 'REQUEST_SIZE', 'RESPONSE_SIZE'] as const),
+  ...(['TCP_OPENED_CONNECTIONS', 'TCP_CLOSED_CONNECTIONS', 'TCP_SENT_BYTES', 'TCP_RECEIVED_BYTES'] as const),
+  ...(['GRPC_REQUEST_MESSAGES', 'GRPC_RESPONSE_MESSAGES'] as const),
+] as const
+
+export type StandardMetric = (typeof STANDARD_METRICS)[number]
 
 export interface AccessLogConfig {
   readonly enabled: boolean

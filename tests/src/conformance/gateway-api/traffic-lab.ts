@@ -9,7 +9,7 @@ import {
 import { type ApiClient, applyAll } from '@ambient-lab/lab'
 import { systemClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
-import { AmbientLab } from '../../mesh/ambient.ts'
+import { AmbientLab } from '@ambient-lab/testing/mesh'
 import type { CorpusFolder } from '../corpus.ts'
 import { deleteObject } from '../delete-object.ts'
 import { allReady, bringUp, POD_TYPE } from '../real-lab.ts'

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { socks5Dial } from '../../mesh/socks5-dial.ts'
+import { socks5Dial } from '@ambient-lab/testing/mesh'
 import type { CorpusFolder } from '../corpus.ts'
 import { type CallTarget, call } from '../integration/calls.ts'
 import type { Call, IntegrationCase } from '../integration/cases.ts'

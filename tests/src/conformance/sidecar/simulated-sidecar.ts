@@ -86,6 +86,7 @@ export class SimulatedSidecar implements AsyncDisposable {
       components: {
         ...{ clock, random, network: this.#network, svids: this.#svids, metrics: new MetricsRegistry(), transport },
         log: silentLogger(),
+        upstreamLog: silentLogger(),
         fetchText: (url) => Promise.reject(new Error(`${url} is not to be read here`)),
         accessLogSink: (line) => this.#lines.push(line.trimEnd()),
       },

@@ -80,7 +80,7 @@ function findUnapplied(node: SimulatedNode, resources: VersionedResources): stri
       return `the proxy of ${node.name} has another node ${name}`
     }
   }
-  const running = new Set(node.workloads.map(({ place }) => place.uid))
+  const running = new Set(node.uids)
   const assigned = [...node.held(ASSIGNMENT_TYPE).keys()]
   const idle = assigned.find((uid) => !running.has(uid))
   if (idle) return `${node.name} does not run ${idle}`

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { HostPort } from '@ambient-lab/dataplane'
+import { NODE_AGENT_FLAGS } from '@ambient-lab/lab'
 import { ADDRESS_TYPE, NODE_TYPE } from '@ambient-lab/xds'
 import type { Answer, Command, Measured } from './agent.ts'
 import { pinned } from './cores.ts'
@@ -58,7 +59,7 @@ class AgentProcess {
   readonly #waiting: ((answer: Answer) => void)[] = []
 
   constructor(role: string, folder: string, core: number | undefined, nodeFlags: readonly string[]) {
-    const flags = ['--conditions=@ambient-lab/source', '--expose-gc', ...nodeFlags]
+    const flags = ['--conditions=@ambient-lab/source', '--expose-gc', ...NODE_AGENT_FLAGS, ...nodeFlags]
     const [command, args] = pinned(core, process.execPath, [
       ...flags,
       join(import.meta.dirname, 'agent.ts'),

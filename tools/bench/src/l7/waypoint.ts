@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { NODE_AGENT_FLAGS } from '@ambient-lab/lab'
 import { pinned } from '../l4/cores.ts'
 import { freePort, listening } from '../l4/pair.ts'
 import { type HttpPeer, processProxy } from './http-peer.ts'
@@ -18,7 +19,7 @@ export function waypoint(features: keyof typeof NAMES): HttpPeer {
     async start({ backendPort, grpcPort, core }) {
       const port = await freePort()
       const [command, args] = pinned(core, process.execPath, [
-        ...['--conditions=@ambient-lab/source', '--disable-warning=ExperimentalWarning', PROGRAM],
+        ...['--conditions=@ambient-lab/source', '--disable-warning=ExperimentalWarning', ...NODE_AGENT_FLAGS, PROGRAM],
         ...[port, backendPort, grpcPort].map(String),
         ...[features, TOKEN_ISSUER, TOKEN_KEYS],
       ])

@@ -1,8 +1,7 @@
-import type { Socket } from 'node:net'
 import type { Pod } from '@ambient-lab/api'
 import type { ApiClient } from '@ambient-lab/lab'
+import { EchoConnection } from '@ambient-lab/testing/mesh'
 import { PODS } from './bench-lab.ts'
-import { socks5Connect } from './socks5.ts'
 
 export const NAMESPACE = 'load'
 const POLICIES = { group: 'security.istio.io', version: 'v1', resource: 'authorizationpolicies' }
@@ -41,11 +40,8 @@ export interface Revocation {
 /** Allows, opens connections to every node, and takes the permission away: until each of them has ended. */
 export async function measureRevocation(client: ApiClient, connectionsPerNode: number): Promise<Revocation> {
   await client.applyPatch(POLICIES, policy('default'))
-  const sockets = await openAll(client, connectionsPerNode)
-  // Not `once`, which throws for the reset that is meant here.
-  const ends = sockets.map(
-    (socket) => new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now()))),
-  )
+  const connections = await openAll(client, connectionsPerNode)
+  const ends = connections.map(({ closed }) => closed.then(() => performance.now()))
   const askedMs = performance.now()
   await client.applyPatch(POLICIES, policy('nobody'))
   const answeredMs = performance.now()
@@ -66,7 +62,7 @@ function policy(account: string) {
   }
 }
 
-async function openAll(client: ApiClient, perNode: number): Promise<Socket[]> {
+async function openAll(client: ApiClient, perNode: number): Promise<EchoConnection[]> {
   const { items } = await client.list<Pod>(PODS, { namespace: NAMESPACE })
   const { capture } = items.find(({ metadata }) => metadata.name === 'curl')!.status!.ambientLab!
   const targets = items.filter(({ metadata }) => metadata.labels?.app === 'echo')
@@ -75,10 +71,13 @@ async function openAll(client: ApiClient, perNode: number): Promise<Socket[]> {
 }
 
 /** Until the permission has come to the node. */
-async function open(capture: { readonly host: string; readonly port: number }, address: string): Promise<Socket> {
+async function open(
+  capture: { readonly host: string; readonly port: number },
+  address: string,
+): Promise<EchoConnection> {
   for (let tries = 0; tries < OPEN_TRIES; tries += 1) {
-    const socket = await socks5Connect(capture, address, 9000)
-    if (socket) return socket
+    const connection = await EchoConnection.open({ capture, host: address, port: 9000 }).catch(() => undefined)
+    if (connection) return connection
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
   }
   throw new Error(`no connection to ${address} within ${OPEN_TRIES * RETRY_MS} ms`)

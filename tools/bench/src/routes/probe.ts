@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net'
-import { socks5Connect } from '../lab/socks5.ts'
+import { KeepAliveConnection } from '@ambient-lab/testing/mesh'
 import { REVISION_HEADER } from './world.ts'
 
 export interface Answer {
@@ -9,62 +8,28 @@ export interface Answer {
   readonly receivedMs: number
 }
 
-const HEAD_END = '\r\n\r\n'
-const ANSWER_TIMEOUT_MS = 5000
+const REVISION = new RegExp(`^${REVISION_HEADER}: *(\\d+)`, 'im')
 
 /** A keep-alive connection of a workload to a service: one request at a time. */
 export class Probe {
-  readonly #socket: Socket
-  readonly #host: string
-  #received = ''
-  #waiting: { readonly resolve: (answer: Answer) => void; readonly reject: (error: Error) => void } | undefined
+  readonly #connection: KeepAliveConnection
 
-  private constructor(socket: Socket, host: string) {
-    this.#socket = socket
-    this.#host = host
-    socket.setEncoding('latin1').on('data', (chunk: string) => this.#read(chunk))
-    socket.on('close', () => this.#waiting?.reject(new Error('the connection was closed')))
+  private constructor(connection: KeepAliveConnection) {
+    this.#connection = connection
   }
 
   /** @throws Error when the mesh refuses the connection */
   static async open(capture: { readonly host: string; readonly port: number }, host: string): Promise<Probe> {
-    const socket = await socks5Connect(capture, host, 80)
-    if (!socket) throw new Error(`no connection to ${host}`)
-    return new Probe(socket, host)
+    return new Probe(await KeepAliveConnection.open({ capture, host, port: 80 }))
   }
 
   /** @throws Error when the connection ends, or nobody answers */
-  ask(path: string): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.close(), ANSWER_TIMEOUT_MS)
-      const done = <T>(settle: (value: T) => void) => {
-        return (value: T) => {
-          clearTimeout(timer)
-          settle(value)
-        }
-      }
-      this.#waiting = { resolve: done(resolve), reject: done(reject) }
-      if (this.#socket.destroyed) return this.#waiting.reject(new Error('the connection is closed'))
-      this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n\r\n`)
-    })
+  async ask(path: string): Promise<Answer> {
+    const { status, head } = await this.#connection.get(path)
+    return { status, revision: Number(REVISION.exec(head)?.[1] ?? -1), receivedMs: performance.now() }
   }
 
   close(): void {
-    this.#socket.destroy()
-  }
-
-  #read(chunk: string): void {
-    this.#received += chunk
-    const headEnd = this.#received.indexOf(HEAD_END)
-    if (headEnd < 0) return
-    const head = this.#received.slice(0, headEnd)
-    const length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)
-    const end = headEnd + HEAD_END.length + length
-    if (this.#received.length < end) return
-    this.#received = this.#received.slice(end)
-    const { resolve } = this.#waiting!
-    this.#waiting = undefined
-    const revision = new RegExp(`^${REVISION_HEADER}: *(\\d+)`, 'im').exec(head)?.[1]
-    resolve({ status: Number(head.slice(9, 12)), revision: Number(revision ?? -1), receivedMs: performance.now() })
+    this.#connection[Symbol.dispose]()
   }
 }

@@ -30,7 +30,12 @@ export default defineSuite({
     const nodes = Array.from({ length: Number(options.nodes ?? NODES_DEFAULT) }, (_, index) => `n${index + 1}`)
     const services = Number(options.services ?? SERVICES_DEFAULT)
     const workloads = Number(options.workloads ?? WORKLOADS_DEFAULT)
-    await using lab = await BenchLab.start({ name: 'fleet', nodes, world: revocationWorld(nodes) }, NAMESPACE)
+    await using lab = await BenchLab.start({
+      name: 'fleet',
+      nodes,
+      world: revocationWorld(nodes),
+      readyNamespaces: [NAMESPACE],
+    })
     const [before, startedMs] = [lab.usage(), performance.now()]
     await lab.createAll(objects(services, workloads))
     const seconds = (performance.now() - startedMs) / 1000

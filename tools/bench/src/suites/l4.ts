@@ -72,10 +72,14 @@ const WORKS: readonly Work[] = [
   },
   {
     backend: 'echo',
-    figures: [{ work: 'new connections', unit: '/s', goals: { [haproxy.name]: { atLeast: 5 } } }],
+    figures: [
+      { work: 'new connections', unit: '/s', goals: { [haproxy.name]: { atLeast: 5 } } },
+      { work: 'new connections, processor time of one', unit: 'µs', goals: {} },
+    ],
     async measure(pair) {
       const moved = await connections(pair.door, CONNECTING_AT_ONCE, SECONDS, () => pair.cpuSeconds())
-      return [moved.count / moved.seconds]
+      const cost = moved.cpuSeconds === 0 ? Number.NaN : (moved.cpuSeconds * 1e6) / moved.count
+      return [moved.count / moved.seconds, cost]
     },
   },
   {
@@ -97,39 +101,57 @@ const WORKS: readonly Work[] = [
 /** Bytes, latency, connections and memory through a source and a destination, beside other proxies. */
 export default defineSuite({
   name: 'l4',
-  summary: 'bytes through two ztunnels, beside HAProxy, Envoy and ztunnel pairs',
+  summary:
+    'bytes through two ztunnels, beside HAProxy, Envoy and ztunnel pairs (--set works=bulk,idle --set peers=HAProxy)',
   roundsDefault: 5,
   async run(context) {
     const cores = planCores()
     const unpin = pinSelf(cores?.load)
     try {
-      const samples = await measureAll(context, cores)
-      const idle = [await idleRow('idle agent', 'empty'), await idleRow('agent of the demo lab without load', 'demo')]
-      return {
-        versions: versionsOf(cores),
-        rows: [...WORKS.flatMap((work) => rowsOf(work, samples)), ...idle],
-      }
+      const { options } = context
+      const works = WORKS.filter(({ figures }) => figures.some(({ work }) => isWanted(options.works, work)))
+      const peers = PEERS.filter(({ name }) => isWanted(options.peers, name))
+      const samples = await measureAll(context, cores, works, peers)
+      const idle = IDLE_AGENTS.filter(([work]) => isWanted(options.works, work))
+      const rows = works.flatMap((work) => rowsOf(work, peers, samples))
+      for (const [work, lab] of idle) rows.push(await idleRow(work, lab))
+      return { versions: versionsOf(cores), rows }
     } finally {
       unpin()
     }
   },
 })
 
+const IDLE_AGENTS = [
+  ['idle agent', 'empty'],
+  ['agent of the demo lab', 'demo'],
+] as const
+
+/** Whether a name has one of the parts that `--set` lists. */
+function isWanted(parts: string | undefined, name: string): boolean {
+  return parts === undefined || parts.split(',').some((part) => name.toLowerCase().includes(part.toLowerCase()))
+}
+
 /** By `work, peer`: one number a round. */
 type Samples = Map<string, number[]>
 
 /** Peers take turns in each round, so that what the machine does besides falls on all of them. */
-async function measureAll({ rounds, say }: SuiteContext, cores: Cores | undefined): Promise<Samples> {
+async function measureAll(
+  { rounds, say }: SuiteContext,
+  cores: Cores | undefined,
+  works: readonly Work[],
+  others: readonly Peer[],
+): Promise<Samples> {
   using certificates = new BenchCertificates()
   const samples: Samples = new Map()
-  const peers = [ambient, ...PEERS.filter(({ version }) => version !== undefined)]
+  const peers = [ambient, ...others.filter(({ version }) => version !== undefined)]
   for (let round = 1; round <= rounds; round += 1) {
-    for (const works of groups()) {
+    for (const group of groups(works)) {
       for (const peer of peers) {
-        const backend = new Backend(works[0]!.backend)
+        const backend = new Backend(group[0]!.backend)
         const pair = await peer.start({ certificates, backendPort: await backend.listen(), cores })
         try {
-          for (const work of works) {
+          for (const work of group) {
             const values = await work.measure(pair, backend)
             for (const [index, figure] of work.figures.entries()) add(samples, figure, peer, values[index]!)
             say(`round ${round}, ${peer.name}: ${describe(work, values)}`)
@@ -150,8 +172,8 @@ function describe({ figures }: Work, values: readonly number[]): string {
 }
 
 /** Works that share a pair. */
-function groups(): readonly (readonly Work[])[] {
-  const byPair = Map.groupBy(WORKS, ({ backend, isAlone }) => `${backend} ${isAlone ?? false}`)
+function groups(works: readonly Work[]): readonly (readonly Work[])[] {
+  const byPair = Map.groupBy(works, ({ backend, isAlone }) => `${backend} ${isAlone ?? false}`)
   return [...byPair.values()]
 }
 
@@ -165,10 +187,10 @@ function keyOf(work: string, peer: string): string {
   return `${work}, ${peer}`
 }
 
-function rowsOf({ figures }: Work, samples: Samples): Row[] {
+function rowsOf({ figures }: Work, peers: readonly Peer[], samples: Samples): Row[] {
   return figures.flatMap((figure) => {
     const ours = samples.get(keyOf(figure.work, ambient.name)) ?? []
-    const rows = PEERS.flatMap((peer) => rowOf(figure, peer, ours, samples) ?? [])
+    const rows = peers.flatMap((peer) => rowOf(figure, peer, ours, samples) ?? [])
     return figure.goal ? [ownRow(figure, ours, figure.goal.atMost), ...rows] : rows
   })
 }

@@ -13,10 +13,12 @@ export default defineSuite({
   roundsDefault: 20,
   isCheck: true,
   async run({ rounds, say }) {
-    await using lab = await BenchLab.start(
-      { name: 'revocation', nodes: NODES, world: revocationWorld(NODES) },
-      NAMESPACE,
-    )
+    await using lab = await BenchLab.start({
+      name: 'revocation',
+      nodes: NODES,
+      world: revocationWorld(NODES),
+      readyNamespaces: [NAMESPACE],
+    })
     const results: Revocation[] = []
     for (let round = 1; round <= rounds; round += 1) {
       const result = await measureRevocation(lab.client, CONNECTIONS_PER_NODE)

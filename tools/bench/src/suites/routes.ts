@@ -53,7 +53,7 @@ export default defineSuite({
   async run(context) {
     const { options } = context
     const services = Number(options.services ?? SERVICES_DEFAULT)
-    await using lab = await BenchLab.start({ name: 'routes', nodes: NODES, world: WORLD }, NAMESPACE)
+    await using lab = await BenchLab.start({ name: 'routes', nodes: NODES, world: WORLD, readyNamespaces: [NAMESPACE] })
     await lab.ambient('wait', 'gateway/waypoint', '-n', NAMESPACE, '--for=condition=Programmed', '-q')
     const { client } = lab
     const capture = await lab.capture(NAMESPACE, 'caller')

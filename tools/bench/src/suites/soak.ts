@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pod } from '@ambient-lab/api'
+import { echoDeployment, LOAD_NAMESPACE, loadWorld, requestLoad } from '@ambient-lab/testing/mesh'
 import { residentBytes } from '../l4/process-usage.ts'
 import { BenchLab, PODS } from '../lab/bench-lab.ts'
-import { KeepAliveLoad } from '../lab/keep-alive-load.ts'
 import { bounded, defineSuite, exact, median, type Row, type SuiteContext } from '../suite.ts'
 
 const REQUESTS_DEFAULT = 200_000
@@ -16,50 +16,19 @@ const ROUTE_CHANGE_MS = 250
 const SCALE_MS = 5_000
 /** Certificates are renewed at half of it. */
 const CERTIFICATE_TTL_SECONDS = 60
+/** After so many a program opens another connection: both kinds of client meet every change. */
+const REQUESTS_PER_CONNECTION = 1_000
+/** Requests between two looks at how far it is. */
+const PROGRESS_STEP = 10_000
+const FAILURES_TOLD = 20
 /** What the memory of a process moves by itself: the collector lets it grow before it looks. */
 const GROWTH_BYTES_MAX = 12_000_000
 const GROWN_FILES_MAX = 24
 
-const WORLD = `
-apiVersion: v1
-kind: Namespace
-metadata: { name: soak, labels: { istio.io/dataplane-mode: ambient, istio.io/use-waypoint: waypoint } }
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: { name: waypoint, namespace: soak, labels: { istio.io/waypoint-for: service } }
-spec:
-  gatewayClassName: istio-waypoint
-  listeners: [{ name: mesh, port: 15008, protocol: HBONE }]
----
-apiVersion: v1
-kind: Service
-metadata: { name: echo, namespace: soak }
-spec: { selector: { app: echo }, ports: [{ name: http, port: 80, targetPort: 3000 }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: curl, namespace: soak }
-spec: { nodeName: n1, containers: [{ name: curl, image: curlimages/curl }] }
-`
-
-const echo = (replicas: number) => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: { name: 'echo', namespace: 'soak' },
-  spec: {
-    replicas,
-    selector: { matchLabels: { app: 'echo' } },
-    template: {
-      metadata: { labels: { app: 'echo' } },
-      spec: { containers: [{ name: 'echo', image: 'ambient-lab/echo', ports: [{ containerPort: 3000 }] }] },
-    },
-  },
-})
 const route = (version: number) => ({
   apiVersion: 'gateway.networking.k8s.io/v1',
   kind: 'HTTPRoute',
-  metadata: { name: 'echo', namespace: 'soak' },
+  metadata: { name: 'echo', namespace: LOAD_NAMESPACE },
   spec: {
     parentRefs: [{ group: '', kind: 'Service', name: 'echo' }],
     rules: [
@@ -90,11 +59,12 @@ export default defineSuite({
   isCheck: true,
   async run(context) {
     const settings = { SECRET_TTL: `${CERTIFICATE_TTL_SECONDS}s` }
-    await using lab = await BenchLab.start({ name: 'soak', nodes: ['n1', 'n2'], world: WORLD, settings }, 'soak')
-    await lab.client.applyPatch(DEPLOYMENTS, echo(3))
+    const world = { name: 'soak', nodes: ['n1', 'n2'], serves: 'http', waypoint: 'namespace', replicas: 3 } as const
+    const readyNamespaces = [LOAD_NAMESPACE]
+    await using lab = await BenchLab.start({ ...world, world: loadWorld(world), readyNamespaces, settings })
     await lab.client.applyPatch(ROUTES, route(0))
-    await lab.ambient('scale', 'deploy/waypoint', '--replicas', String(REPLICAS), '-n', 'soak', '--wait', '-q')
-    await lab.ambient('wait', 'pods', '--all', '-n', 'soak', '--for=condition=Ready', '-q')
+    await lab.ambient('scale', 'deploy/waypoint', '--replicas', String(REPLICAS), '-n', LOAD_NAMESPACE, '--wait', '-q')
+    await lab.ambient('wait', 'pods', '--all', '-n', LOAD_NAMESPACE, '--for=condition=Ready', '-q')
     return { versions: {}, rows: await soak(lab, context) }
   },
 })
@@ -112,34 +82,38 @@ async function soak(lab: BenchLab, { options, say }: SuiteContext): Promise<Row[
   const before = await recorded(lab)
   const marks: Mark[][] = []
   const start = performance.now()
-  const load = new KeepAliveLoad({
-    capture: await lab.capture('soak', 'curl'),
-    host: 'echo',
-    port: 80,
-    connections: CONNECTIONS,
-    requests,
-    onDone: (done) => {
-      if (done < ((marks.length + 1) * requests) / (MARKS + 1)) return
-      const mark = processes.map(({ name, pid }) => ({
-        process: name,
-        residentBytes: residentBytes(pid),
-        openFiles: readdirSync(`/proc/${pid}/fd`).length,
-      }))
-      marks.push(mark)
-      const sizes = mark.map(
-        (each) => `${each.process} ${(each.residentBytes / 1e6).toFixed(0)} MB ${each.openFiles} files`,
-      )
-      say(`${done} of ${requests}, ${((performance.now() - start) / 1000).toFixed(0)} s: ${sizes.join(', ')}`)
+  const look = () => {
+    const mark = processes.map(({ name, pid }) => ({
+      process: name,
+      residentBytes: residentBytes(pid),
+      openFiles: readdirSync(`/proc/${pid}/fd`).length,
+    }))
+    marks.push(mark)
+    return mark.map(({ process, residentBytes, openFiles }) => {
+      return `${process} ${(residentBytes / 1e6).toFixed(0)} MB ${openFiles} files`
+    })
+  }
+  const target = { capture: await lab.capture(LOAD_NAMESPACE, 'curl'), host: 'echo', port: 80 }
+  const load = requestLoad(target, {
+    programs: CONNECTIONS,
+    attempts: requests,
+    requestsPerConnection: REQUESTS_PER_CONNECTION,
+    onCompleted: (done) => {
+      if (done % PROGRESS_STEP !== 0 || done < ((marks.length + 1) * requests) / (MARKS + 1)) return
+      say(`${done} of ${requests}, ${((performance.now() - start) / 1000).toFixed(0)} s: ${look().join(', ')}`)
     },
   })
   const churn = new Churn(lab)
-  await load.run()
+  await load.ended
   const seconds = (performance.now() - start) / 1000
   const changes = await churn.stop()
-  for (const failure of load.failures) say(failure)
+  for (const { number, error } of load.failed.slice(0, FAILURES_TOLD)) say(`request ${number}: ${error}`)
   const counted = (await recorded(lab)) - before
   return [
-    { ...exact('requests that failed', load.failed, 0), note: `${requests} at ${Math.round(requests / seconds)}/s` },
+    {
+      ...exact('requests that failed', load.failed.length, 0),
+      note: `${requests} at ${Math.round(requests / seconds)}/s`,
+    },
     exact('requests that the waypoints recorded', counted, requests),
     { ...exact('changes that could not be made', changes.failed, 0), note: changes.text },
     ...processes.flatMap(({ name }) => growthRows(name, marks)),
@@ -171,7 +145,7 @@ class Churn {
     this.#lab = lab
     this.#running = Promise.all([
       this.#every(ROUTE_CHANGE_MS, () => this.#lab.client.applyPatch(ROUTES, route(++this.#routes))),
-      this.#every(SCALE_MS, () => this.#lab.client.applyPatch(DEPLOYMENTS, echo(3 + (++this.#scales % 2)))),
+      this.#every(SCALE_MS, () => this.#lab.client.applyPatch(DEPLOYMENTS, echoDeployment(3 + (++this.#scales % 2)))),
     ])
   }
 
@@ -202,7 +176,7 @@ async function processesOf(lab: BenchLab): Promise<{ readonly name: string; read
 /** Requests that the replicas of the waypoint have counted so far. */
 async function recorded(lab: BenchLab): Promise<number> {
   const { items } = await lab.client.list<Pod>(PODS, {
-    namespace: 'soak',
+    namespace: LOAD_NAMESPACE,
     labelSelector: 'gateway.networking.k8s.io/gateway-name=waypoint',
   })
   let sum = 0

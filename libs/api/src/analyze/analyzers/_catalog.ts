@@ -12,6 +12,7 @@ import gatewaySecrets from './gateway-secrets.ts'
 import ineffectivePolicies from './ineffective-policies.ts'
 import jwtClaimRouting from './jwt-claim-routing.ts'
 import labKinds from './lab-kinds.ts'
+import networkGateways from './network-gateways.ts'
 import principals from './principals.ts'
 import reservedUser from './reserved-user.ts'
 import routes from './routes.ts'
@@ -47,6 +48,7 @@ export default [
   ineffectivePolicies,
   jwtClaimRouting,
   labKinds,
+  networkGateways,
   principals,
   reservedUser,
   routes,

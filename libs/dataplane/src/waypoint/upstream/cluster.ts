@@ -1,5 +1,6 @@
 import { canonicalIp } from '@ambient-lab/policy'
 import { type CancelTimer, type Clock, every, type Random } from '@ambient-lab/std'
+import type { Logger } from '@ambient-lab/telemetry'
 import type { Cluster as ClusterConfig, Service, ServiceKey, Workload } from '@ambient-lab/xds'
 import { formatAddress, type SocketAddress } from '../../address.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
@@ -13,11 +14,20 @@ import type { DownstreamPeer } from '../request-record.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { ConnectionPool, type ConnectionPoolComponents } from './connection-pool.ts'
 import type { EndpointDialer, EndpointDialOptions } from './endpoint-dialer.ts'
-import { UpstreamHost } from './host.ts'
+import { type NetworkDoor, UpstreamHost } from './host.ts'
 import { HostSelection } from './host-selection.ts'
 import { Http2Pool } from './http2-pool.ts'
 import type { Draw } from './load-balancer.ts'
 import type { OwnPlace } from './locality.ts'
+import {
+  describeLeftOut,
+  gatewayText,
+  groupByNetwork,
+  type LeftOut,
+  localityText,
+  type NetworkGroup,
+  type RemoteEndpoint,
+} from './other-networks.ts'
 import { type HostOutcome, OutlierDetection } from './outlier-detection.ts'
 import type { UpstreamPool } from './upstream-connection.ts'
 import { needsTls, secureUpstream } from './upstream-tls.ts'
@@ -28,6 +38,7 @@ export interface ClusterComponents {
   readonly state: ProxyStateHolder
   readonly network: PlainNetwork
   readonly dialer: EndpointDialer
+  readonly log: Pick<Logger, 'warn'>
 }
 
 /** What requests are sent to: its hosts as they are at this moment, and what is open to them. */
@@ -51,6 +62,9 @@ export class Cluster implements Disposable {
   #resolution: Promise<void> | undefined
   #stopResolving: CancelTimer | undefined
   #list: readonly UpstreamHost[] = []
+  #leftOut: readonly LeftOut[] = []
+  /** Of them, in the log. */
+  #said = ''
 
   constructor(components: ClusterComponents, config: ClusterConfig, own: OwnPlace) {
     const { clock } = components
@@ -83,6 +97,12 @@ export class Cluster implements Disposable {
   get hosts(): readonly UpstreamHost[] {
     this.#refresh()
     return this.#list
+  }
+
+  /** Endpoints of other networks that it has no use for. */
+  get leftOut(): readonly LeftOut[] {
+    this.#refresh()
+    return this.#leftOut
   }
 
   /** @returns undefined when no host is healthy */
@@ -118,7 +138,7 @@ export class Cluster implements Disposable {
     const pool = speaksHttp2
       ? new Http2Pool(
           { ...components, random },
-          { ...http2, connectTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs },
+          { ...http2, connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs },
         )
       : new ConnectionPool(components, {
           connectTimeoutMs,
@@ -172,6 +192,7 @@ export class Cluster implements Disposable {
   /** What its successor takes over, so that a change of a timeout neither forgives nor forgets. */
   adopt(predecessor: Cluster): void {
     predecessor.#refresh()
+    this.#said = predecessor.#said
     for (const [key, host] of predecessor.#hosts) this.#hosts.set(key, host)
     this.#endpoints = undefined
   }
@@ -208,19 +229,26 @@ export class Cluster implements Disposable {
     this.#endpoints = endpoints
     this.#service = service
     const throughWaypoint = service && this.#throughWaypoint(service)
-    if (throughWaypoint !== undefined) return this.#keepService(throughWaypoint, source.servicePort)
+    if (throughWaypoint !== undefined) {
+      this.#leftOut = []
+      return this.#keepService(throughWaypoint, source.servicePort)
+    }
     const { dialer } = this.#components
     const nowMs = this.#components.clock.monotonic()
     const seen = new Set<string>()
+    const elsewhere: RemoteEndpoint[] = []
     for (const endpoint of service ? endpoints.values() : NO_ENDPOINTS.values()) {
       const { workload } = endpoint
       if (source.subset && !source.subset.includes(workload.uid)) continue
       if (!isUsable(endpoint, service!) || workload.capacity === 0) continue
-      // Proxies of requests serve their own network (ambient.md §1.10); ztunnels go to others.
-      if (dialer.isElsewhere(workload)) continue
       const port = targetPortOf(endpoint, service!, source.servicePort)
+      if (port === undefined) continue
+      if (dialer.isElsewhere(workload)) {
+        elsewhere.push({ workload, isPlaintext: dialer.isPlaintext(workload, port, this.config.plaintext) })
+        continue
+      }
       const address = addressOf(workload, service, '') ?? workload.hostname
-      if (port === undefined || address === '') continue
+      if (address === '') continue
       const key = `${workload.uid}:${port}`
       seen.add(key)
       const known = this.#hosts.get(key)
@@ -232,7 +260,52 @@ export class Cluster implements Disposable {
         this.#add({ key, host: address, port, nowMs, workload })
       }
     }
+    this.#keepNetworks(elsewhere, service, source, seen)
     this.#keepOnly(seen)
+    this.#sayLeftOut()
+  }
+
+  /** Who lets in to a network stands for what the service has there (ambient.md §1.10). */
+  #keepNetworks(
+    elsewhere: readonly RemoteEndpoint[],
+    service: Service | undefined,
+    { service: key, servicePort }: { readonly service: string; readonly servicePort: number },
+    seen: Set<string>,
+  ): void {
+    if (!service || elsewhere.length === 0) {
+      this.#leftOut = []
+      return
+    }
+    const { groups, leftOut } = groupByNetwork(elsewhere, service)
+    this.#leftOut = leftOut
+    const host = service.addresses.find(({ network }) => network === this.#own.network)?.address ?? ''
+    for (const group of groups) seen.add(this.#keepNetwork(group, key, { address: host, port: servicePort }))
+  }
+
+  /** @returns its key */
+  #keepNetwork(
+    { network: name, locality, gateway, weight }: NetworkGroup,
+    service: string,
+    { address: host, port }: SocketAddress,
+  ): string {
+    const key = `network ${name} ${localityText(locality)}`
+    const address = gatewayText(gateway)
+    const known = this.#hosts.get(key)
+    if (known && known.address === address && known.host === host) {
+      known.weight = weight
+      return key
+    }
+    const network: NetworkDoor = { name, gateway, service, locality }
+    this.#add({ key, host, port, nowMs: this.#components.clock.monotonic(), network, address, weight })
+    return key
+  }
+
+  /** Who waits for an answer hears `no healthy upstream`; why there is none, the log says once. */
+  #sayLeftOut(): void {
+    const told = this.#leftOut.filter(({ reason }) => reason !== 'not global' || this.#list.length === 0)
+    const words = told.map(describeLeftOut).join('; ')
+    if (words !== this.#said && words !== '') this.#components.log.warn(`${this.config.name}: ${words}`)
+    this.#said = words
   }
 
   /** Who else sends as this proxy does: the endpoints of the service that it belongs to. */
@@ -249,7 +322,7 @@ export class Cluster implements Disposable {
 
   /** The virtual address that leads through the service's waypoint, where a gateway shall go that way. */
   #throughWaypoint({ ingressUseWaypoint, waypoint, addresses }: Service): string | undefined {
-    if (!ingressUseWaypoint || !waypoint || !this.#components.dialer.usesWaypoints) return undefined
+    if (!ingressUseWaypoint || !waypoint || this.#components.dialer.kind !== 'gateway') return undefined
     return addresses.find(({ network }) => network === this.#own.network)?.address
   }
 
@@ -267,12 +340,19 @@ export class Cluster implements Disposable {
     readonly nowMs: number
     readonly workload?: UpstreamHost['workload']
     readonly isService?: boolean
+    readonly network?: NetworkDoor
+    /** @default that of host and port */
+    readonly address?: string
+    /** @default the workload's */
+    readonly weight?: number
   }): void {
-    const { key, host, port, nowMs, workload, isService = false } = init
-    const address = formatAddress({ address: host, port })
-    const weight = workload?.capacity ?? 1
+    const { key, host, port, nowMs, workload, isService = false, network } = init
+    const { address = formatAddress({ address: host, port }), weight = workload?.capacity ?? 1 } = init
     this.#dropPools(key)
-    this.#hosts.set(key, new UpstreamHost({ key, address, host, port, addedMs: nowMs, workload, isService, weight }))
+    this.#hosts.set(
+      key,
+      new UpstreamHost({ key, address, host, port, addedMs: nowMs, workload, isService, network, weight }),
+    )
   }
 
   #keepOnly(keys: ReadonlySet<string>): void {

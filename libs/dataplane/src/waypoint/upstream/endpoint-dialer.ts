@@ -1,8 +1,8 @@
 import type { SpiffeId } from '@ambient-lab/pki'
 import { type Cidr, cidrContains, parseIp } from '@ambient-lab/policy'
 import type { CodedError, Random } from '@ambient-lab/std'
-import type { Cluster, Workload } from '@ambient-lab/xds'
-import { formatAddress, type HostPort, type SocketAddress } from '../../address.ts'
+import type { Cluster, L7Proxy, Workload } from '@ambient-lab/xds'
+import type { HostPort, SocketAddress } from '../../address.ts'
 import { dataplaneError, type Rejection } from '../../errors.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import type { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
@@ -11,15 +11,20 @@ import { connectThroughGateway } from '../../tunnel/double-tunnel.ts'
 import type { Transport } from '../../tunnel/transport.ts'
 import type { TunnelPool } from '../../tunnel/tunnel-pool.ts'
 import { formatForwarded, newTraceparent } from '../../ztunnel/forwarded.ts'
-import { chooseEndpoint } from '../../ztunnel/load-balancing.ts'
-import { type OutboundPlan, planDirect, planOutbound, type TunnelPlan } from '../../ztunnel/outbound-plan.ts'
+import {
+  type OutboundPlan,
+  planDirect,
+  planOutbound,
+  planPastWaypoints,
+  planToNetwork,
+  type TunnelPlan,
+} from '../../ztunnel/outbound-plan.ts'
 import { encodeProxyHeader } from '../../ztunnel/proxy-protocol.ts'
 import { serverNameOf } from '../../ztunnel/server-name.ts'
-import { addressOf } from '../../ztunnel/workload-address.ts'
 import { factsOf } from '../../ztunnel/workload-facts.ts'
 import type { OwnWorkload } from '../own-workload.ts'
 import type { DownstreamPeer } from '../request-record.ts'
-import type { UpstreamHost } from './host.ts'
+import type { NetworkDoor, UpstreamHost } from './host.ts'
 
 export interface EndpointDialerComponents {
   readonly random: Random
@@ -40,8 +45,8 @@ export interface EndpointDialerInit {
   readonly clusterDomain: string
   /** Addresses that exist in the lab only: never dialled on the machine's own network. */
   readonly labRanges: readonly Cidr[]
-  /** Whether it goes through the waypoints of services that want that of gateways. @default never */
-  readonly usesWaypoints?: () => boolean
+  /** A gateway goes through the waypoints of services that want that; other networks' gateways are told. @default waypoint */
+  readonly kind?: () => L7Proxy['kind']
 }
 
 export interface EndpointDialOptions {
@@ -74,14 +79,19 @@ export class EndpointDialer {
     this.#init = init
   }
 
-  get usesWaypoints(): boolean {
-    return this.#init.usesWaypoints?.() ?? false
+  get kind(): L7Proxy['kind'] {
+    return this.#init.kind?.() ?? 'waypoint'
   }
 
   /** Whether a workload is of another network than ours. */
   isElsewhere(workload: Workload): boolean {
     const { current } = this.#components.own
     return current !== undefined && current.network !== workload.network
+  }
+
+  /** Whether this is a sidecar, and would send to a workload in the clear. */
+  isPlaintext(workload: Workload, port: number, plaintext: Cluster['plaintext']): boolean {
+    return this.#components.own.current?.sidecar !== undefined && isPlaintext(workload, port, plaintext)
   }
 
   /**
@@ -91,13 +101,13 @@ export class EndpointDialer {
   dial(host: UpstreamHost, peer: DownstreamPeer | undefined, options: EndpointDialOptions): Promise<ByteStream> {
     const { workload } = host
     if (host.isService) return this.#dialThroughWaypoint(host, peer, options)
+    if (host.network) return this.#dialNetwork(host.network, host.port, peer, options)
     if (!workload) return this.#dialOutside({ host: host.host, port: host.port }, options)
-    const client = { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname }
     // An endpoint that somebody wrote by hand may be at a pod's address: then it is the pod that answers there.
     const pod = workload.node
       ? undefined
       : this.#components.state.current.workloadByAddress(workload.network, host.host)
-    return this.#dialWorkload(pod ?? workload, { address: host.host, port: host.port }, client, options)
+    return this.#dialWorkload(pod ?? workload, { address: host.host, port: host.port }, this.#clientOf(peer), options)
   }
 
   /** To a port of the workload at whose side this proxy is. @throws CodedError as Dialer.dial; CONNECT_REFUSED */
@@ -114,17 +124,8 @@ export class EndpointDialer {
   async dialAddress(destination: SocketAddress, options: EndpointDialOptions): Promise<ByteStream> {
     const { random, state } = this.#components
     const own = this.#own()
-    const client = { address: this.ownAddress(), service: undefined }
-    const workload = state.current.workloadByAddress(own.network, destination.address)
-    if (workload) return this.#dialWorkload(workload, destination, client, options)
-    const service = state.current.serviceByVip(own.network, destination.address, own.namespace)
-    if (!service) return this.#dialOutside({ host: destination.address, port: destination.port }, options)
-    const chosen = chooseEndpoint(state.current, own, service, destination.port, random, { networks: 'own' })
-    const address = chosen && addressOf(chosen.workload, service, destination.address)
-    if (!chosen || address === undefined) {
-      throw dataplaneError('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${formatAddress(destination)}`)
-    }
-    return this.#dialWorkload(chosen.workload, { address, port: chosen.port }, client, options)
+    const plan = planPastWaypoints(state.current, { source: own, destination, random, sentBy: this.kind })
+    return this.#follow(own, plan, { address: this.ownAddress(), service: undefined }, options)
   }
 
   /** Of a connection of ours. @throws CodedError SOURCE_UNKNOWN */
@@ -147,13 +148,27 @@ export class EndpointDialer {
     const { random, state } = this.#components
     const own = this.#own()
     const destination = { address: host.host, port: host.port }
-    const plan = planOutbound(state.current, { source: own, destination, random })
-    return this.#follow(
-      own,
-      plan,
-      { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname },
-      options,
-    )
+    const plan = planOutbound(state.current, { source: own, destination, random, sentBy: this.kind })
+    return this.#follow(own, plan, this.#clientOf(peer), options)
+  }
+
+  /** Through the gateway of another network, to whomever it picks. */
+  async #dialNetwork(
+    { service: key, name: network, gateway }: NetworkDoor,
+    servicePort: number,
+    peer: DownstreamPeer | undefined,
+    options: EndpointDialOptions,
+  ): Promise<ByteStream> {
+    const { random, state } = this.#components
+    const source = this.#own()
+    const service = state.current.service(key)
+    if (!service) throw dataplaneError('NO_HEALTHY_UPSTREAM', `no healthy upstream: ${key}`)
+    const request = { source, random, service, servicePort, network, gateway, sentBy: this.kind }
+    return this.#follow(source, planToNetwork(state.current, request), this.#clientOf(peer), options)
+  }
+
+  #clientOf(peer: DownstreamPeer | undefined): Client {
+    return { address: peer?.address ?? this.ownAddress(), service: peer?.service?.hostname }
   }
 
   #own(): Workload {
@@ -183,8 +198,9 @@ export class EndpointDialer {
   ): Promise<ByteStream> {
     if (plan.kind === 'rejection') throw dataplaneError(plan.code, plan.reason, { origin: 'upstream' })
     if (plan.kind === 'tunnel') {
-      const { destination, requested } = plan
-      if (!own.sidecar || !isPlaintext(destination, requested.port, options.plaintext)) {
+      const { destination, requested, inner } = plan
+      // To another network there is no way in the clear.
+      if (inner || !this.isPlaintext(destination, requested.port, options.plaintext)) {
         return this.#tunnel(own, plan, client, options)
       }
       const target = { host: requested.address, port: requested.port }
@@ -218,7 +234,8 @@ export class EndpointDialer {
     if (!plan.inner) return (await tunnels.connect(target, request, signal)).stream
     const { expectedIds, originNetwork } = plan.inner
     const inner = { serverName: plan.service?.hostname ?? target.serverName, expectedIds }
-    return connectThroughGateway({ transport, tunnels }, { outer: target, inner, request, originNetwork }, signal)
+    const through = { outer: target, inner, request, originNetwork, sentBy: this.kind }
+    return connectThroughGateway({ transport, tunnels }, through, signal)
   }
 
   /** To a pod over its node's underlay, where a header says who and whom. */

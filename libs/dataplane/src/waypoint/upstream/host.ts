@@ -1,4 +1,12 @@
-import type { Locality, Workload } from '@ambient-lab/xds'
+import type { GatewayAddress, Locality, ServiceKey, Workload } from '@ambient-lab/xds'
+
+/** The endpoints that a service has at one place of another network: who lets in there picks one of them. */
+export interface NetworkDoor {
+  readonly name: string
+  readonly gateway: GatewayAddress
+  readonly service: ServiceKey
+  readonly locality: Locality | undefined
+}
 
 /** One endpoint of a cluster. It lives as long as the endpoint does, across updates of the cluster's configuration. */
 export class UpstreamHost {
@@ -9,10 +17,12 @@ export class UpstreamHost {
   readonly host: string
   readonly port: number
   readonly addedMs: number
-  /** Undefined for a host outside of the mesh, and for a service. */
+  /** Undefined for a host outside of the mesh, for a service, and for another network. */
   workload: Workload | undefined
   /** It stands for a whole service, whose waypoint is asked which endpoint it shall be. */
   readonly isService: boolean
+  /** It stands for another network; `host` and `port` are the service's own. */
+  readonly network: NetworkDoor | undefined
   /** Share of traffic relative to its neighbours, before warm-up. */
   weight: number
   /** Requests that are on their way to it. */
@@ -28,6 +38,7 @@ export class UpstreamHost {
     readonly workload?: Workload | undefined
     /** @default false */
     readonly isService?: boolean
+    readonly network?: NetworkDoor | undefined
     /** @default 1 */
     readonly weight?: number
   }) {
@@ -38,11 +49,12 @@ export class UpstreamHost {
     this.addedMs = init.addedMs
     this.workload = init.workload
     this.isService = init.isService ?? false
+    this.network = init.network
     this.weight = init.weight ?? 1
   }
 
   get locality(): Locality | undefined {
-    return this.workload?.locality
+    return this.network ? this.network.locality : this.workload?.locality
   }
 }
 

@@ -25,6 +25,8 @@ export interface Http2PoolComponents {
 
 export interface Http2PoolInit extends Http2Options {
   readonly connectTimeoutMs: number
+  /** Of a connection without exchanges; 0: for ever. */
+  readonly idleTimeoutMs: number
   /** 0: no limit. @default 0 */
   readonly maxRequestsPerConnection?: number
   readonly maxConnectionDurationMs?: number | undefined
@@ -38,6 +40,7 @@ export class Http2Pool implements UpstreamPool {
   readonly #sessions = new Set<Session>()
   /** Under way. */
   #dials = 0
+  #cancelReap: CancelTimer | undefined
   #draining = false
 
   constructor(components: Http2PoolComponents, init: Http2PoolInit) {
@@ -70,6 +73,7 @@ export class Http2Pool implements UpstreamPool {
 
   drain(): void {
     this.#draining = true
+    this.#cancelReap?.()
     for (const session of this.#sessions) session.drain()
   }
 
@@ -121,18 +125,46 @@ export class Http2Pool implements UpstreamPool {
 
   #connected(stream: ByteStream): void {
     const owner: Http2ClientOwner = {
-      onRoom: () => this.#serve(),
+      onRoom: () => {
+        this.#serve()
+        if (session.isIdle) this.#rest(session)
+      },
       onClosed: () => {
         this.#sessions.delete(session)
         this.#components.breaker.release('connections')
         this.#dialAsNeeded()
       },
     }
-    const session = new Session(stream, this.#components, { ...this.#init, streamsMax: this.#placesMax, owner })
+    const session: Session = new Session(stream, this.#components, {
+      ...this.#init,
+      streamsMax: this.#placesMax,
+      owner,
+    })
     this.#sessions.add(session)
     this.#serve()
     this.#dialAsNeeded()
     if (this.#draining) session.drain()
+    else if (session.isIdle) this.#rest(session)
+  }
+
+  #rest(session: Session): void {
+    session.idleSinceMs = this.#components.clock.monotonic()
+    const { idleTimeoutMs } = this.#init
+    if (!this.#cancelReap && !this.#draining && idleTimeoutMs > 0) this.#armReap(idleTimeoutMs)
+  }
+
+  /** One timer for all, set once for as long as there are idle connections: requests pay nothing for it. */
+  #armReap(delayMs: number): void {
+    this.#cancelReap = this.#components.clock.schedule(delayMs, () => this.#reap(), { background: true })
+  }
+
+  #reap(): void {
+    this.#cancelReap = undefined
+    const dueMs = this.#components.clock.monotonic() - this.#init.idleTimeoutMs
+    const idle = [...this.#sessions].filter(({ isIdle }) => isIdle)
+    for (const session of idle) if (session.idleSinceMs <= dueMs) session.drain()
+    const rest = idle.filter(({ idleSinceMs }) => idleSinceMs > dueMs)
+    if (rest.length > 0) this.#armReap(Math.min(...rest.map(({ idleSinceMs }) => idleSinceMs)) - dueMs)
   }
 
   #serve(): void {
@@ -155,6 +187,7 @@ interface SessionInit extends Http2PoolInit {
 class Session {
   readonly h2: Http2ClientSession
   readonly #onRoom: () => void
+  idleSinceMs = 0
   /** Places that were given away. */
   #open = 0
   /** Places that may be given away still. */
@@ -182,6 +215,10 @@ class Session {
 
   get hasRoom(): boolean {
     return this.#left > 0 && this.h2.isUsable && this.#open < this.h2.placesMax
+  }
+
+  get isIdle(): boolean {
+    return this.#open === 0 && this.h2.isUsable
   }
 
   drain(): void {

@@ -1,5 +1,6 @@
 import { SeededRandom, VirtualClock } from '@ambient-lab/std'
-import { ADDRESS_TYPE, type Service } from '@ambient-lab/xds'
+import { silentLogger } from '@ambient-lab/telemetry'
+import { ADDRESS_TYPE, type L7Proxy, type Service } from '@ambient-lab/xds'
 import { expect, it } from 'vitest'
 import { MemoryPlainNetwork } from '../../memory-plain-network.ts'
 import { ProxyStateHolder } from '../../state/proxy-state-holder.ts'
@@ -17,7 +18,7 @@ const waypoint: NonNullable<Service['waypoint']> = {
 }
 
 /** Hosts of the cluster of a service with one pod, as a proxy sees them. */
-function hostsOf(service: Partial<Service>, usesWaypoints: boolean, address = '10.96.0.20') {
+function hostsOf(service: Partial<Service>, kind: L7Proxy['kind'], address = '10.96.0.20') {
   const clock = new VirtualClock()
   const random = new SeededRandom(1)
   const state = new ProxyStateHolder()
@@ -42,25 +43,25 @@ function hostsOf(service: Partial<Service>, usesWaypoints: boolean, address = '1
   const identity = { trustDomain: 'cluster.local', namespace: 'default', serviceAccount: 'door' }
   const dialer = new EndpointDialer(
     { random, state, own, transport, tunnels: new TunnelPool({ transport, clock }), network },
-    { node: 'a', identity, clusterDomain: 'cluster.local', labRanges: [], usesWaypoints: () => usesWaypoints },
+    { node: 'a', identity, clusterDomain: 'cluster.local', labRanges: [], kind: () => kind },
   )
   const place = { network: '', locality: undefined, labels: {} }
-  using cluster = new Cluster({ clock, random, state, network, dialer }, clusterOf('web'), place)
+  using cluster = new Cluster({ clock, random, state, network, dialer, log: silentLogger() }, clusterOf('web'), place)
   return cluster.hosts.map(({ address: at, isService }) => ({ address: at, isService }))
 }
 
 const POD = [{ address: '10.244.2.10:8080', isService: false }]
 const SERVICE = [{ address: '10.96.0.20:80', isService: true }]
 
-it.each<readonly [string, Partial<Service>, boolean, readonly object[]]>([
-  ['a gateway, of a service that wants its waypoint there', { ingressUseWaypoint: true, waypoint }, true, SERVICE],
-  ['a waypoint, of the same', { ingressUseWaypoint: true, waypoint }, false, POD],
-  ['a gateway, of one that does not want it', { waypoint }, true, POD],
-  ['a gateway, of one that has none', { ingressUseWaypoint: true }, true, POD],
-])('the hosts of %s', (_, service, usesWaypoints, hosts) => {
-  expect(hostsOf(service, usesWaypoints)).toEqual(hosts)
+it.each<readonly [string, Partial<Service>, L7Proxy['kind'], readonly object[]]>([
+  ['a gateway, of a service that wants its waypoint there', { ingressUseWaypoint: true, waypoint }, 'gateway', SERVICE],
+  ['a waypoint, of the same', { ingressUseWaypoint: true, waypoint }, 'waypoint', POD],
+  ['a gateway, of one that does not want it', { waypoint }, 'gateway', POD],
+  ['a gateway, of one that has none', { ingressUseWaypoint: true }, 'gateway', POD],
+])('the hosts of %s', (_, service, kind, hosts) => {
+  expect(hostsOf(service, kind)).toEqual(hosts)
 })
 
 it('are the pods where the service has no address that could lead to its waypoint', () => {
-  expect(hostsOf({ ingressUseWaypoint: true, waypoint }, true, '')).toEqual(POD)
+  expect(hostsOf({ ingressUseWaypoint: true, waypoint }, 'gateway', '')).toEqual(POD)
 })

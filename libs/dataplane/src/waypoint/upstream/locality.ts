@@ -76,8 +76,12 @@ function firstMismatch(wanted: readonly Label[], labels: Readonly<Record<string,
   return index < 0 ? 0 : wanted.length - index
 }
 
-/** What proxies know of a workload's labels: where it is, and what it is called. Any other is as one that it has not. */
-function hostLabels({ workload }: UpstreamHost): Readonly<Record<string, string>> {
+/**
+ * What proxies know of a workload's labels: where it is, and what it is called. Any other is as one that it has not. Of
+ * another network's they know the network's name, as Istio has it.
+ */
+function hostLabels({ workload, network }: UpstreamHost): Readonly<Record<string, string>> {
+  if (network) return { 'topology.istio.io/network': network.name }
   if (!workload) return {}
   return {
     ...placeLabels(workload),

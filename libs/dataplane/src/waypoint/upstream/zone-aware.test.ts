@@ -1,4 +1,5 @@
 import { SeededRandom, VirtualClock } from '@ambient-lab/std'
+import { silentLogger } from '@ambient-lab/telemetry'
 import { ADDRESS_TYPE } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import { MemoryPlainNetwork } from '../../memory-plain-network.ts'
@@ -52,7 +53,7 @@ class Zones {
     )
     const loadBalancing = { policy: 'RANDOM', zoneAware: { minClusterSize: 2 } } as const
     this.cluster = new Cluster(
-      { clock, random: this.#random, state: this.state, network, dialer },
+      { clock, random: this.#random, state: this.state, network, dialer, log: silentLogger() },
       clusterOf('web', { loadBalancing }),
       { network: '', locality: at('a'), labels: {} },
     )

@@ -1,51 +1,5 @@
-import { errorMessage } from '@ambient-lab/std'
+import { Load, type LoadTarget } from './load.ts'
 import { socks5Dial } from './socks5-dial.ts'
-
-export interface LoadTarget {
-  /** Of the workload that calls. */
-  readonly capture: { readonly host: string; readonly port: number }
-  readonly host: string
-  readonly port: number
-}
-
-export interface FailedConnection {
-  readonly number: number
-  readonly error: string
-}
-
-/** Several programs that connect, say a line, hear it back and hang up, again and again, until they are stopped. */
-export class ConnectionLoad {
-  readonly failed: FailedConnection[] = []
-  completed = 0
-  readonly #target: LoadTarget
-  readonly #programs: readonly Promise<void>[]
-  #stopped = false
-  #next = 1
-
-  constructor(target: LoadTarget, programs: number) {
-    this.#target = target
-    this.#programs = Array.from({ length: programs }, () => this.#run())
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true
-    await Promise.all(this.#programs)
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      const number = this.#next++
-      try {
-        const connection = await EchoConnection.open(this.#target)
-        await connection.echo(`line ${number}`)
-        connection.end()
-        this.completed += 1
-      } catch (error) {
-        this.failed.push({ number, error: errorMessage(error) })
-      }
-    }
-  }
-}
 
 /** A connection to a server that sends back what it gets. */
 export class EchoConnection {
@@ -64,6 +18,7 @@ export class EchoConnection {
     })
     socket.on('end', () => {
       ended = true
+      socket.end() // it says no more: nothing is left to ask
     })
     this.closed = new Promise((resolve) => {
       socket.on('close', () => {
@@ -93,4 +48,16 @@ export class EchoConnection {
   end(): void {
     this.#socket.end()
   }
+}
+
+/** Connects, says a line, hears it back, and hangs up. */
+export async function callEcho(target: LoadTarget, line: string): Promise<void> {
+  const connection = await EchoConnection.open(target)
+  await connection.echo(line)
+  connection.end()
+}
+
+/** Each program calls again and again, every time on a connection of its own. */
+export function connectionLoad(target: LoadTarget, programs: number): Load {
+  return new Load({ programs }, (load) => load.attempt((number) => callEcho(target, `line ${number}`)))
 }

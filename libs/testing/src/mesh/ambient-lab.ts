@@ -1,13 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 export const AMBIENT = join(ROOT, 'apps/tui/bin/ambient.js')
 export const AGENT = join(ROOT, 'apps/node-agent/dist/main.js')
 export const CONTROL_PLANE = join(ROOT, 'apps/control-plane/dist/main.js')
+
+export interface AmbientLabInit {
+  readonly name: string
+  readonly nodes: readonly string[]
+  /** Manifests that are applied when the nodes are there. */
+  readonly world: string
+  /** Whose pods are waited for. */
+  readonly readyNamespaces: readonly string[]
+  /** Variables for every process of the lab. */
+  readonly settings?: NodeJS.ProcessEnv
+}
 
 export interface Outcome {
   readonly code: number
@@ -27,6 +38,24 @@ export class AmbientLab implements AsyncDisposable {
   /** @param settings variables for every process of the lab */
   constructor(settings: NodeJS.ProcessEnv = {}) {
     this.#settings = settings
+  }
+
+  /** Up, with its world in it. */
+  static async start({ name, nodes, world, readyNamespaces, settings }: AmbientLabInit): Promise<AmbientLab> {
+    const lab = new AmbientLab(settings)
+    const file = join(lab.home, 'lab.yaml')
+    const spec = `nodes: [${nodes.map((node) => `{ name: ${node} }`).join(', ')}], apply: [world.yaml]`
+    writeFileSync(file, `apiVersion: ambient.lab/v1\nkind: Lab\nmetadata: { name: ${name} }\nspec: { ${spec} }\n`)
+    writeFileSync(join(lab.home, 'world.yaml'), world)
+    try {
+      await lab.ok('up', file, '--wait')
+      for (const namespace of readyNamespaces)
+        await lab.ok('wait', 'pods', '--all', '-n', namespace, '--for=condition=Ready', '--timeout', '30s')
+      return lab
+    } catch (error) {
+      await lab[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   get env(): NodeJS.ProcessEnv {
@@ -75,6 +104,13 @@ export class AmbientLab implements AsyncDisposable {
   /** The JSON document that a command prints. */
   async json<T>(...args: string[]): Promise<T> {
     return JSON.parse(await this.ok(...args, '-o', 'json')) as T
+  }
+
+  /** Where programs of a pod knock to enter the mesh. */
+  async capture(namespace: string, pod: string): Promise<{ readonly host: string; readonly port: number }> {
+    type Captured = { readonly status: { readonly ambientLab: { readonly capture: { host: string; port: number } } } }
+    const { status } = await this.json<Captured>('get', 'pod', pod, '-n', namespace)
+    return status.ambientLab.capture
   }
 
   /** Starts a command and leaves it running. */
