@@ -226,7 +226,7 @@ describe('keepalive', () => {
   })
 
   it('leaves a slow peer that answers PINGs alone, and a connection without requests open', async () => {
-    configure({ http2: { keepalive } })
+    configure({ http2: { keepalive }, idleTimeoutMs: 0 })
     const [program] = await ask(1)
     await pass(250_000)
     expect(program!.text).toBe('')
