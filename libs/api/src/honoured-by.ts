@@ -49,7 +49,10 @@ export const HONOURED_BY: Readonly<Record<string, KindHonour>> = {
     layer: 'L4 and L7',
     says: 'ztunnel balances connections to it; its waypoint, when it has one, requests',
     fields: {
-      'spec.trafficDistribution': L4('by ztunnel; a waypoint needs a DestinationRule for the same'),
+      'spec.trafficDistribution': {
+        layer: 'L4 and L7',
+        says: 'by ztunnel, and by waypoints, gateways and sidecars unless a DestinationRule has locality settings',
+      },
     },
   },
   '/ServiceAccount': L4('it is the identity in the certificates by which ztunnels know each other'),
@@ -111,7 +114,10 @@ export const HONOURED_BY: Readonly<Record<string, KindHonour>> = {
     'the control plane asks it whether routes may name objects elsewhere',
   ),
   'gateway.networking.k8s.io/BackendTLSPolicy': L7('by the proxy that connects to the backend; ztunnel ignores it'),
-  'gateway.networking.x-k8s.io/XBackendTrafficPolicy': L7('by waypoints and gateways; ztunnel ignores it'),
+  'gateway.networking.x-k8s.io/XBackendTrafficPolicy': {
+    ...L7('by waypoints, gateways and sidecars; ztunnel ignores it'),
+    fields: { 'spec.sessionPersistence': none('Istio has not built it') },
+  },
   'networking.istio.io/Gateway': {
     ...L7('by gateways whose pods its selector means; Istio’s older form of an entrance'),
   },
@@ -120,6 +126,27 @@ export const HONOURED_BY: Readonly<Record<string, KindHonour>> = {
   },
   'networking.istio.io/DestinationRule': {
     ...L7('by waypoints, gateways and sidecars; ztunnel ignores all of it, connection pool and TLS too'),
+    fields: {
+      'spec.workloadSelector': none(
+        'by nobody here, and not by Istio’s waypoints: a rule that names its clients is passed over',
+      ),
+      'spec.trafficPolicy.connectionPool.tcp.tcpKeepalive': L7(
+        'on connections that lead to an endpoint without a tunnel',
+      ),
+      'spec.trafficPolicy.connectionPool.http.maxConcurrentStreams': L7(
+        'where the port speaks HTTP/2, and at gateways and sidecars where it is upgraded to that',
+      ),
+      'spec.trafficPolicy.connectionPool.http.http2KeepAlive': L7(
+        'where the port speaks HTTP/2, and at gateways and sidecars where it is upgraded to that',
+      ),
+      'spec.trafficPolicy.loadBalancer.backendUtilization': none('Istio’s proxies do not read it either'),
+      'spec.trafficPolicy.loadBalancer.zoneAwareLbSetting': L7('by gateways and sidecars, not by waypoints'),
+      'spec.trafficPolicy.outlierDetection.consecutiveErrors': none('Istio has given it up'),
+      'spec.trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes': L7(
+        'by gateways and sidecars, not by waypoints',
+      ),
+      'spec.trafficPolicy.tunnel': none('by nobody here; Istio’s gateways and sidecars follow it'),
+    },
   },
   'networking.istio.io/ServiceEntry': {
     layer: 'L4 and L7',

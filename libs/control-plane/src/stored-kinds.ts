@@ -36,6 +36,7 @@ import type {
   TlsRoute,
   VirtualService,
   WorkloadEntry,
+  XBackendTrafficPolicy,
 } from '@ambient-lab/api'
 import type { StoreType } from './store/store.ts'
 
@@ -65,6 +66,7 @@ export interface StoredKinds {
   'gateway.networking.k8s.io/tlsroutes': TlsRoute
   'gateway.networking.k8s.io/referencegrants': ReferenceGrant
   'gateway.networking.k8s.io/backendtlspolicies': BackendTlsPolicy
+  'gateway.networking.x-k8s.io/xbackendtrafficpolicies': XBackendTrafficPolicy
   'networking.istio.io/gateways': IstioGateway
   'networking.istio.io/virtualservices': VirtualService
   'networking.istio.io/destinationrules': DestinationRule
@@ -106,6 +108,7 @@ export const TCP_ROUTES = 'gateway.networking.k8s.io/tcproutes'
 export const TLS_ROUTES = 'gateway.networking.k8s.io/tlsroutes'
 export const REFERENCE_GRANTS = 'gateway.networking.k8s.io/referencegrants'
 export const BACKEND_TLS_POLICIES = 'gateway.networking.k8s.io/backendtlspolicies'
+export const X_BACKEND_TRAFFIC_POLICIES = 'gateway.networking.x-k8s.io/xbackendtrafficpolicies'
 export const ISTIO_GATEWAYS = 'networking.istio.io/gateways'
 export const VIRTUAL_SERVICES = 'networking.istio.io/virtualservices'
 export const DESTINATION_RULES = 'networking.istio.io/destinationrules'

@@ -4,12 +4,19 @@ import { type Clock, errorCode, errorMessage } from '@ambient-lab/std'
 import type { HostPort } from './address.ts'
 import { dataplaneError } from './errors.ts'
 import type { ByteStream } from './stream/byte-stream.ts'
-import { dialNodeStream, NodeStream } from './stream/node-stream.ts'
+import { dialNodeStream, NodeStream, type TcpKeepalive } from './stream/node-stream.ts'
 
 /** Opens plain TCP connections. */
 export interface Dialer {
   /** @throws CodedError CONNECT_FAILED, CONNECT_TIMEOUT, or the signal's reason */
-  dial(target: HostPort, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<ByteStream>
+  dial(target: HostPort, options: PlainDialOptions): Promise<ByteStream>
+}
+
+export interface PlainDialOptions {
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal
+  /** What is left out is the system's. @default ztunnel's */
+  readonly keepalive?: TcpKeepalive | undefined
 }
 
 /** Plain TCP as the data path needs it: sockets of this machine, or memory in a simulation. */
@@ -33,7 +40,7 @@ export class NodeNetwork implements PlainNetwork {
     this.#clock = clock
   }
 
-  dial(target: HostPort, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<ByteStream> {
+  dial(target: HostPort, options: PlainDialOptions): Promise<ByteStream> {
     return dialNodeStream(target, { ...options, clock: this.#clock })
   }
 

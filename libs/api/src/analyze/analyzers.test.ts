@@ -151,6 +151,37 @@ const CASES: readonly (readonly [code: FindingCode, has: readonly Resource[], ha
     [mesh, web(), object('httproute/web', { parentRefs: [{ kind: 'Service', group: '', name: 'web' }] })],
     [web(USES), waypoint, object('httproute/web', { parentRefs: [{ kind: 'Service', group: '', name: 'web' }] })],
   ],
+  ['AM1002', [tls({ tunnel: { targetHost: 'a', targetPort: 1 } })], [tls({ tls: { mode: 'SIMPLE' } })]],
+  [
+    'AM1002',
+    [
+      object('destinationrule/web', {
+        host: 'web',
+        subsets: [{ name: 'v1', trafficPolicy: { portLevelSettings: [{ loadBalancer: { backendUtilization: {} } }] } }],
+      }),
+    ],
+    [object('destinationrule/web', { host: 'web', subsets: [{ name: 'v1' }] })],
+  ],
+  [
+    'AM1002',
+    [object('destinationrule/web', { host: 'web', workloadSelector: { matchLabels: { app: 'cart' } } })],
+    [object('destinationrule/web', { host: 'web' })],
+  ],
+  [
+    'AM1002',
+    [web(USES), waypoint, tls({ outlierDetection: { outlierDetectionHttpErrorCodes: [429] } })],
+    [web(), tls({ outlierDetection: { outlierDetectionHttpErrorCodes: [429] } })],
+  ],
+  [
+    'AM1002',
+    [route({ host: 'web' }, { http: [{ match: [{}, { statPrefix: 's' }] }] })],
+    [route({ host: 'web' }, { http: [{ match: [{}, { statPrefix: '' }] }] })],
+  ],
+  [
+    'AM1002',
+    [object('httproute/r', { rules: [{ sessionPersistence: { sessionName: 's' } }] })],
+    [object('httproute/r', { rules: [{}] })],
+  ],
   ['AM1001', [mesh, web(), route({ host: 'web' })], [mesh, web(USES), waypoint, route({ host: 'web' })]],
   [
     'IST0002',

@@ -144,6 +144,14 @@ export const FINDING_CODES = {
       'A route, VirtualService or DestinationRule about a service that no waypoint stands before. Connections to it are balanced by ztunnel, which reads none of them.',
     remedy: 'ambient waypoint apply, and label the service or its namespace with istio.io/use-waypoint',
   },
+  AM1002: {
+    name: 'FieldNotFollowed',
+    level: 'Warning',
+    template: '%s has no effect: %s.',
+    means:
+      'A field of a VirtualService, DestinationRule or route that loads as in a cluster, and that nothing follows from: because the lab’s proxies do not have it, or because Istio’s do not either.',
+    remedy: 'take it out, or use what the message names instead; docs/FIDELITY.md has the list',
+  },
   IST0002: {
     name: 'Deprecated',
     level: 'Warning',

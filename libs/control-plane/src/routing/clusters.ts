@@ -1,11 +1,14 @@
 import { matchesEvery } from '@ambient-lab/api'
-import type { Cluster, ClusterEndpoints, ServicePort } from '@ambient-lab/xds'
+import type { Cluster, ClusterEndpoints, LoadBalancing, ServicePort } from '@ambient-lab/xds'
 import { PODS, WORKLOAD_ENTRIES } from '../stored-kinds.ts'
+import { entryLoadBalancing, nearnessLabels, serviceLoadBalancing } from '../translate/load-balancing.ts'
 import { podUid } from '../translate/pod-workload.ts'
 import type { TranslationView } from '../translate/view.ts'
+import { withBackendTraffic } from './backend-traffic.ts'
 import { outboundCluster, waypointCluster } from './cluster-names.ts'
-import { destinationRuleOf, type EffectiveRule, trafficPolicyFields, trafficPolicyOf } from './destination-rule.ts'
+import { destinationRuleOf, type EffectiveRule, trafficPolicyOf } from './destination-rule.ts'
 import { portTraffic, type RouteTarget, targetKey } from './targets.ts'
+import { trafficPolicyFields } from './traffic-policy.ts'
 import { upstreamTls } from './upstream-tls.ts'
 
 type Subset = EffectiveRule['subsets'][number]
@@ -19,7 +22,7 @@ export function serviceClusters(
   proxies: 'waypoint' | 'gateway',
   view: TranslationView,
 ): Cluster[] {
-  const rule = destinationRuleOf(view, target.hostname, target.namespace)
+  const rule = withBackendTraffic(destinationRuleOf(view, target.hostname, target.namespace), target, view)
   const subsets: readonly (Subset | undefined)[] = [undefined, ...(rule?.subsets ?? [])]
   return target.ports.flatMap((port) =>
     subsets.flatMap((subset) => portClusters(target, port, { rule, subset, proxies }, view)),
@@ -42,7 +45,10 @@ function portClusters(
   const tls = upstreamTls(target, port, policy.tls, view)
   const common = {
     endpoints: endpointsOf(target, port, subset, view),
-    ...trafficPolicyFields(policy),
+    ...trafficPolicyFields(policy, {
+      ...{ proxies, isHttp2Port: isHttp2Port(port), whole: rule?.trafficPolicy },
+      nearnessLabels: nearnessLabels(distributionOf(target, view)),
+    }),
     ...(tls && { tls }),
     ...(policy.tls?.mode === 'DISABLE' && proxies === 'gateway' && { plaintext: 'sidecars' as const }),
   }
@@ -67,14 +73,21 @@ function trafficsOf(port: ServicePort): readonly ('http' | 'tcp')[] {
   return traffic === 'sniff' ? ['http', 'tcp'] : [traffic]
 }
 
-function httpProtocol(
-  { appProtocol }: ServicePort,
-  { connectionPool }: ReturnType<typeof trafficPolicyOf>,
-): Cluster['protocol'] {
-  if (appProtocol === 'HTTP2' || appProtocol === 'GRPC') return 'http2'
+function httpProtocol(port: ServicePort, { connectionPool }: ReturnType<typeof trafficPolicyOf>): Cluster['protocol'] {
   if (connectionPool?.http?.useClientProtocol) return 'downstream'
-  if (connectionPool?.http?.h2UpgradePolicy === 'UPGRADE') return 'http2'
-  return appProtocol === 'UNKNOWN' ? 'downstream' : 'http1'
+  if (isHttp2Port(port) || connectionPool?.http?.h2UpgradePolicy === 'UPGRADE') return 'http2'
+  return port.appProtocol === 'UNKNOWN' ? 'downstream' : 'http1'
+}
+
+function distributionOf({ source, namespace }: RouteTarget, view: TranslationView): LoadBalancing | undefined {
+  const home = view.namespace(namespace)
+  return source.kind === 'Service'
+    ? serviceLoadBalancing(source.object, home)
+    : entryLoadBalancing(source.object, home, source.object.spec?.resolution)
+}
+
+function isHttp2Port({ appProtocol }: ServicePort): boolean {
+  return appProtocol === 'HTTP2' || appProtocol === 'GRPC'
 }
 
 function endpointsOf(

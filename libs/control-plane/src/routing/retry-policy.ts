@@ -6,6 +6,8 @@ const BACKOFF_BASE_MS = 25
 /** Of the base: Envoy's default for the longest wait. */
 const BACKOFF_MAX_FACTOR = 10
 const PREVIOUS_HOSTS_DRAWS = 5
+/** Istio’s: levels that were tried are left out anew with every second try. */
+const PREVIOUS_PRIORITIES_FREQUENCY = 2
 const ATTEMPTS = 2
 
 /**
@@ -31,7 +33,8 @@ export const INBOUND_RETRY: RetryPolicy = {
 /** Of a VirtualService; undefined: no retries at all. */
 export function istioRetry(retry: HttpRetry | undefined): RetryPolicy | undefined {
   if (!retry) return DEFAULT_RETRY
-  const { attempts = ATTEMPTS, retryOn, perTryTimeout, backoff, retryIgnorePreviousHosts = true } = retry
+  const { attempts = ATTEMPTS, retryOn, perTryTimeout, backoff } = retry
+  const { retryIgnorePreviousHosts = true, retryRemoteLocalities = false } = retry
   if (attempts <= 0) return undefined
   const perTryTimeoutMs = parseDuration(perTryTimeout ?? '')
   return {
@@ -41,6 +44,7 @@ export function istioRetry(retry: HttpRetry | undefined): RetryPolicy | undefine
     ...(perTryTimeoutMs ? { perTryTimeoutMs } : {}),
     ...backoffOf(parseDuration(backoff ?? '')),
     avoidPreviousHostsDraws: retryIgnorePreviousHosts ? PREVIOUS_HOSTS_DRAWS : 0,
+    ...(retryRemoteLocalities && { avoidPreviousLevelsEvery: PREVIOUS_PRIORITIES_FREQUENCY }),
   }
 }
 

@@ -13,11 +13,11 @@ import { podPortMappings, type ServiceInfo } from '../translate/service-info.ts'
 import type { TranslationView } from '../translate/view.ts'
 import { podMutualTls, podNamedPorts } from '../translate/workload-parts.ts'
 import { inboundCluster } from './cluster-names.ts'
-import { trafficPolicyFields } from './destination-rule.ts'
 import { sidecarRateLimits, withRateLimits } from './rate-limits.ts'
 import { INBOUND_RETRY } from './retry-policy.ts'
 import { httpSecurity, tcpSecurity, workloadSecurity } from './security.ts'
 import { portTraffic, targetOfHost } from './targets.ts'
+import { trafficPolicyFields } from './traffic-policy.ts'
 
 /** A port of a workload as the sidecar at its side takes it. */
 interface InboundPort {

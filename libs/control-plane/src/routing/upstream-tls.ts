@@ -61,7 +61,7 @@ export function backendTlsPolicy(
 }
 
 /** Whether its author asked for it to be passed over. */
-export function isIgnored({ metadata }: BackendTlsPolicy): boolean {
+export function isIgnored({ metadata }: Pick<BackendTlsPolicy, 'metadata'>): boolean {
   return metadata.annotations?.['istio.io/ignore-policy-attachment'] === 'true'
 }
 

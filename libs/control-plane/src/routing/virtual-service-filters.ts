@@ -46,7 +46,9 @@ function grpcCode(text: string): number | undefined {
 export function istioCors(cors: IstioCorsPolicy): CorsPolicy {
   const maxAgeMs = parseDuration(cors.maxAge ?? '')
   return {
-    allowOrigins: (cors.allowOrigins ?? []).flatMap((origin) => stringMatcher(origin) ?? []),
+    allowOrigins: cors.allowOrigins
+      ? cors.allowOrigins.flatMap((origin) => stringMatcher(origin) ?? [])
+      : (cors.allowOrigin ?? []).map((exact) => ({ exact })),
     allowMethods: cors.allowMethods ?? [],
     allowHeaders: cors.allowHeaders ?? [],
     exposeHeaders: cors.exposeHeaders ?? [],

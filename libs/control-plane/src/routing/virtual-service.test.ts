@@ -78,6 +78,12 @@ describe('an action', () => {
       { redirect: { prefixRewrite: '/n', scheme: 'https', derivePort: 'FROM_PROTOCOL_DEFAULT', redirectCode: 308 } },
       { redirect: { status: 308, scheme: 'https', port: 443, path: { prefix: '/n' } } },
     ],
+    [
+      { redirect: { uri: '/n', scheme: 'https', derivePort: 'FROM_REQUEST_PORT', redirectCode: 0 } },
+      { redirect: { status: 301, scheme: 'https', port: 80 } },
+    ],
+    [{ redirect: { uri: '/n', redirectCode: 304 } }, { kind: 'direct-response', status: 500 }],
+    [{ route, mirror: { host: 'reviews' }, mirror_percent: 10 }, { forward: { mirrors: [{ millionths: 100_000 }] } }],
     [{ directResponse: { status: 503, body: { string: 'no' } } }, { kind: 'direct-response', status: 503, body: 'no' }],
     [{ directResponse: { status: 200, body: { bytes: 'aGk=' } } }, { body: 'hi' }],
     [{}, { kind: 'direct-response', status: 500 }],
@@ -126,6 +132,7 @@ describe('retries', () => {
       { on: ['5xx', 'retriable-status-codes'], statusCodes: [503, 404] },
     ],
     [{ attempts: 1, retryIgnorePreviousHosts: false }, { avoidPreviousHostsDraws: 0 }],
+    [{ attempts: 3, retryRemoteLocalities: true }, { avoidPreviousLevelsEvery: 2 }],
   ])('%j', (retries, expected) => {
     const action = ofHttp({ route, ...(retries && { retries }) })[0]?.action as { forward: { retry?: object } }
     if (expected) expect(action.forward.retry).toMatchObject(expected)
@@ -152,6 +159,10 @@ describe('filters', () => {
     [
       { corsPolicy: { allowOrigins: [{ prefix: 'https://' }], maxAge: '24h', unmatchedPreflights: 'IGNORE' } },
       { cors: { allowOrigins: [{ prefix: 'https://' }], maxAgeSeconds: 86_400, forwardUnmatchedPreflights: false } },
+    ],
+    [
+      { corsPolicy: { allowOrigin: ['https://a.example'] } },
+      { cors: { allowOrigins: [{ exact: 'https://a.example' }] } },
     ],
     [{ corsPolicy: {} }, { cors: { allowOrigins: [], forwardUnmatchedPreflights: true } }],
   ])('%j', (http, expected) => {

@@ -1,6 +1,14 @@
 import type { HttpMatchRequest, VirtualService, VirtualServiceHttpRoute } from '@ambient-lab/api'
 import { parseDuration } from '@ambient-lab/std'
-import type { ForwardAction, Mirror, Route, RouteAction, RouteFilters, WeightedBackend } from '@ambient-lab/xds'
+import type {
+  ForwardAction,
+  Mirror,
+  RedirectAction,
+  Route,
+  RouteAction,
+  RouteFilters,
+  WeightedBackend,
+} from '@ambient-lab/xds'
 import { VIRTUAL_SERVICES } from '../stored-kinds.ts'
 import { wholeHost } from '../translate/route-index.ts'
 import { authorityOf, istioMutation } from './header-mutations.ts'
@@ -187,20 +195,29 @@ function actionOf(
   scope: RouteScope,
   context: RouteContext,
 ): RouteAction {
-  if (http.redirect) return redirectOf(http.redirect)
+  if (http.redirect) return redirectOf(http.redirect, scope)
   if (http.directResponse) return directResponse(http.directResponse)
   if (!http.route?.length) return { kind: 'direct-response', status: SERVER_ERROR }
   return { kind: 'forward', forward: forwardOf(http, http.route, namespace, scope, context) }
 }
 
-function redirectOf(redirect: NonNullable<VirtualServiceHttpRoute['redirect']>): RouteAction {
-  const { uri, prefixRewrite, authority, port, derivePort, scheme, redirectCode = MOVED_PERMANENTLY } = redirect
-  const derived = derivePort === 'FROM_PROTOCOL_DEFAULT' ? defaultPort(scheme) : undefined
-  const chosen = port || derived
+/** Envoy has five redirects; a route with any other code it could not take. */
+function isRedirectStatus(code: number): code is RedirectAction['status'] {
+  return [301, 302, 303, 307, 308].includes(code)
+}
+
+function redirectOf(
+  redirect: NonNullable<VirtualServiceHttpRoute['redirect']>,
+  { port: own }: RouteScope,
+): RouteAction {
+  const { uri, prefixRewrite, authority, port, derivePort, scheme, redirectCode } = redirect
+  const status = redirectCode || MOVED_PERMANENTLY
+  if (!isRedirectStatus(status)) return { kind: 'direct-response', status: SERVER_ERROR }
+  const chosen = port || (derivePort && (derivePort === 'FROM_REQUEST_PORT' ? own : defaultPort(scheme)))
   return {
     kind: 'redirect',
     redirect: {
-      status: redirectCode as 301,
+      status,
       ...(scheme && { scheme }),
       ...(authority && { authority }),
       ...(chosen && { port: chosen }),
@@ -275,7 +292,9 @@ function mirrorsOf(
     ? [
         {
           destination: http.mirror,
-          percentage: http.mirrorPercentage ?? { value: http.mirrorPercent ?? HUNDRED_PERCENT },
+          percentage: http.mirrorPercentage ?? {
+            value: http.mirrorPercent ?? http.mirror_percent ?? HUNDRED_PERCENT,
+          },
         },
       ]
     : []

@@ -36,6 +36,21 @@ export function entryLoadBalancing(
   return routingPreference && { routingPreference, mode: 'FAILOVER', healthPolicy: 'ONLY_HEALTHY' }
 }
 
+const LABELS: Readonly<Record<RoutingScope, string | undefined>> = {
+  NETWORK: 'topology.istio.io/network',
+  REGION: 'topology.kubernetes.io/region',
+  ZONE: 'topology.kubernetes.io/zone',
+  SUBZONE: 'topology.istio.io/subzone',
+  NODE: 'kubernetes.io/hostname',
+  CLUSTER: undefined,
+}
+
+/** The same for proxies of requests: labels by which endpoints are near, in order. Undefined: all alike. */
+export function nearnessLabels(balancing: LoadBalancing | undefined): readonly string[] | undefined {
+  if (balancing?.mode !== 'FAILOVER') return undefined
+  return balancing.routingPreference.flatMap((scope) => LABELS[scope] ?? [])
+}
+
 function annotated(object: Resource, namespace: Resource | undefined): string | undefined {
   return object.metadata.annotations?.[ANNOTATION] ?? namespace?.metadata.annotations?.[ANNOTATION]
 }

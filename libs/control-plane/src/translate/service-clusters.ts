@@ -11,6 +11,7 @@ import {
   SECRETS,
   SERVICES,
   VIRTUAL_SERVICES,
+  X_BACKEND_TRAFFIC_POLICIES,
 } from '../stored-kinds.ts'
 import { clustersOfTarget } from './cluster-audience.ts'
 import { ofGateways, ofPod, rateLimitService, usersOfConfigMap, usersOfSecret } from './cluster-dependencies.ts'
@@ -41,6 +42,7 @@ export default defineTranslation({
     [VIRTUAL_SERVICES]: destinationsOfVirtualService('Service'),
     [DESTINATION_RULES]: hostOfDestinationRule('Service'),
     [BACKEND_TLS_POLICIES]: targetsOfPolicy('Service'),
+    [X_BACKEND_TRAFFIC_POLICIES]: targetsOfPolicy('Service'),
     [CONFIG_MAPS]: usersOfConfigMap('Service'),
     [SECRETS]: usersOfSecret('Service'),
     [RATE_LIMIT_POLICIES]: rateLimitService('Service'),

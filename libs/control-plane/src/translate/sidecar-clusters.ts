@@ -1,7 +1,7 @@
 import { hasSidecar } from '@ambient-lab/api'
 import { BLACK_HOLE_CLUSTER, CLUSTER_TYPE, type Cluster, PASSTHROUGH_CLUSTER } from '@ambient-lab/xds'
-import { trafficPolicyFields } from '../routing/destination-rule.ts'
 import { inboundClusters } from '../routing/sidecar-inbound.ts'
+import { trafficPolicyFields } from '../routing/traffic-policy.ts'
 import { PODS } from '../stored-kinds.ts'
 import { isPlaced } from './pod-workload.ts'
 import { portsOfSidecars } from './sidecar-dependencies.ts'

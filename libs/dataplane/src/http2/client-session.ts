@@ -1,4 +1,4 @@
-import { assert } from '@ambient-lab/std'
+import { assert, CodedError, type Random } from '@ambient-lab/std'
 import { consistsOf, TARGET, TOKEN } from '../http1/characters.ts'
 import type { OutgoingRequest } from '../http1/encoder.ts'
 import { HttpCodecError } from '../http1/errors.ts'
@@ -6,11 +6,12 @@ import type { BodyFraming } from '../http1/head-facts.ts'
 import { HEAD_BYTES_MAX } from '../http1/limits.ts'
 import type { ResponseHead } from '../http1/response-decoder.ts'
 import { ConnectionFault, HTTP2_ERROR } from './errors.ts'
-import { PREFACE, SETTING, STREAM_ID_MAX } from './frame.ts'
+import { FRAME, PREFACE, SETTING, STREAM_ID_MAX } from './frame.ts'
 import { encodeHeaders } from './hpack-encoder.ts'
 import { Http2Session } from './http2-session.ts'
 import type { Http2SessionComponents, Http2SessionInit } from './http2-session-init.ts'
 import { Http2Stream, type Http2StreamSink } from './http2-stream.ts'
+import { Keepalive, type KeepaliveInit } from './keepalive.ts'
 
 /** Who made a request, and hears the answer. */
 export interface Http2ResponseSink extends Http2StreamSink {
@@ -33,22 +34,38 @@ export class Http2ClientStream extends Http2Stream {
   isHead = false
 }
 
+export interface Http2ClientInit extends Http2SessionInit {
+  readonly owner: Http2ClientOwner
+  /** Whether the peer is asked if it is there, and how patiently. @default never */
+  readonly keepalive?: (Pick<KeepaliveInit, 'intervalMs' | 'timeoutMs'> & { readonly random: Random }) | undefined
+}
+
 /** The client's side of a connection, with as many requests at once as the server allows. Push is off. */
 export class Http2ClientSession extends Http2Session {
   protected readonly isServer = false
   readonly #owner: Http2ClientOwner
+  readonly #keepalive: Keepalive | undefined
   #nextStream = 1
   #goingAway = false
 
-  constructor(components: Http2SessionComponents, init: Http2SessionInit & { readonly owner: Http2ClientOwner }) {
+  constructor(components: Http2SessionComponents, init: Http2ClientInit) {
     super(components, init)
-    this.#owner = init.owner
+    const { owner, keepalive } = init
+    this.#owner = owner
     this.writer.bytes(PREFACE)
     this.sendPreface([
       [SETTING.ENABLE_PUSH, 0],
       [SETTING.INITIAL_WINDOW_SIZE, this.streamWindowBytes],
       [SETTING.MAX_HEADER_LIST_SIZE, HEAD_BYTES_MAX],
     ])
+    if (!keepalive) return
+    const { intervalMs, timeoutMs, random } = keepalive
+    const ping = () => {
+      if (!this.over) this.writer.frame(FRAME.PING, 0, 0, PING)
+    }
+    // At once, and not as `close` does it: the peer is not there to read a goodbye.
+    const onSilence = () => components.stream.reset(new CodedError('PEER_SILENT', 'a PING was not answered in time'))
+    this.#keepalive = new Keepalive({ clock: components.clock, random }, { intervalMs, timeoutMs, ping, onSilence })
   }
 
   /** It takes new requests, if there are places. */
@@ -145,7 +162,15 @@ export class Http2ClientSession extends Http2Session {
     else this.#owner.onRoom()
   }
 
-  protected takePingAck(): void {}
+  override onFrameHead(type: number, flags: number, stream: number, length: number): void {
+    this.#keepalive?.heard()
+    super.onFrameHead(type, flags, stream, length)
+  }
+
+  /** One question at a time: any answer is the one to it. */
+  protected takePingAck(): boolean {
+    return this.#keepalive?.answered() ?? false
+  }
 
   protected isIdle(id: number): boolean {
     return id % 2 === 0 || id >= this.#nextStream
@@ -160,6 +185,7 @@ export class Http2ClientSession extends Http2Session {
   }
 
   protected onOver(): void {
+    this.#keepalive?.stop()
     this.#owner.onClosed()
   }
 
@@ -168,6 +194,9 @@ export class Http2ClientSession extends Http2Session {
     stream.fail('malformed')
   }
 }
+
+/** Of a PING: nobody has to tell ours apart. */
+const PING = new Uint8Array(8)
 
 const STATUS = /^[1-9][0-9][0-9]$/
 

@@ -1,5 +1,5 @@
 import { ConnectionFault, type Http2FaultName } from './errors.ts'
-import { FLAG, FRAME } from './frame.ts'
+import { FLAG, FRAME, readUint31 } from './frame.ts'
 
 /**
  * What is to be said against a frame by its head alone: its size, and whether its type may be on a stream (RFC 9113 §6).
@@ -29,6 +29,17 @@ export function checkFrameHead(type: number, flags: number, stream: number, leng
     case FRAME.WINDOW_UPDATE:
       return check(length === 4, 'FRAME_SIZE_INVALID')
   }
+}
+
+/** What is wrong with a PRIORITY frame: its size, or that its stream is to wait for itself (RFC 9113 §5.3.1, §6.3). */
+export function priorityFault(
+  stream: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): 'FRAME_SIZE_INVALID' | 'STREAM_ID_INVALID' | undefined {
+  if (to - from !== 5) return 'FRAME_SIZE_INVALID'
+  return readUint31(bytes, from) === stream ? 'STREAM_ID_INVALID' : undefined
 }
 
 function check(isRight: boolean, otherwise: Http2FaultName): void {

@@ -10,7 +10,7 @@ import { ConnectionFault, HTTP2_ERROR, HTTP2_FAULTS, type Http2FaultName } from 
 import { FLAG, FRAME, readUint31, readUint32, WINDOW_INITIAL, WINDOW_MAX } from './frame.ts'
 import { FrameBudget } from './frame-budget.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
-import { checkFrameHead } from './frame-rules.ts'
+import { checkFrameHead, priorityFault } from './frame-rules.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { HeaderBlock } from './header-block.ts'
 import { HpackDecoder } from './hpack-decoder.ts'
@@ -252,7 +252,8 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   /** The head of a stream that is open; what it says is in `fields`. */
   protected abstract takeHead(stream: Http2Stream, endStream: boolean): void
   protected abstract takeGoaway(last: number, code: number): void
-  protected abstract takePingAck(payload: Uint8Array): void
+  /** @returns whether we had asked for it */
+  protected abstract takePingAck(payload: Uint8Array): boolean
   /** Whether nobody ever opened the stream. */
   protected abstract isIdle(id: number): boolean
   /** Room for another stream, perhaps. */
@@ -424,16 +425,11 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   /** RFC 9113 §5.3.2: nobody goes by priorities any more. */
   #takePriority(id: number, bytes: Uint8Array, from: number, to: number): void {
     this.#budget.spend()
-    const code =
-      to - from !== 5
-        ? HTTP2_ERROR.FRAME_SIZE_ERROR
-        : readUint31(bytes, from) === id
-          ? HTTP2_ERROR.PROTOCOL_ERROR
-          : HTTP2_ERROR.NO_ERROR
-    if (code === HTTP2_ERROR.NO_ERROR) return
+    const wrong = priorityFault(id, bytes, from, to)
+    if (wrong === undefined) return
     // RST_STREAM cannot be sent on a stream that never was.
-    if (this.isIdle(id)) fault(to - from !== 5 ? 'FRAME_SIZE_INVALID' : 'STREAM_ID_INVALID')
-    this.refuse(id, code)
+    if (this.isIdle(id)) fault(wrong)
+    this.refuse(id, HTTP2_FAULTS[wrong].code)
     this.streams.get(id)?.fail('malformed')
   }
 
@@ -463,9 +459,10 @@ export abstract class Http2Session implements ByteSink, FrameSink {
   }
 
   #takePing(flags: number, payload: Uint8Array): void {
+    const isAck = (flags & FLAG.ACK) !== 0
+    if (isAck && this.takePingAck(payload)) return
     this.#budget.spendReply(this.#sender.takeFrameCount())
-    if ((flags & FLAG.ACK) !== 0) return this.takePingAck(payload)
-    this.writer.frame(FRAME.PING, FLAG.ACK, 0, payload)
+    if (!isAck) this.writer.frame(FRAME.PING, FLAG.ACK, 0, payload)
   }
 
   #takeWindowUpdate(id: number, increment: number): void {

@@ -158,8 +158,10 @@ export class Http2ServerSession extends Http2Session {
   /** Push is off: a client has no streams of ours to keep. */
   protected takeGoaway(): void {}
 
-  protected takePingAck(payload: Uint8Array): void {
-    if (this.#draining && DRAIN_PING.equals(payload)) this.#drainNow()
+  protected takePingAck(payload: Uint8Array): boolean {
+    const isAsked = this.#draining && DRAIN_PING.equals(payload)
+    if (isAsked) this.#drainNow()
+    return isAsked
   }
 
   protected isIdle(id: number): boolean {

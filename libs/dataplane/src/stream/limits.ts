@@ -12,6 +12,9 @@ export const SOCKET_HIGH_MARK_BYTES = 128 * KiB
 /** TCP keepalive starts after this much silence: ztunnel's KEEPALIVE_TIME (ambient.md §2.3). */
 export const TCP_KEEPALIVE_IDLE_MS = 180_000
 
+/** What keepalive is on Linux where nobody says anything: tcp_keepalive_time, tcp_keepalive_intvl, tcp_keepalive_probes. */
+export const TCP_KEEPALIVE_SYSTEM = { timeSeconds: 7_200, intervalSeconds: 75, probes: 9 } as const
+
 /**
  * Bytes gathered for one write: four TLS records, which the receiving side decrypts without a rest. Measured: 32 KiB cost
  * more system calls than they save, and from 128 KiB on the copies of a byte no longer meet in a core's cache.

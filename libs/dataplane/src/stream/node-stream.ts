@@ -11,6 +11,7 @@ import {
   READ_BYTES,
   SOCKET_HIGH_MARK_BYTES,
   TCP_KEEPALIVE_IDLE_MS,
+  TCP_KEEPALIVE_SYSTEM,
   TLS_READ_BYTES,
   VIEW_LENGTHS_KEPT,
 } from './limits.ts'
@@ -288,6 +289,15 @@ export interface DialOptions {
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
   readonly clock?: Clock
+  /** What is left out is the system's. @default ztunnel's */
+  readonly keepalive?: TcpKeepalive | undefined
+}
+
+export interface TcpKeepalive {
+  readonly probes?: number
+  /** Of silence before the first probe. */
+  readonly timeSeconds?: number
+  readonly intervalSeconds?: number
 }
 
 const DIAL_TIMEOUT_MS = 10_000
@@ -300,11 +310,11 @@ export async function dialSocket(
   target: { readonly host: string; readonly port: number },
   options: DialOptions = {},
 ): Promise<Socket> {
-  const { timeoutMs = DIAL_TIMEOUT_MS, signal, clock = systemClock } = options
+  const { timeoutMs = DIAL_TIMEOUT_MS, signal, clock = systemClock, keepalive } = options
   signal?.throwIfAborted()
   const where = `${target.host}:${target.port}`
   const socket = connect({ ...target, allowHalfOpen: true, noDelay: true })
-  socket.setKeepAlive(true, TCP_KEEPALIVE_IDLE_MS)
+  keepAlive(socket, keepalive)
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   const timeoutError = () =>
     new CodedError(CONNECT_TIMEOUT, `no answer in ${timeoutMs} ms`, { where, origin: 'upstream', retry: 'yes' })
@@ -328,6 +338,15 @@ export async function dialSocket(
     signal?.removeEventListener('abort', onAbort)
     socket.removeListener('error', onError)
   }
+}
+
+function keepAlive(socket: Socket, keepalive: TcpKeepalive | undefined): void {
+  if (!keepalive) {
+    socket.setKeepAlive(true, TCP_KEEPALIVE_IDLE_MS)
+    return
+  }
+  const { timeSeconds, intervalSeconds, probes } = { ...TCP_KEEPALIVE_SYSTEM, ...keepalive }
+  socket.setKeepAlive(true, timeSeconds * 1000, intervalSeconds * 1000, probes)
 }
 
 /** `dialSocket` as a ByteStream, ready to `start`. */

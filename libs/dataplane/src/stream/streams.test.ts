@@ -1,4 +1,4 @@
-import { createServer, type Socket } from 'node:net'
+import { createServer, Socket } from 'node:net'
 import { SeededRandom, systemClock, VirtualClock } from '@ambient-lab/std'
 import { eventually } from '@ambient-lab/testing'
 import { describe, expect, it, vi } from 'vitest'
@@ -27,6 +27,22 @@ describe('dialSocket', () => {
     const failure = expect(dialing).rejects.toMatchObject({ code: expect.stringMatching(/^CONNECT_(TIMEOUT|FAILED)$/) })
     await clock.advance(1000)
     await failure
+  })
+
+  it.each([
+    [undefined, [true, 180_000]],
+    [{}, [true, 7_200_000, 75_000, 9]],
+    [{ probes: 3, timeSeconds: 60, intervalSeconds: 10 }, [true, 60_000, 10_000, 3]],
+  ])('keeps connections alive as %j says', async (keepalive, expected) => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    const asked = vi.spyOn(Socket.prototype, 'setKeepAlive')
+    const socket = await dialSocket({ host: '127.0.0.1', port }, { keepalive })
+    expect(asked.mock.calls).toEqual([expected])
+    asked.mockRestore()
+    socket.destroy()
+    server.close()
   })
 
   it('throws the reason of an aborted signal', async () => {

@@ -51,6 +51,7 @@ const retry = object({
   backoffBaseMs: duration,
   backoffMaxMs: duration,
   avoidPreviousHostsDraws: within(0, 1000),
+  avoidPreviousLevelsEvery: optional(within(1, 1000)),
 })
 const backend = object({
   cluster: optional(string),
@@ -223,7 +224,12 @@ const filterChain = object({
 
 const hashPolicy = byKind({
   header: object({ name: string }),
-  cookie: object({ name: token, path: optional(cookiePath), ttlSeconds: optional(weight) }),
+  cookie: object({
+    name: token,
+    path: optional(cookiePath),
+    ttlSeconds: optional(weight),
+    attributes: optional(list(object({ name: token, value: cookiePath }))),
+  }),
   'source-ip': object({}),
   'query-parameter': object({ name: string }),
 })
@@ -247,6 +253,14 @@ const cluster = object({
         distribute: optional(list(object({ from: string, to: record(weight) }))),
         failover: optional(list(object({ from: string, to: string }))),
         failoverPriority: optional(list(string)),
+        isForced: optional(boolean),
+      }),
+    ),
+    zoneAware: optional(
+      object({
+        minClusterSize: weight,
+        failover: optional(list(object({ from: string, to: string }))),
+        failoverPriority: optional(list(string)),
       }),
     ),
   }),
@@ -256,12 +270,28 @@ const cluster = object({
     maxPendingRequests: optional(weight),
     maxRequests: optional(weight),
     maxRetries: optional(weight),
-    retryBudget: optional(object({ percent: within(0, 100), minRetryConcurrency: weight })),
+    retryBudget: optional(
+      object({
+        percent: within(0, 100),
+        minRetryConcurrency: weight,
+        intervalMs: optional(within(1, DURATION_MS_MAX)),
+      }),
+    ),
   }),
   maxRequestsPerConnection: weight,
   maxConnectionDurationMs: optional(duration),
   plaintext: optional(oneOf('sidecars', 'all')),
   idleTimeoutMs: duration,
+  http2: optional(
+    object({
+      maxConcurrentStreams: optional(within(1, 2 ** 31 - 1)),
+      keepalive: optional(object({ intervalMs: within(1, DURATION_MS_MAX), timeoutMs: within(1, DURATION_MS_MAX) })),
+    }),
+  ),
+  tcpProxy: optional(object({ idleTimeoutMs: duration, maxConnectionDurationMs: duration })),
+  tcpKeepalive: optional(
+    object({ probes: optional(weight), timeSeconds: optional(weight), intervalSeconds: optional(weight) }),
+  ),
   outlierDetection: optional(
     object({
       consecutive5xx: weight,
@@ -272,6 +302,7 @@ const cluster = object({
       baseEjectionTimeMs: duration,
       maxEjectionPercent: within(0, 100),
       minHealthPercent: within(0, 100),
+      errorCodes: optional(list(within(100, 599))),
     }),
   ),
   tls: optional(

@@ -3,6 +3,9 @@ import { KiB, MiB } from '@ambient-lab/std'
 /** A keep-alive connection without a request: Envoy's default `idle_timeout`. */
 export const DOWNSTREAM_IDLE_TIMEOUT_MS = 3_600_000
 
+/** A TCP connection that nothing moves on: Envoy's default `idle_timeout` of its TCP proxy. */
+export const TCP_IDLE_TIMEOUT_MS = 3_600_000
+
 /** A request that neither side moves: Envoy's default `stream_idle_timeout`. */
 export const STREAM_IDLE_TIMEOUT_MS = 300_000
 

@@ -19,6 +19,7 @@ export const HTTP_FLAGS = {
   URX: 'UpstreamRetryLimitExceeded',
   SI: 'StreamIdleTimeout',
   DPE: 'DownstreamProtocolError',
+  DT: 'DurationTimeout',
   UPE: 'UpstreamProtocolError',
   NC: 'NoClusterFound',
   OM: 'OverloadManagerTerminated',

@@ -8,16 +8,21 @@ import {
   parseCidr,
   parseIp,
 } from '@ambient-lab/policy'
-import { type Clock, CodedError, type Random } from '@ambient-lab/std'
+import { type CancelTimer, type Clock, CodedError, type Random } from '@ambient-lab/std'
 import type { ExtAuthz, TcpRoute } from '@ambient-lab/xds'
+import { dataplaneError } from '../errors.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
 import { Copy } from '../stream/copy.ts'
 import { CONNECT_TIMEOUT } from '../stream/errors.ts'
+import { limitCopy } from '../stream/limit-copy.ts'
 import { asCodedError } from '../ztunnel/outbound.ts'
+import { TCP_IDLE_TIMEOUT_MS } from './limits.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
 import type { RequestRecorder } from './request-recorder.ts'
 import { TcpAuthorization, type TcpAuthorizationInit } from './tcp-authorization.ts'
+import type { Cluster } from './upstream/cluster.ts'
 import type { Clusters } from './upstream/clusters.ts'
+import { hashText } from './upstream/hash.ts'
 
 export interface TcpProxyComponents {
   readonly clock: Clock
@@ -104,7 +109,9 @@ export class TcpConnection {
     this.#record.cluster = name ?? ''
     const cluster = name === undefined ? undefined : clusters.get(name)
     if (!cluster) return this.#refuse(route ? 'NC' : 'NR')
-    const host = cluster.pick({ random, hash: undefined }, peer)
+    // Of what a hash can be made of, a connection has its source alone.
+    const bySource = cluster.config.loadBalancing.hash?.kind === 'source-ip'
+    const host = cluster.pick({ random, hash: bySource ? hashText(peer.address.address) : undefined }, peer)
     if (!host) return this.#refuse('UH')
     this.#record.upstreamHost = host
     if (!cluster.breaker.acquire('connections')) return this.#refuse('UO')
@@ -124,7 +131,9 @@ export class TcpConnection {
         cancel()
         recorder.opened(this.#record)
         this.#copy = new Copy(downstream, upstream)
+        const cancelLimits = this.#limit(this.#copy, cluster)
         void this.#copy.result.then((result) => {
+          cancelLimits()
           over()
           this.#record.bytesReceived = result.bytesSent
           this.#record.bytesSent = result.bytesReceived
@@ -139,6 +148,16 @@ export class TcpConnection {
         this.#refuse('UF')
       },
     )
+  }
+
+  /** Of a connection that was silent for too long Envoy's log has no flag. */
+  #limit(copy: Copy, { config }: Cluster): CancelTimer {
+    const { idleTimeoutMs = TCP_IDLE_TIMEOUT_MS, maxConnectionDurationMs = 0 } = config.tcpProxy ?? {}
+    const times = { idleTimeoutMs: idleTimeoutMs || undefined, durationMaxMs: maxConnectionDurationMs || undefined }
+    return limitCopy(this.#components.clock, copy, times, (code, text) => {
+      if (code === 'DURATION_EXCEEDED') this.#record.flag('DT')
+      copy.abort(dataplaneError(code, text))
+    })
   }
 
   #refuse(flag: 'NR' | 'NC' | 'UH' | 'UO' | 'UF' | 'UAEX'): void {

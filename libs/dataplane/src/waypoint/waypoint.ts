@@ -42,6 +42,7 @@ import { RequestSeries } from './request-series.ts'
 import { TcpSeries } from './tcp-series.ts'
 import { Clusters } from './upstream/clusters.ts'
 import { EndpointDialer } from './upstream/endpoint-dialer.ts'
+import { HOSTNAME_LABEL } from './upstream/locality.ts'
 
 export interface WaypointComponents {
   readonly clock: Clock
@@ -344,6 +345,7 @@ export class Waypoint implements AsyncDisposable {
 
   #ownPlace() {
     const own = this.#own.current
-    return { network: own?.network ?? '', locality: own?.locality, labels: this.#init.labels }
+    const { labels, node } = this.#init
+    return { network: own?.network ?? '', locality: own?.locality, labels: { ...labels, [HOSTNAME_LABEL]: node } }
   }
 }

@@ -5,6 +5,7 @@ import { dataplaneError } from '../errors.ts'
 import type { ProxyState } from '../state/proxy-state.ts'
 import type { ByteStream } from '../stream/byte-stream.ts'
 import { Copy } from '../stream/copy.ts'
+import { type CopyTimes, limitCopy } from '../stream/limit-copy.ts'
 import type { ConnectionRecord } from './connection-record.ts'
 
 /** A connection that stands. */
@@ -18,19 +19,10 @@ export interface StandingConnection {
   /** What policy may ask, for those that policy guards. */
   readonly facts: ConnectionFacts | undefined
   /** How long it may last, where an L4TrafficPolicy says so. */
-  readonly times?: ConnectionTimes
+  readonly times?: CopyTimes
   /** Called once, when the last byte has moved. */
   readonly onEnd?: () => void
 }
-
-export interface ConnectionTimes {
-  /** Without a byte in either direction. */
-  readonly idleTimeoutMs: number | undefined
-  readonly durationMaxMs: number | undefined
-}
-
-/** An idle connection is looked at so often in its time: it is closed at most a quarter later than it has to be. */
-const IDLE_LOOKS = 4
 
 interface Tracked extends StandingConnection {
   readonly copy: Copy
@@ -52,7 +44,9 @@ export class ConnectionTracker {
     const tracked: Tracked = { ...connection, copy }
     if (connection.record) connection.record.counts = copy
     this.#of(connection.uid).add(tracked)
-    const cancelTimers = connection.times ? this.#limit(tracked, connection.times) : undefined
+    const cancelTimers =
+      connection.times &&
+      limitCopy(this.#clock, copy, connection.times, (code, text) => this.#cut(tracked, dataplaneError(code, text)))
     void copy.result.then(({ error }) => {
       cancelTimers?.()
       this.#forget(tracked)
@@ -109,36 +103,6 @@ export class ConnectionTracker {
     if (!tracked.facts) return
     if (workload && evaluate(tracked.facts, state.policies.applicableTo(workload)).allowed) return
     this.#cut(tracked, dataplaneError('POLICY_CHANGED', 'connection closed due to policy change'))
-  }
-
-  /** @returns what stops the timers */
-  #limit(tracked: Tracked, { idleTimeoutMs, durationMaxMs }: ConnectionTimes): CancelTimer {
-    let cancelIdle: CancelTimer = () => {}
-    let cancelDuration: CancelTimer = () => {}
-    if (durationMaxMs !== undefined) {
-      cancelDuration = this.#clock.schedule(durationMaxMs, () => {
-        const text = `connection closed after its maximum duration of ${durationMaxMs} ms`
-        this.#cut(tracked, dataplaneError('DURATION_EXCEEDED', text))
-      })
-    }
-    if (idleTimeoutMs !== undefined) {
-      const { copy } = tracked
-      let seenBytes = 0
-      let quietLooks = 0
-      const look = () => {
-        const bytes = copy.bytesSent + copy.bytesReceived
-        quietLooks = bytes === seenBytes ? quietLooks + 1 : 0
-        seenBytes = bytes
-        if (quietLooks < IDLE_LOOKS) cancelIdle = this.#clock.schedule(idleTimeoutMs / IDLE_LOOKS, look)
-        else
-          this.#cut(tracked, dataplaneError('IDLE_TIMEOUT', `connection closed after ${idleTimeoutMs} ms of silence`))
-      }
-      cancelIdle = this.#clock.schedule(idleTimeoutMs / IDLE_LOOKS, look)
-    }
-    return () => {
-      cancelIdle()
-      cancelDuration()
-    }
   }
 
   #cut(tracked: Tracked, reason: CodedError): void {

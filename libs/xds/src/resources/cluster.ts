@@ -20,7 +20,14 @@ export interface Cluster {
   /** Of one upstream connection; 0: no limit. */
   readonly maxRequestsPerConnection: number
   readonly maxConnectionDurationMs?: number
+  /** Of a connection without an exchange; 0: for ever. */
   readonly idleTimeoutMs: number
+  /** Of connections of HTTP/2. */
+  readonly http2?: Http2Options
+  /** Of connections whose bytes nobody reads. */
+  readonly tcpProxy?: TcpProxyOptions
+  /** Of TCP connections that lead to an endpoint without a tunnel: a tunnel has its own. */
+  readonly tcpKeepalive?: TcpKeepalive
   readonly outlierDetection?: OutlierDetection
   /** To which endpoints a sidecar sends without a tunnel, though they have one. @default 'none' */
   readonly plaintext?: 'sidecars' | 'all'
@@ -59,20 +66,70 @@ export interface ClusterLoadBalancing {
   readonly maglevTableSize?: number
   readonly warmup?: { readonly durationMs: number; readonly minimumPercent: number; readonly aggression: number }
   readonly locality?: LocalityLoadBalancing
+  /** Instead of `locality`. */
+  readonly zoneAware?: ZoneAwareLoadBalancing
 }
 
 export type HashPolicy =
   | { readonly kind: 'header'; readonly name: string }
   /** Without the cookie in the request one is made, and set in the response when `ttlSeconds` is given. */
-  | { readonly kind: 'cookie'; readonly name: string; readonly path?: string; readonly ttlSeconds?: number }
+  | {
+      readonly kind: 'cookie'
+      readonly name: string
+      readonly path?: string
+      readonly ttlSeconds?: number
+      /** Of the cookie that is set: `SameSite=Lax`, or `Secure` with an empty value. */
+      readonly attributes?: readonly { readonly name: string; readonly value: string }[]
+    }
   | { readonly kind: 'source-ip' }
   | { readonly kind: 'query-parameter'; readonly name: string }
 
-/** Localities are `region/zone/subzone`, `*` for any. Used only with outlier detection, as Istio has it. */
+/** Localities are `region/zone/subzone`, `*` for any. All but `distribute` needs outlier detection, as Istio has it. */
 export interface LocalityLoadBalancing {
   readonly distribute?: readonly { readonly from: string; readonly to: Readonly<Record<string, number>> }[]
   readonly failover?: readonly { readonly from: string; readonly to: string }[]
   readonly failoverPriority?: readonly string[]
+  /** Without outlier detection as well: it is what the service itself says of its traffic. @default false */
+  readonly isForced?: boolean
+}
+
+/**
+ * Envoy's zone aware routing: the own zone takes what it has room for, as its share of hosts compares with that of the
+ * proxy's own replicas, and the others the rest. Hosts of other regions are used only when those of the own are gone.
+ */
+export interface ZoneAwareLoadBalancing {
+  /** With fewer healthy hosts zones play no part. */
+  readonly minClusterSize: number
+  /** Regions. */
+  readonly failover?: readonly { readonly from: string; readonly to: string }[]
+  readonly failoverPriority?: readonly string[]
+}
+
+export interface Http2Options {
+  /** Exchanges at once on one connection; the peer may allow fewer. */
+  readonly maxConcurrentStreams?: number
+  readonly keepalive?: Http2Keepalive
+}
+
+/** PINGs on a connection, which is closed when one of them is not answered in time. */
+export interface Http2Keepalive {
+  readonly intervalMs: number
+  readonly timeoutMs: number
+}
+
+/** 0: no limit. */
+export interface TcpProxyOptions {
+  /** Without a byte in either direction. */
+  readonly idleTimeoutMs: number
+  readonly maxConnectionDurationMs: number
+}
+
+/** Absent: as the system has it. */
+export interface TcpKeepalive {
+  readonly probes?: number
+  /** Of silence before the first probe. */
+  readonly timeSeconds?: number
+  readonly intervalSeconds?: number
 }
 
 /** Absent: no limit. */
@@ -81,7 +138,15 @@ export interface CircuitBreakers {
   readonly maxPendingRequests?: number
   readonly maxRequests?: number
   readonly maxRetries?: number
-  readonly retryBudget?: { readonly percent: number; readonly minRetryConcurrency: number }
+  readonly retryBudget?: RetryBudget
+}
+
+export interface RetryBudget {
+  /** Of requests in flight. */
+  readonly percent: number
+  readonly minRetryConcurrency: number
+  /** Each request counts for so long from its start, whether it is over or not. Absent: those in flight count. */
+  readonly intervalMs?: number
 }
 
 export interface OutlierDetection {
@@ -93,7 +158,10 @@ export interface OutlierDetection {
   readonly intervalMs: number
   readonly baseEjectionTimeMs: number
   readonly maxEjectionPercent: number
+  /** With a smaller share of healthy hosts all of them are used, ejected or not: Envoy's panic threshold. */
   readonly minHealthPercent: number
+  /** What counts as a failure, and nothing else does. @default all from 500 */
+  readonly errorCodes?: readonly number[]
 }
 
 export interface UpstreamTls {

@@ -77,6 +77,8 @@ export interface RetryPolicy {
   readonly backoffMaxMs: number
   /** Hosts that were tried are avoided, with so many draws at most. 0: not avoided. */
   readonly avoidPreviousHostsDraws: number
+  /** With every so many tries the priority levels of the hosts that were tried until then are left out. @default never */
+  readonly avoidPreviousLevelsEvery?: number
 }
 
 export interface Rewrite {

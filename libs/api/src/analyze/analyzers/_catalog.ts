@@ -27,6 +27,7 @@ import strictMtls from './strict-mtls.ts'
 import targets from './targets.ts'
 import telemetries from './telemetries.ts'
 import telemetryProviders from './telemetry-providers.ts'
+import unfollowedFields from './unfollowed-fields.ts'
 import virtualServiceDestinations from './virtual-service-destinations.ts'
 import virtualServiceGateways from './virtual-service-gateways.ts'
 import virtualServiceHosts from './virtual-service-hosts.ts'
@@ -62,6 +63,7 @@ export default [
   targets,
   telemetries,
   telemetryProviders,
+  unfollowedFields,
   virtualServiceDestinations,
   virtualServiceGateways,
   virtualServiceHosts,

@@ -14,6 +14,7 @@ import type { HttpStream, ResponseSource } from '../http-stream.ts'
 import { RETRY_BUFFER_BYTES_MAX } from '../limits.ts'
 import { LOCAL_REPLIES, type LocalReply, resetReply } from '../local-replies.ts'
 import { hashRequest } from '../router/hash-policy.ts'
+import { hostForTry } from '../router/host-for-try.ts'
 import { type ResetReason, retryDelayMs, type TryOutcome } from '../router/retries.ts'
 import { Shadow } from '../router/shadow.ts'
 import { timeoutsOf } from '../router/timeouts.ts'
@@ -333,7 +334,11 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
     const stream = this.#stream
     const { runtime, record, peer } = stream
     const cluster = this.#cluster!
-    const host = this.#pickHost(cluster)
+    const draw = { random: runtime.random, hash: this.#hash }
+    const tried = this.#tried
+    const host = tried
+      ? hostForTry(cluster, draw, { peer, tried, retry: this.#forward.retry! })
+      : cluster.pick(draw, peer)
     record.tries += 1
     if (!host) {
       this.#cancelTimers()
@@ -355,22 +360,6 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
       this.#cancelPerTry = runtime.clock.schedule(this.#perTryMs, () => this.#onPerTryTimeout())
     }
     request.start()
-  }
-
-  /** Another host than those that failed, if a few draws find one. */
-  #pickHost(cluster: Cluster): UpstreamHost | undefined {
-    const { random } = this.#stream.runtime
-    const draw = { random, hash: this.#hash }
-    const host = cluster.pick(draw, this.#stream.peer)
-    const tried = this.#tried
-    // A hash always leads to the same one: whoever wants to stick does not want to avoid.
-    if (!tried || this.#hash !== undefined) return host
-    const draws = this.#forward.retry?.avoidPreviousHostsDraws ?? 0
-    let candidate = host
-    for (let index = 0; index < draws && candidate && tried.includes(candidate); index += 1) {
-      candidate = cluster.pick(draw, this.#stream.peer)
-    }
-    return candidate
   }
 
   /** @returns whether there will be another try */
@@ -445,6 +434,7 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
 
   #onOverallTimeout(): void {
     this.#cancelTimers()
+    if (this.#try && !this.#responding) this.#cluster!.record(this.#try.host, 'local-origin-timeout')
     this.#dropTry()
     this.#stream.localReply(LOCAL_REPLIES.RESPONSE_TIMEOUT)
   }
@@ -452,7 +442,7 @@ class Forwarding implements HttpFilter, TryObserver, ResponseSource {
   #onPerTryTimeout(): void {
     const outcome: TryOutcome = { kind: 'per-try-timeout' }
     const cluster = this.#cluster!
-    if (this.#try) cluster.record(this.#try.host, { status: 504 })
+    if (this.#try) cluster.record(this.#try.host, 'local-origin-timeout')
     if (this.#retriesLeft > 0 && this.#route.retryConditions?.allow(outcome) && this.#retry()) return
     this.#cancelTimers()
     this.#dropTry()

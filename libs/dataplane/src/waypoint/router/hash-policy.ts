@@ -34,7 +34,10 @@ export function hashRequest(
       const value = newId()
       const age = policy.ttlSeconds > 0 ? `; Max-Age=${policy.ttlSeconds}` : ''
       const path = policy.path === undefined ? '' : `; Path=${policy.path}`
-      return { hash: hashText(value), setCookie: `${policy.name}="${value}"${age}${path}; HttpOnly` }
+      const attributes = (policy.attributes ?? [])
+        .map(({ name, value: text }) => `; ${name}${text && `=${text}`}`)
+        .join('')
+      return { hash: hashText(value), setCookie: `${policy.name}="${value}"${age}${path}${attributes}; HttpOnly` }
     }
   }
 }

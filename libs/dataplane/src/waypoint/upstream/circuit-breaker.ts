@@ -1,14 +1,20 @@
+import type { Clock } from '@ambient-lab/std'
 import type { CircuitBreakers } from '@ambient-lab/xds'
+import { RecentCount } from './recent-count.ts'
 
 /** What a cluster has open at this moment. */
 export type Resource = 'connections' | 'pendingRequests' | 'requests' | 'retries'
 
-/** Counts what a cluster has open, and says no at its limits. The counts survive a change of the limits. */
+/** Counts what a cluster has open, and says no at its limits. */
 export class CircuitBreaker {
   readonly #open = { connections: 0, pendingRequests: 0, requests: 0, retries: 0 }
-  limits: CircuitBreakers
+  /** Requests that a retry budget over an interval counts. */
+  readonly #recent: RecentCount | undefined
+  readonly limits: CircuitBreakers
 
-  constructor(limits: CircuitBreakers) {
+  constructor(components: { readonly clock: Clock }, limits: CircuitBreakers) {
+    const intervalMs = limits.retryBudget?.intervalMs
+    this.#recent = intervalMs === undefined ? undefined : new RecentCount(components, { intervalMs })
     this.limits = limits
   }
 
@@ -16,6 +22,7 @@ export class CircuitBreaker {
   acquire(resource: Resource): boolean {
     if (this.#open[resource] >= this.#limitOf(resource)) return false
     this.#open[resource] += 1
+    if (resource === 'requests') this.#recent?.add()
     return true
   }
 
@@ -46,11 +53,11 @@ export class CircuitBreaker {
     }
   }
 
-  /** A budget replaces the fixed limit: a share of what is in flight, but never below its floor. */
+  /** A budget replaces the fixed limit: a share of what is in flight, or came of late, but never below its floor. */
   #retryLimit(): number {
     const { maxRetries, retryBudget } = this.limits
     if (!retryBudget) return maxRetries ?? Number.POSITIVE_INFINITY
-    const inFlight = this.#open.requests + this.#open.pendingRequests
-    return Math.max(retryBudget.minRetryConcurrency, Math.floor((inFlight * retryBudget.percent) / 100))
+    const counted = this.#recent?.count ?? this.#open.requests + this.#open.pendingRequests
+    return Math.max(retryBudget.minRetryConcurrency, Math.floor((counted * retryBudget.percent) / 100))
   }
 }

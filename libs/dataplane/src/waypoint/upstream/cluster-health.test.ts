@@ -3,7 +3,7 @@ import type { LocalityLoadBalancing, OutlierDetection as OutlierConfig, Workload
 import { beforeEach, describe, expect, it } from 'vitest'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { UpstreamHost } from './host.ts'
-import { HostSelection } from './host-selection.ts'
+import { HostSelection, type HostSelectionInit } from './host-selection.ts'
 import { levelShares, matchesLocality } from './locality.ts'
 import { OutlierDetection } from './outlier-detection.ts'
 import { warmUpShare } from './warm-up.ts'
@@ -48,11 +48,17 @@ describe('outlier detection', () => {
     changes = 0
   })
 
-  it.each<[string, Partial<OutlierConfig>, (number | 'local-origin-failure')[], boolean]>([
+  it.each<[string, Partial<OutlierConfig>, (number | 'local-origin-failure' | 'local-origin-timeout')[], boolean]>([
     ['three 500 in a row', {}, [500, 500, 500], true],
     ['a success in between', {}, [500, 500, 200, 500], false],
     ['two gateway errors', {}, [503, 502], true],
     ['a 500 ends a row of gateway errors', {}, [503, 500], false],
+    ['a code that is named', { errorCodes: [429] }, [429, 429, 429], true],
+    ['a gateway error that is named', { errorCodes: [503] }, [503, 503], true],
+    ['codes that are not named', { errorCodes: [429] }, [503, 503, 500, 500], false],
+    ['a code that is not named ends a row', { errorCodes: [429] }, [429, 429, 503, 429], false],
+    ['failures to connect, whatever is named', { errorCodes: [429] }, Array(3).fill('local-origin-failure'), true],
+    ['two time-outs are gateway errors', {}, ['local-origin-timeout', 'local-origin-timeout'], true],
     ['switched off', { consecutive5xx: 0, consecutiveGatewayErrors: 0 }, [503, 503, 503, 503], false],
     ['failures to connect are 503s', {}, ['local-origin-failure', 'local-origin-failure'], true],
     [
@@ -98,29 +104,31 @@ describe('outlier detection', () => {
   })
 
   it.each([
-    [50, 0, 2],
-    [10, 0, 1],
-    [100, 0, 4],
-    [100, 60, 2],
-  ])(
-    'with at most %s %% ejected and %s %% healthy ejects %s of four',
-    (maxEjectionPercent, minHealthPercent, expected) => {
-      const detection = detect({ maxEjectionPercent, minHealthPercent })
-      for (const host of hosts) for (let index = 0; index < 3; index += 1) detection.record(host, { status: 500 })
-      expect(hosts.filter(({ health }) => health.isEjected)).toHaveLength(expected)
-    },
-  )
+    [50, 2],
+    [10, 1],
+    [100, 4],
+  ])('with at most %s %% ejected ejects %s of four', (maxEjectionPercent, expected) => {
+    const detection = detect({ maxEjectionPercent })
+    for (const host of hosts) for (let index = 0; index < 3; index += 1) detection.record(host, { status: 500 })
+    expect(hosts.filter(({ health }) => health.isEjected)).toHaveLength(expected)
+  })
 })
 
 describe('host selection', () => {
   const PRIORITY = { failoverPriority: ['topology.kubernetes.io/region', 'topology.kubernetes.io/zone'] }
   const own = { network: '', locality: { region: 'eu', zone: 'a', subzone: '1' }, labels: {} }
-  const sharesOf = (hosts: UpstreamHost[], locality: LocalityLoadBalancing | undefined) => {
+  const sharesOf = (
+    hosts: UpstreamHost[],
+    locality: LocalityLoadBalancing | undefined,
+    more: Partial<HostSelectionInit> = {},
+    peers: UpstreamHost[] = [],
+  ) => {
     const selection = new HostSelection(
       { clock: new VirtualClock() },
-      { loadBalancing: { policy: 'RANDOM', ...(locality && { locality }) }, isLocalityAware: true, own },
+      { loadBalancing: { policy: 'RANDOM', ...(locality && { locality }) }, hasFailover: true, own, ...more },
     )
     selection.update(hosts)
+    selection.updatePeers(peers.map((peer) => peer.locality))
     const random = new SeededRandom(5)
     const picks = Array.from({ length: 5000 }, () => selection.pick({ random, hash: undefined }))
     return hosts.map((host) => Math.round((10 * picks.filter((pick) => pick === host).length) / picks.length) / 10)
@@ -156,6 +164,102 @@ describe('host selection', () => {
     expect(sharesOf(hosts, locality)).toEqual(expected)
   })
 
+  it.each<[string, string[], number[], LocalityLoadBalancing, number[]]>([
+    ['the nearest does not count without outlier detection', ['eu/a/1', 'us/a/1'], [], {}, [0.5, 0.5]],
+    [
+      'shares as distributed need none',
+      ['eu/a/1', 'us/a/1'],
+      [],
+      { distribute: [{ from: 'eu/*', to: { 'eu/*': 80, 'us/*': 20 } }] },
+      [0.8, 0.2],
+    ],
+    [
+      'what the service itself says does',
+      ['eu/a/1', 'us/a/1'],
+      [],
+      { failoverPriority: ['topology.kubernetes.io/region'], isForced: true },
+      [1, 0],
+    ],
+  ])('without outlier detection: %s', (_title, places, _ejected, locality, expected) => {
+    expect(sharesOf(hostsAt(...places), locality, { hasFailover: false })).toEqual(expected)
+  })
+
+  it.each<[string, string[], LocalityLoadBalancing, number[]]>([
+    [
+      'shares that are for others leave everybody',
+      ['eu/a/1', 'us/a/1'],
+      { distribute: [{ from: 'us/*', to: { 'us/*': 100 } }] },
+      [0.5, 0.5],
+    ],
+    [
+      'labels first, then the region that is failed over to',
+      ['us/a/1', 'asia/a/1'],
+      { failoverPriority: ['topology.istio.io/network'], failover: [{ from: 'eu', to: 'asia' }] },
+      [0, 1],
+    ],
+  ])('%s', (_title, places, locality, expected) => {
+    expect(sharesOf(hostsAt(...places), locality)).toEqual(expected)
+  })
+
+  it.each<[string, number[], number, number[]]>([
+    ['those that are left, above the threshold', [0, 1], 50, [0, 0, 0.3, 0.3, 0.3]],
+    ['all, below it', [0, 1, 2], 50, [0.2, 0.2, 0.2, 0.2, 0.2]],
+    ['all, where nobody is healthy', [0, 1, 2, 3, 4], 1, [0.2, 0.2, 0.2, 0.2, 0.2]],
+    ['nobody, where no threshold is set', [0, 1, 2, 3, 4], 0, [0, 0, 0, 0, 0]],
+  ])('with a panic threshold picks %s', (_title, ejected, panicPercent, expected) => {
+    const hosts = hostsAt('', '', '', '', '')
+    for (const index of ejected) hosts[index]!.health.isEjected = true
+    expect(sharesOf(hosts, undefined, { panicPercent })).toEqual(expected)
+  })
+
+  it('panics at no level while others have room', () => {
+    const hosts = hostsAt('eu/a/1', 'eu/a/1', 'eu/a/1', 'eu/a/1', 'us/a/1')
+    for (const index of [0, 1, 2]) hosts[index]!.health.isEjected = true
+    expect(sharesOf(hosts, {}, { panicPercent: 50 })).toEqual([0, 0, 0, 0.3, 0.7])
+  })
+
+  it('leaves out the levels of hosts that a retry wants to avoid, as long as there are others', () => {
+    const hosts = hostsAt('eu/a/1', 'eu/b/1', 'us/a/1')
+    const selection = new HostSelection(
+      { clock: new VirtualClock() },
+      { loadBalancing: { policy: 'RANDOM', locality: {} }, hasFailover: true, own },
+    )
+    selection.update(hosts)
+    const random = new SeededRandom(5)
+    const without = (...indexes: number[]) =>
+      hosts.indexOf(selection.pick({ random, hash: undefined, avoidLevelsOf: indexes.map((at) => hosts[at]!) })!)
+    expect([without(), without(0), without(0, 1), without(1), without(0, 1, 2)]).toEqual([0, 1, 2, 0, 0])
+    hosts[1]!.health.isEjected = true
+    selection.healthChanged()
+    expect(without(0)).toBe(2)
+  })
+
+  const [A, B, C] = ['eu/a/1', 'eu/b/1', 'eu/c/1']
+  it.each<[string, string[], string[], number, number[]]>([
+    ['all to the own zone when it has its share', [A, A, B, B], [A, B], 4, [0.5, 0.5, 0, 0]],
+    ['what it has room for, and the rest to where there is room', [A, B, B, B], [A, B], 4, [0.5, 0.2, 0.2, 0.2]],
+    ['the rest by the room of each', [A, B, B, C, C, C, C, C], [A, A, A, B], 4, [0.2, 0, 0, 0.2, 0.2, 0.2, 0.2, 0.2]],
+    ['everybody in a cluster that is too small', [A, B], [A, B], 6, [0.5, 0.5]],
+    ['everybody where all replicas are in one zone', [A, B], [A, A], 2, [0.5, 0.5]],
+    ['everybody where this proxy has no replica', [A, B], [B, C], 2, [0.5, 0.5]],
+    ['none of another region', [A, B, 'us/a/1', 'us/a/1'], [A, B], 2, [1, 0, 0, 0]],
+    ['where there is room when the own zone has nobody', [B, C], [A, B, C, C], 2, [1, 0]],
+  ])('zone aware: %s', (_title, places, peers, minClusterSize, expected) => {
+    const loadBalancing = { policy: 'RANDOM', zoneAware: { minClusterSize } } as const
+    const shares = sharesOf(hostsAt(...places), undefined, { loadBalancing }, hostsAt(...peers))
+    expect(shares).toEqual(expected)
+  })
+
+  it('zone aware: goes to the region that is failed over to when the own one is gone', () => {
+    const hosts = hostsAt(A!, 'us/a/1', 'asia/a/1')
+    hosts[0]!.health.isEjected = true
+    const loadBalancing = {
+      policy: 'RANDOM',
+      zoneAware: { minClusterSize: 1, failover: [{ from: 'eu', to: 'asia' }] },
+    } as const
+    expect(sharesOf(hosts, undefined, { loadBalancing }, hostsAt(A!))).toEqual([0, 0, 1])
+  })
+
   it('sends little to a host that warms up, and more with time', async () => {
     const clock = new VirtualClock()
     const [old] = hostsAt('')
@@ -164,7 +268,7 @@ describe('host selection', () => {
     const warmup = { durationMs: 10_000, minimumPercent: 10, aggression: 1 }
     const selection = new HostSelection(
       { clock },
-      { loadBalancing: { policy: 'RANDOM', warmup }, isLocalityAware: false, own },
+      { loadBalancing: { policy: 'RANDOM', warmup }, hasFailover: false, own },
     )
     selection.update([old!, fresh])
     const random = new SeededRandom(5)
@@ -228,7 +332,7 @@ it.each([
 
 describe('circuit breakers', () => {
   it('say no at their limits, and yes again after a release', () => {
-    const breaker = new CircuitBreaker({ maxConnections: 1, maxRequests: 2 })
+    const breaker = new CircuitBreaker({ clock: new VirtualClock() }, { maxConnections: 1, maxRequests: 2 })
     expect([breaker.acquire('connections'), breaker.acquire('connections')]).toEqual([true, false])
     expect([breaker.acquire('requests'), breaker.acquire('requests'), breaker.acquire('requests')]).toEqual([
       true,
@@ -240,8 +344,37 @@ describe('circuit breakers', () => {
     expect(breaker.acquire('pendingRequests')).toBe(true)
   })
 
+  it('budget retries by what came within an interval, over or not', async () => {
+    const clock = new VirtualClock()
+    const breaker = new CircuitBreaker(
+      { clock },
+      { retryBudget: { percent: 50, minRetryConcurrency: 1, intervalMs: 1000 } },
+    )
+    const retriesAllowed = () => {
+      let taken = 0
+      while (breaker.acquire('retries')) taken += 1
+      for (let index = 0; index < taken; index += 1) breaker.release('retries')
+      return taken
+    }
+    for (let index = 0; index < 10; index += 1) {
+      breaker.acquire('requests')
+      breaker.release('requests')
+    }
+    expect(retriesAllowed()).toBe(5)
+    await clock.advance(600)
+    for (let index = 0; index < 4; index += 1) breaker.acquire('requests')
+    expect(retriesAllowed()).toBe(7)
+    await clock.advance(500)
+    expect(retriesAllowed()).toBe(2)
+    await clock.advance(60_000)
+    expect(retriesAllowed()).toBe(1)
+  })
+
   it('budget retries by what is in flight, above a floor', () => {
-    const breaker = new CircuitBreaker({ retryBudget: { percent: 20, minRetryConcurrency: 3 } })
+    const breaker = new CircuitBreaker(
+      { clock: new VirtualClock() },
+      { retryBudget: { percent: 20, minRetryConcurrency: 3 } },
+    )
     const take = () => {
       let taken = 0
       while (breaker.acquire('retries')) taken += 1

@@ -1,7 +1,7 @@
 import { canonicalIp } from '@ambient-lab/policy'
 import { type CancelTimer, type Clock, every, type Random } from '@ambient-lab/std'
 import type { Logger } from '@ambient-lab/telemetry'
-import type { Cluster as ClusterConfig, Service, Workload } from '@ambient-lab/xds'
+import type { Cluster as ClusterConfig, Service, ServiceKey, Workload } from '@ambient-lab/xds'
 import { formatAddress, type SocketAddress } from '../../address.ts'
 import type { PlainNetwork } from '../../plain-network.ts'
 import { type EndpointSet, isUsable, NO_ENDPOINTS, targetPortOf } from '../../state/endpoint-set.ts'
@@ -55,6 +55,10 @@ export class Cluster implements Disposable {
   #poolCount = 0
   #endpoints: EndpointSet | undefined
   #service: Service | undefined
+  /** Replicas of this proxy. */
+  #peers: EndpointSet = NO_ENDPOINTS
+  /** Of the snapshot that they were read from. */
+  #peersVersion = -1
   #resolution: Promise<void> | undefined
   #stopResolving: CancelTimer | undefined
   #list: readonly UpstreamHost[] = []
@@ -68,10 +72,13 @@ export class Cluster implements Disposable {
     this.config = config
     this.#components = components
     this.#own = own
-    this.breaker = new CircuitBreaker(circuitBreakers)
+    this.breaker = new CircuitBreaker({ clock }, circuitBreakers)
     this.#selection = new HostSelection(
       { clock },
-      { loadBalancing, isLocalityAware: outlierDetection !== undefined, own },
+      {
+        ...{ loadBalancing, own, hasFailover: outlierDetection !== undefined },
+        panicPercent: outlierDetection?.minHealthPercent ?? 0,
+      },
     )
     this.#outliers =
       outlierDetection &&
@@ -121,15 +128,18 @@ export class Cluster implements Disposable {
     const key = speaksHttp2 ? `${client} h2` : client
     const known = this.#pools.get(host)?.get(key)
     if (known) return known
-    const { clock } = this.#components
-    const { connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs } = this.config
+    const { clock, random } = this.#components
+    const { connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs, http2 } = this.config
     const components: ConnectionPoolComponents = {
       clock,
       breaker: this.breaker,
       dial: (options) => this.dial(host, peer, options, speaksHttp2 ? ['h2'] : []),
     }
     const pool = speaksHttp2
-      ? new Http2Pool(components, { connectTimeoutMs, idleTimeoutMs })
+      ? new Http2Pool(
+          { ...components, random },
+          { ...http2, connectTimeoutMs, idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs },
+        )
       : new ConnectionPool(components, {
           connectTimeoutMs,
           idleTimeoutMs,
@@ -158,12 +168,16 @@ export class Cluster implements Disposable {
     options: EndpointDialOptions,
     protocols: readonly string[],
   ): Promise<ByteStream> {
-    const { tls, proxyProtocol, plaintext, endpoints } = this.config
+    const { tls, proxyProtocol, plaintext, tcpKeepalive: keepalive, endpoints } = this.config
     const { dialer } = this.#components
     const stream =
       endpoints.kind === 'local'
         ? await dialer.dialLocal(host.port, options)
-        : await dialer.dial(host, peer, plaintext ? { ...options, plaintext } : options)
+        : await dialer.dial(host, peer, {
+            ...options,
+            ...(plaintext && { plaintext }),
+            ...(keepalive && { keepalive }),
+          })
     const { address, local } = peer ?? { address: dialer.ownAddress(), local: { address: host.host, port: host.port } }
     if (proxyProtocol === 'V1') stream.write(encodeProxyLine(address, local))
     if (proxyProtocol === 'V2') stream.write(encodeProxyHeader(address, local))
@@ -208,6 +222,7 @@ export class Cluster implements Disposable {
     const { endpoints: source } = this.config
     if (source.kind !== 'service') return
     const state = this.#components.state.current
+    this.#followPeers()
     const endpoints = state.endpointsOf(source.service)
     const service = state.service(source.service)
     if (endpoints === this.#endpoints && service === this.#service) return
@@ -291,6 +306,18 @@ export class Cluster implements Disposable {
     const words = told.map(describeLeftOut).join('; ')
     if (words !== this.#said && words !== '') this.#components.log.warn(`${this.config.name}: ${words}`)
     this.#said = words
+  }
+
+  /** Who else sends as this proxy does: the endpoints of the service that it belongs to. */
+  #followPeers(): void {
+    const { state, dialer } = this.#components
+    if (!this.config.loadBalancing.zoneAware || state.current.version === this.#peersVersion) return
+    this.#peersVersion = state.current.version
+    const [service] = Object.keys(dialer.ownServices()) as ServiceKey[]
+    const peers = service === undefined ? NO_ENDPOINTS : state.current.endpointsOf(service)
+    if (peers === this.#peers) return
+    this.#peers = peers
+    this.#selection.updatePeers([...peers.values()].map(({ workload }) => workload.locality))
   }
 
   /** The virtual address that leads through the service's waypoint, where a gateway shall go that way. */

@@ -13,6 +13,7 @@ export interface ConnectionPoolComponents {
 
 export interface ConnectionPoolInit {
   readonly connectTimeoutMs: number
+  /** 0: for ever. */
   readonly idleTimeoutMs: number
   /** 0: no limit. */
   readonly maxRequestsPerConnection: number
@@ -85,7 +86,8 @@ export class ConnectionPool implements UpstreamPool, ConnectionOwner {
     if (this.#draining || this.#isWornOut(connection)) return connection.close()
     connection.idleSinceMs = this.#components.clock.monotonic()
     this.#idle.push(connection)
-    if (!this.#cancelReap) this.#armReap(this.#init.idleTimeoutMs)
+    const { idleTimeoutMs } = this.#init
+    if (!this.#cancelReap && idleTimeoutMs > 0) this.#armReap(idleTimeoutMs)
   }
 
   onClosed(connection: Http1Connection): void {

@@ -54,6 +54,8 @@ export interface EndpointDialOptions {
   readonly signal: AbortSignal
   /** As the cluster has it. */
   readonly plaintext?: Cluster['plaintext']
+  /** As the cluster has it; a tunnel's connection has its own. */
+  readonly keepalive?: Cluster['tcpKeepalive']
 }
 
 /** What a kernel would give a socket: nobody listens there, it only has to be told apart. */
@@ -130,6 +132,11 @@ export class EndpointDialer {
   ownAddress(): SocketAddress {
     const port = EPHEMERAL_PORT_FIRST + this.#components.random.integer(EPHEMERAL_PORTS)
     return { address: this.#own().addresses[0] ?? '', port }
+  }
+
+  /** What the proxy itself is an endpoint of. */
+  ownServices(): Workload['services'] {
+    return this.#components.own.current?.services ?? {}
   }
 
   /** As a ztunnel plans it for a workload: the service's waypoint is given the address and chooses. */

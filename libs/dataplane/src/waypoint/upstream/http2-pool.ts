@@ -1,4 +1,5 @@
-import type { CancelTimer, Clock } from '@ambient-lab/std'
+import type { CancelTimer, Clock, Random } from '@ambient-lab/std'
+import type { Http2Options } from '@ambient-lab/xds'
 import type { HeaderMap, OutgoingRequest, ResponseHead } from '../../http1/index.ts'
 import {
   HTTP2_ERROR,
@@ -17,23 +18,28 @@ import type { PoolCustomer, ResponseObserver, UpstreamConnection, UpstreamPool }
 
 export interface Http2PoolComponents {
   readonly clock: Clock
+  readonly random: Random
   readonly breaker: CircuitBreaker
   readonly dial: (options: { readonly timeoutMs: number; readonly signal: AbortSignal }) => Promise<ByteStream>
 }
 
-export interface Http2PoolInit {
+export interface Http2PoolInit extends Http2Options {
   readonly connectTimeoutMs: number
-  /** Of a connection without exchanges. */
+  /** Of a connection without exchanges; 0: for ever. */
   readonly idleTimeoutMs: number
+  /** 0: no limit. @default 0 */
+  readonly maxRequestsPerConnection?: number
+  readonly maxConnectionDurationMs?: number | undefined
 }
 
-/** HTTP/2 to one host for one client: one connection, many exchanges; another when that one is full or going away. */
+/** HTTP/2 to one host for one client: one connection, many exchanges; more when that one is full or going away. */
 export class Http2Pool implements UpstreamPool {
   readonly #components: Http2PoolComponents
   readonly #init: Http2PoolInit
   readonly #waiting: PoolCustomer[] = []
   readonly #sessions = new Set<Session>()
-  #dialing = false
+  /** Under way. */
+  #dials = 0
   #cancelReap: CancelTimer | undefined
   #draining = false
 
@@ -43,7 +49,7 @@ export class Http2Pool implements UpstreamPool {
   }
 
   get isEmpty(): boolean {
-    return this.#sessions.size === 0 && !this.#dialing && this.#waiting.length === 0
+    return this.#sessions.size === 0 && this.#dials === 0 && this.#waiting.length === 0
   }
 
   acquire(customer: PoolCustomer): UpstreamConnection | undefined {
@@ -54,7 +60,7 @@ export class Http2Pool implements UpstreamPool {
       return undefined
     }
     this.#waiting.push(customer)
-    if (!this.#dialing) this.#dial()
+    this.#dialAsNeeded()
     return undefined
   }
 
@@ -71,15 +77,29 @@ export class Http2Pool implements UpstreamPool {
     for (const session of this.#sessions) session.drain()
   }
 
+  /** As many connections as those who wait would fill. */
+  #dialAsNeeded(): void {
+    const places = Math.min(this.#placesMax, this.#init.maxRequestsPerConnection || Number.POSITIVE_INFINITY)
+    while (this.#waiting.length > this.#dials * places && this.#mayDial()) this.#dial()
+  }
+
+  get #placesMax(): number {
+    return Math.min(HTTP2_STREAMS_MAX, this.#init.maxConcurrentStreams ?? HTTP2_STREAMS_MAX)
+  }
+
+  /** Takes the place for a connection. The first one is always allowed, or the host would never serve anybody. */
+  #mayDial(): boolean {
+    const { breaker } = this.#components
+    if (breaker.acquire('connections')) return true
+    if (this.#sessions.size + this.#dials > 0) return false
+    breaker.force('connections')
+    return true
+  }
+
   #dial(): void {
     const { clock, breaker, dial } = this.#components
     const { connectTimeoutMs: timeoutMs } = this.#init
-    // The first one is always allowed, or the host would never serve anybody.
-    if (!breaker.acquire('connections')) {
-      if (this.#sessions.size > 0) return
-      breaker.force('connections')
-    }
-    this.#dialing = true
+    this.#dials += 1
     const abort = new AbortController()
     const cancelTimeout = clock.schedule(timeoutMs, () => abort.abort(connectTimeout(timeoutMs)))
     Promise.resolve()
@@ -87,12 +107,12 @@ export class Http2Pool implements UpstreamPool {
       .then(
         (stream) => {
           cancelTimeout()
-          this.#dialing = false
+          this.#dials -= 1
           this.#connected(stream)
         },
         (error: unknown) => {
           cancelTimeout()
-          this.#dialing = false
+          this.#dials -= 1
           breaker.release('connections')
           const { reason, failure } = dialFailure(error)
           for (const customer of this.#waiting.splice(0)) {
@@ -104,7 +124,7 @@ export class Http2Pool implements UpstreamPool {
   }
 
   #connected(stream: ByteStream): void {
-    const session: Session = new Session(stream, this.#components.clock, {
+    const owner: Http2ClientOwner = {
       onRoom: () => {
         this.#serve()
         if (session.isIdle) this.#rest(session)
@@ -112,18 +132,25 @@ export class Http2Pool implements UpstreamPool {
       onClosed: () => {
         this.#sessions.delete(session)
         this.#components.breaker.release('connections')
-        if (this.#waiting.length > 0 && !this.#dialing) this.#dial()
+        this.#dialAsNeeded()
       },
+    }
+    const session: Session = new Session(stream, this.#components, {
+      ...this.#init,
+      streamsMax: this.#placesMax,
+      owner,
     })
     this.#sessions.add(session)
     this.#serve()
+    this.#dialAsNeeded()
     if (this.#draining) session.drain()
     else if (session.isIdle) this.#rest(session)
   }
 
   #rest(session: Session): void {
     session.idleSinceMs = this.#components.clock.monotonic()
-    if (!this.#cancelReap && !this.#draining) this.#armReap(this.#init.idleTimeoutMs)
+    const { idleTimeoutMs } = this.#init
+    if (!this.#cancelReap && !this.#draining && idleTimeoutMs > 0) this.#armReap(idleTimeoutMs)
   }
 
   /** One timer for all, set once for as long as there are idle connections: requests pay nothing for it. */
@@ -151,6 +178,11 @@ export class Http2Pool implements UpstreamPool {
   }
 }
 
+interface SessionInit extends Http2PoolInit {
+  readonly owner: Http2ClientOwner
+  readonly streamsMax: number
+}
+
 /** One connection. */
 class Session {
   readonly h2: Http2ClientSession
@@ -158,18 +190,31 @@ class Session {
   idleSinceMs = 0
   /** Places that were given away. */
   #open = 0
+  /** Places that may be given away still. */
+  #left: number
+  readonly #cancelDuration: CancelTimer | undefined
 
-  constructor(stream: ByteStream, clock: Clock, owner: Http2ClientOwner) {
+  constructor(stream: ByteStream, { clock, random }: Pick<Http2PoolComponents, 'clock' | 'random'>, init: SessionInit) {
+    const { owner, streamsMax, keepalive, maxRequestsPerConnection, maxConnectionDurationMs } = init
     this.#onRoom = owner.onRoom
+    this.#left = maxRequestsPerConnection || Number.POSITIVE_INFINITY
+    if (maxConnectionDurationMs) this.#cancelDuration = clock.schedule(maxConnectionDurationMs, () => this.#retire())
+    const onClosed = () => {
+      this.#cancelDuration?.()
+      owner.onClosed()
+    }
     this.h2 = new Http2ClientSession(
       { stream, clock },
-      { owner, streamsMax: HTTP2_STREAMS_MAX, streamWindowBytes: HTTP2_WINDOW_BYTES },
+      {
+        ...{ streamsMax, streamWindowBytes: HTTP2_WINDOW_BYTES, owner: { onRoom: owner.onRoom, onClosed } },
+        keepalive: keepalive && { ...keepalive, random },
+      },
     )
     stream.start(this.h2)
   }
 
   get hasRoom(): boolean {
-    return this.h2.isUsable && this.#open < this.h2.placesMax
+    return this.#left > 0 && this.h2.isUsable && this.#open < this.h2.placesMax
   }
 
   get isIdle(): boolean {
@@ -182,11 +227,19 @@ class Session {
 
   opened(): void {
     this.#open += 1
+    this.#left -= 1
   }
 
   closed(): void {
     this.#open -= 1
+    if (this.#left === 0) this.#retire()
     this.#onRoom()
+  }
+
+  /** Nothing new. A place that was given away and not yet used would find a closed connection: so it is closed behind them all. */
+  #retire(): void {
+    this.#left = 0
+    if (this.#open === 0) this.h2.drain()
   }
 }
 

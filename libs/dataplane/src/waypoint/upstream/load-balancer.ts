@@ -7,6 +7,8 @@ export interface Draw {
   readonly random: Random
   /** Of the request, 32 bits; undefined for one that carries nothing to hash. */
   readonly hash: number | undefined
+  /** Priority levels of these are left out, while another one has a healthy host. @default none */
+  readonly avoidLevelsOf?: readonly UpstreamHost[]
 }
 
 /** A host and its share, with warm-up already in it. Shares are positive. */

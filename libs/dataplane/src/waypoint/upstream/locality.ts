@@ -1,6 +1,9 @@
 import type { Locality, LocalityLoadBalancing } from '@ambient-lab/xds'
 import type { UpstreamHost } from './host.ts'
 
+/** Of the node that a workload is on. */
+export const HOSTNAME_LABEL = 'kubernetes.io/hostname'
+
 /** Hosts that share the traffic of their level in proportion to `weight`. */
 export interface LocalityGroup {
   readonly hosts: readonly UpstreamHost[]
@@ -24,23 +27,38 @@ export function oneLevel(hosts: readonly UpstreamHost[]): readonly PriorityLevel
 
 /**
  * Orders hosts by how near they are, as Istio does: `distribute` for the proxy's own locality sets shares and leaves
- * out who is not named; else the labels of `failoverPriority` say who is near; otherwise same subzone, zone, region come
- * first, then the region that `failover` names, then the rest.
+ * out who is not named; else the labels of `failoverPriority` say who is near; otherwise, and among those where `failover`
+ * is there as well, same subzone, zone, region come first, then the region that `failover` names, then the rest.
+ * @param hasFailover whether hosts can be ejected: else nobody would ever come to those that are far
  */
 export function priorityLevels(
   hosts: readonly UpstreamHost[],
   own: OwnPlace,
   setting: LocalityLoadBalancing,
+  hasFailover: boolean,
 ): readonly PriorityLevel[] {
-  const distribute = setting.distribute?.find(({ from }) => matchesLocality(from, own.locality))
-  if (distribute) return [distributed(hosts, distribute.to)]
-  const { failoverPriority } = setting
-  if (failoverPriority?.length) {
-    const wanted = failoverPriority.map((entry) => wantedLabel(entry, own))
-    return byRank(hosts, (host) => firstMismatch(wanted, hostLabels(host)))
+  const { distribute, failover, failoverPriority } = setting
+  if (distribute) {
+    const shares = distribute.find(({ from }) => matchesLocality(from, own.locality))
+    return shares ? [distributed(hosts, shares.to)] : oneLevel(hosts)
   }
-  const failover = setting.failover?.find(({ from }) => from === own.locality?.region)
-  return byRank(hosts, (host) => distance(host.locality, own.locality, failover?.to))
+  if (!hasFailover) return oneLevel(hosts)
+  const toRegion = failoverRegion(failover, own)
+  const distanceOf = (host: UpstreamHost) => distance(host.locality, own.locality, toRegion)
+  if (!failoverPriority?.length) return byRank(hosts, distanceOf)
+  const mismatchOf = labelMismatch(failoverPriority, own)
+  return byRank(hosts, failover?.length ? (host) => mismatchOf(host) * DISTANCES + distanceOf(host) : mismatchOf)
+}
+
+/** Where traffic of a region goes next; undefined: anywhere. */
+export function failoverRegion(failover: LocalityLoadBalancing['failover'], own: OwnPlace): string | undefined {
+  return failover?.find(({ from }) => from === own.locality?.region)?.to
+}
+
+/** For each host how far it is from 0, where all labels are as `failoverPriority` wants them. */
+export function labelMismatch(failoverPriority: readonly string[], own: OwnPlace): (host: UpstreamHost) => number {
+  const wanted = failoverPriority.map((entry) => wantedLabel(entry, own))
+  return (host) => firstMismatch(wanted, hostLabels(host))
 }
 
 type Label = readonly [key: string, value: string]
@@ -67,6 +85,7 @@ function hostLabels({ workload, network }: UpstreamHost): Readonly<Record<string
   if (!workload) return {}
   return {
     ...placeLabels(workload),
+    [HOSTNAME_LABEL]: workload.node,
     'service.istio.io/canonical-name': workload.canonicalName,
     'service.istio.io/canonical-revision': workload.canonicalRevision,
   }
@@ -92,7 +111,10 @@ function distributed(hosts: readonly UpstreamHost[], to: Readonly<Record<string,
   })
 }
 
-function byRank(hosts: readonly UpstreamHost[], rankOf: (host: UpstreamHost) => number): readonly PriorityLevel[] {
+export function byRank(
+  hosts: readonly UpstreamHost[],
+  rankOf: (host: UpstreamHost) => number,
+): readonly PriorityLevel[] {
   const ranks = new Map<number, UpstreamHost[]>()
   for (const host of hosts) {
     const rank = rankOf(host)
@@ -102,6 +124,9 @@ function byRank(hosts: readonly UpstreamHost[], rankOf: (host: UpstreamHost) => 
   }
   return [...ranks].sort(([a], [b]) => a - b).map(([, members]) => [{ hosts: members, weight: 1 }])
 }
+
+/** How many distances there are. */
+const DISTANCES = 5
 
 /** 0 for the same subzone, up to 4 for another region. */
 function distance(theirs: Locality | undefined, own: Locality | undefined, failoverRegion: string | undefined): number {
@@ -126,7 +151,7 @@ function specificity(pattern: string): number {
 }
 
 /** Envoy's overprovisioning factor: a level is full as long as five of seven of its hosts are healthy. */
-const OVERPROVISIONING = 1.4
+export const OVERPROVISIONING = 1.4
 
 /**
  * The share of traffic for each level. @param healthy share of healthy hosts of each level, 0 to 1

@@ -2,8 +2,8 @@ import type { CancelTimer, Clock } from '@ambient-lab/std'
 import type { OutlierDetection as OutlierConfig } from '@ambient-lab/xds'
 import type { UpstreamHost } from './host.ts'
 
-/** What a host did with one try: it answered, or it could not be reached or hung up. */
-export type HostOutcome = { readonly status: number } | 'local-origin-failure'
+/** What a host did with one try: it answered, it could not be reached or hung up, or it kept us waiting. */
+export type HostOutcome = { readonly status: number } | 'local-origin-failure' | 'local-origin-timeout'
 
 export interface OutlierDetectionComponents {
   readonly clock: Clock
@@ -29,19 +29,27 @@ export class OutlierDetection implements Disposable {
 
   record(host: UpstreamHost, outcome: HostOutcome): void {
     const { health } = host
-    if (outcome === 'local-origin-failure') {
+    if (typeof outcome === 'string') {
       health.consecutiveLocalOriginFailures += 1
-      // Unless the two are told apart, a connection that failed counts as a 503.
+      // Unless the two are told apart, a connection that failed counts as a 503, and no answer in time as a 504.
       if (this.#config.splitExternalLocalOriginErrors) this.#judgeLocalOrigin(host)
-      else this.#recordStatus(host, 503)
+      else this.#recordStatus(host, outcome === 'local-origin-failure' ? 503 : 504)
     } else {
       health.consecutiveLocalOriginFailures = 0
-      this.#recordStatus(host, outcome.status)
+      this.#recordStatus(host, this.#judged(outcome.status))
     }
   }
 
   [Symbol.dispose](): void {
     this.#cancelReturn?.()
+  }
+
+  /** The status that an answer counts as: where codes are named, these are failures, whatever they mean, and no others. */
+  #judged(status: number): number {
+    const { errorCodes } = this.#config
+    if (!errorCodes) return status
+    if (!errorCodes.includes(status)) return 200
+    return Math.max(status, 500)
   }
 
   #recordStatus(host: UpstreamHost, status: number): void {
@@ -81,11 +89,10 @@ export class OutlierDetection implements Disposable {
     onChange()
   }
 
-  /** At most the configured share, but one host always; and nobody when too few would be left. */
+  /** At most the configured share, but one host always. */
   #mayEject(hosts: readonly UpstreamHost[]): boolean {
-    const { maxEjectionPercent, minHealthPercent } = this.#config
+    const { maxEjectionPercent } = this.#config
     const ejected = hosts.reduce((count, { health }) => count + (health.isEjected ? 1 : 0), 0)
-    if ((100 * (hosts.length - ejected)) / hosts.length < minHealthPercent) return false
     return ejected === 0 || (100 * (ejected + 1)) / hosts.length <= maxEjectionPercent
   }
 
