@@ -229,6 +229,7 @@ const FLAG_BITS: Readonly<Record<HttpFlag, number>> = {
   URX: 15,
   SI: 16,
   DPE: 18,
+  DT: 22,
   UPE: 23,
   NC: 24,
   OM: 25,
