@@ -3,10 +3,11 @@
  * Why a bundle: `ambient up` starts five processes, and one file with a compile cache starts in a third of the time of
  * some hundred modules (docs/decisions/0004-bundles.md).
  */
-import { globSync, rmSync } from 'node:fs'
+import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import https from 'node:https'
-import { builtinModules } from 'node:module'
+import { builtinModules, isBuiltin } from 'node:module'
+import { dirname } from 'node:path'
 import zlib from 'node:zlib'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 
@@ -33,16 +34,25 @@ const lazyBuiltins: Plugin = {
 }
 
 /**
- * Evaluated when the first of these exports is used: what most threads never come to use, and what is large.
- * `zlib` and `https` are what `ws` needs for compression and for addresses of its own dialling, `http2` is for simulated
- * workloads that speak it.
+ * Evaluated when the first of these exports is used: what most threads never come to use, and what is large. Packages get files
+ * of their own, so that nobody keeps their text either. `zlib` and `https` are what `ws` needs for compression and for
+ * addresses of its own dialling, `http2` is for simulated workloads that speak it.
  */
 const DEFERRED: Readonly<Record<string, readonly string[]>> = {
   re2js: ['RE2JS'],
+  '@bufbuild/cel': ['celEnv', 'celMap', 'celUint', 'isCelError', 'isCelList', 'isCelMap', 'isCelUint', 'parse', 'plan'],
   zlib: Object.keys(zlib),
   https: Object.keys(https),
   http2: Object.keys(http2),
 }
+
+/**
+ * Marks an import that is to be a `require`: a dynamic one is what gives a module a file of its own, but it answers later.
+ * Of the same length, so that source maps stay right.
+ */
+const LOAD_NOW = '__loadNow'
+const loadNow = (text: string) =>
+  text.replace(/__loadNow\(import\(("[^"]+")\)\)/g, (whole, path) => `require(${path})`.padEnd(whole.length))
 
 const deferred: Plugin = {
   name: 'deferred modules',
@@ -55,8 +65,11 @@ const deferred: Plugin = {
           : { path: path.replace(/^node:/, ''), namespace: 'deferred' },
     )
     plugins.onLoad({ filter: /./, namespace: 'deferred' }, ({ path }) => {
-      const getters = DEFERRED[path]!.map((name) => `get ${name}() { return require(${JSON.stringify(path)}).${name} }`)
-      return { contents: `module.exports = { ${getters.join(', ')} }`, loader: 'js', resolveDir: import.meta.dirname }
+      const source = JSON.stringify(path)
+      const load = isBuiltin(path) ? `require(${source})` : `${LOAD_NOW}(import(${source}))`
+      const getters = DEFERRED[path]!.map((name) => `get ${name}() { return (loaded ??= ${load}).${name} }`)
+      const contents = `let loaded; module.exports = { ${getters.join(', ')} }`
+      return { contents, loader: 'js', resolveDir: import.meta.dirname }
     })
   },
 }
@@ -82,9 +95,18 @@ const options: BuildOptions = {
   // oidc-provider does not survive bundling: it loses extra claims. A lab that runs one reads it from node_modules.
   external: ['react-devtools-core', 'bufferutil', 'utf-8-validate', 'oidc-provider'],
   plugins: [deferred, lazyBuiltins],
+  write: false,
   logLevel: 'warning',
 }
 
 // One by one: code that two entry points share would be one chunk with all that either of them needs of the libraries,
 // since files are told apart by what reaches them through a library's index.
-await Promise.all(entryPoints.map((entryPoint) => build({ ...options, entryPoints: [entryPoint] })))
+await Promise.all(
+  entryPoints.map(async (entryPoint) => {
+    const { outputFiles = [] } = await build({ ...options, entryPoints: [entryPoint] })
+    for (const { path, contents, text } of outputFiles) {
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, path.endsWith('.js') ? loadNow(text) : contents)
+    }
+  }),
+)

@@ -55,6 +55,7 @@ import { serviceAdmission } from './service-admission.ts'
 import { sidecarAdmission } from './sidecars/sidecar-admission.ts'
 import type { Store } from './store/store.ts'
 import { NAMESPACES, PODS } from './stored-kinds.ts'
+import { telemetryAdmission } from './telemetry-admission.ts'
 import { TrafficService } from './traffic-service.ts'
 import { LiveView } from './translate/live-view.ts'
 import { Translator } from './translate/translator.ts'
@@ -186,7 +187,12 @@ export class ControlPlane implements AsyncDisposable {
       },
       subresources: { '/pods/log': this.#traffic.podLog },
       plainRoutes: { 'GET /cacerts': this.join.caCertificates, 'POST /join': this.join.joinRoute },
-      admission: [serviceAdmission(this.#addresses), sidecarAdmission(this.cluster), this.#mesh.admission],
+      admission: [
+        serviceAdmission(this.#addresses),
+        sidecarAdmission(this.cluster),
+        telemetryAdmission(),
+        this.#mesh.admission,
+      ],
       graceSeconds: {
         [NAMESPACES]: () => 1,
         [PODS]: (pod) => (deservesGrace(this.cluster, pod as never) ? 1 : 0),

@@ -1,4 +1,6 @@
 export type * from './authorization.ts'
+export * from './cel/attributes.ts'
+export { type CelBindings, CelExpression, celBindings } from './cel/cel-expression.ts'
 export * from './compiled-policy.ts'
 export * from './connection-facts.ts'
 export * from './errors.ts'

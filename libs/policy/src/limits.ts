@@ -18,3 +18,9 @@ export const REGEX_PROGRAM_MAX = 10_000
 
 /** Regular expressions that are kept compiled. */
 export const REGEX_CACHE_MAX = 1000
+
+/** Characters of one CEL expression: planning takes time in proportion to their square. */
+export const CEL_EXPRESSION_MAX = 4096
+
+/** Macros over lists and maps (`all`, `exists`, `map`, …) in one another: each multiplies the time of an evaluation. */
+export const CEL_COMPREHENSION_DEPTH_MAX = 1

@@ -54,6 +54,64 @@ describe('metrics', () => {
     expect(registry.expose()).toContain('g{a="x\\"y\\\\z\\nend"} +Inf\n')
   })
 
+  test('have series with other labels beside their own', () => {
+    const registry = new MetricsRegistry()
+    const family = registry.counter({ name: 'c_total', help: 'C.', labels: ['a', 'b'] })
+    family.labels({ a: '1', b: '2' }).inc()
+    family.relabelled([['a', '1']]).inc(2)
+    family
+      .relabelled([
+        ['a', '1'],
+        ['host', 'x"y'],
+      ])
+      .inc(3)
+    // Other labels may turn out to be the family's own: the same series, whoever comes first.
+    const own = [
+      ['a', '1'],
+      ['b', '2'],
+    ] as const
+    family.relabelled(own).inc(4)
+    family
+      .relabelled([
+        ['a', '3'],
+        ['b', '4'],
+      ])
+      .inc(5)
+    family.labels({ a: '3', b: '4' }).inc(6)
+    expect(registry.expose().split('\n').slice(2, -1)).toEqual([
+      'c_total{a="1",b="2"} 5',
+      'c_total{a="1"} 2',
+      'c_total{a="1",host="x\\"y"} 3',
+      'c_total{a="3",b="4"} 11',
+    ])
+    expect(() => family.relabelled([['x-y', '']])).toThrow(BugError)
+  })
+
+  test('bound the series with other labels together with their own', () => {
+    const registry = new MetricsRegistry()
+    const family = registry.counter({ name: 'c_total', help: 'C.', labels: ['a'] })
+    for (let index = 0; index < SERIES_MAX + 5; index += 1) family.relabelled([['b', String(index)]]).inc()
+    family.labels({ a: 'late' }).inc()
+    expect([...family.series()].length).toBe(SERIES_MAX + 1)
+    expect(registry.expose()).toContain('c_total{a="overflow"} 6\n')
+  })
+
+  test('ask for the buckets of a series when it begins', () => {
+    const registry = new MetricsRegistry()
+    let buckets = [1]
+    const family = registry.histogram({ name: 'h', help: 'H.', labels: ['a'], buckets: () => buckets })
+    family.labels({ a: '1' }).observe(2)
+    buckets = [3]
+    family.labels({ a: '1' }).observe(2)
+    family.labels({ a: '2' }).observe(2)
+    expect(registry.expose().match(/le="[^"]*"\} \d/g)).toEqual([
+      'le="1"} 0',
+      'le="+Inf"} 2',
+      'le="3"} 1',
+      'le="+Inf"} 1',
+    ])
+  })
+
   test('give one handle for one combination, until it is removed', () => {
     const registry = new MetricsRegistry()
     const family = registry.counter({ name: 'c_total', help: 'C.', labels: ['a', 'b'] })

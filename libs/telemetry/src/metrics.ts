@@ -10,8 +10,8 @@ export interface MetricInit<Label extends string> {
 }
 
 export interface HistogramInit<Label extends string> extends MetricInit<Label> {
-  /** Upper bounds, rising; `+Inf` comes by itself. */
-  readonly buckets: readonly number[]
+  /** Upper bounds, rising; `+Inf` comes by itself. A function is asked when a series begins. */
+  readonly buckets: readonly number[] | (() => readonly number[])
 }
 
 export class Counter {
@@ -91,7 +91,10 @@ export class MetricFamily<Label extends string, Handle> {
   readonly type: MetricType
   readonly #labels: readonly Label[]
   readonly #create: () => Handle
-  readonly #series = new Map<string, { readonly text: string; readonly handle: Handle }>()
+  /** By the values of the family's own labels, together. */
+  readonly #byValues = new Map<string, { readonly text: string; readonly handle: Handle }>()
+  /** All of them by their text, also those whose labels are others. */
+  readonly #byText = new Map<string, Handle>()
 
   constructor(type: MetricType, init: MetricInit<Label>, create: () => Handle) {
     assert(METRIC_NAME.test(init.name), `${init.name} is no metric name`)
@@ -106,20 +109,37 @@ export class MetricFamily<Label extends string, Handle> {
   /** The handle for one combination of values, always the same one. Beyond SERIES_MAX all newcomers share one. */
   labels(values: Readonly<Record<Label, string>>): Handle {
     const key = this.#key(values)
-    const known = this.#series.get(key)
+    const known = this.#byValues.get(key)
     if (known) return known.handle
-    if (this.#series.size >= SERIES_MAX) return this.#overflow()
-    return this.#add(key, values)
+    const text = labelsText(this.#labels.map((label) => [label, values[label]]))
+    const handle = this.#withText(text)
+    if (!handle) return this.#overflow()
+    this.#byValues.set(key, { text, handle })
+    return handle
+  }
+
+  /**
+   * The handle for one combination of labels that are others than the family's own; where they turn out to be its own, the
+   * same as theirs.
+   * @param labels in the order in which they are written, each name once
+   */
+  relabelled(labels: readonly (readonly [name: string, value: string])[]): Handle {
+    for (const [name] of labels) assert(LABEL_NAME.test(name), `${name} is no label name`)
+    return this.#withText(labelsText(labels)) ?? this.#overflow()
   }
 
   /** Drops a combination whose subject is gone. Handles of it count on, unseen. */
   remove(values: Readonly<Record<Label, string>>): void {
-    this.#series.delete(this.#key(values))
+    const key = this.#key(values)
+    const known = this.#byValues.get(key)
+    if (!known) return
+    this.#byValues.delete(key)
+    this.#byText.delete(known.text)
   }
 
   /** `[label text, handle]` in the order of creation; the text is `a="1",b="2"`. */
-  *series(): Generator<[string, Handle]> {
-    for (const { text, handle } of this.#series.values()) yield [text, handle]
+  series(): Iterable<[string, Handle]> {
+    return this.#byText
   }
 
   #key(values: Readonly<Record<Label, string>>): string {
@@ -128,18 +148,27 @@ export class MetricFamily<Label extends string, Handle> {
     return key
   }
 
-  #overflow(): Handle {
-    const values = Object.fromEntries(this.#labels.map((label) => [label, 'overflow'])) as Record<Label, string>
-    const key = this.#key(values)
-    return this.#series.get(key)?.handle ?? this.#add(key, values)
+  /** Undefined: there are too many. */
+  #withText(text: string): Handle | undefined {
+    const known = this.#byText.get(text)
+    if (known || this.#byText.size >= SERIES_MAX) return known
+    return this.#add(text)
   }
 
-  #add(key: string, values: Readonly<Record<Label, string>>): Handle {
-    const text = this.#labels.map((label) => `${label}="${escapeLabel(values[label])}"`).join(',')
+  #overflow(): Handle {
+    const text = labelsText(this.#labels.map((label) => [label, 'overflow']))
+    return this.#byText.get(text) ?? this.#add(text)
+  }
+
+  #add(text: string): Handle {
     const handle = this.#create()
-    this.#series.set(key, { text, handle })
+    this.#byText.set(text, handle)
     return handle
   }
+}
+
+function labelsText(labels: readonly (readonly [name: string, value: string])[]): string {
+  return labels.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(',')
 }
 
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
@@ -161,9 +190,15 @@ export class MetricsRegistry {
   }
 
   histogram<Label extends string>(init: HistogramInit<Label>): MetricFamily<Label, BucketHistogram> {
-    const isRising = init.buckets.every((bound, index) => index === 0 || bound > init.buckets[index - 1]!)
-    assert(isRising, `the buckets of ${init.name} do not rise`)
-    return this.#register(new MetricFamily('histogram', init, () => new BucketHistogram(init.buckets)))
+    const { name, buckets } = init
+    if (typeof buckets !== 'function') assertRising(name, buckets)
+    const create = () => {
+      if (typeof buckets !== 'function') return new BucketHistogram(buckets)
+      const bounds = buckets()
+      assertRising(name, bounds)
+      return new BucketHistogram(bounds)
+    }
+    return this.#register(new MetricFamily('histogram', init, create))
   }
 
   /** Runs before each exposition, to set gauges from state that nobody counts. */
@@ -183,6 +218,11 @@ export class MetricsRegistry {
     this.#families.set(family.name, family as unknown as AnyFamily)
     return family
   }
+}
+
+function assertRising(name: string, bounds: readonly number[]): void {
+  const isRising = bounds.every((bound, index) => index === 0 || bound > bounds[index - 1]!)
+  assert(isRising, `the buckets of ${name} do not rise`)
 }
 
 /** What `/metrics` answers as its content type. */

@@ -204,6 +204,16 @@ const EXAMPLES: readonly Example[] = [
       ofStatuses(
         (status) => new RegExp(`^istio_requests_total\\{reporter="waypoint",.*response_code="${status}",`, 'm'),
       ),
+      {
+        patient: true,
+        holds: (output) => {
+          const series = output.split('\n').filter((line) => line.startsWith('istio_requests_total'))
+          for (const code of [201, 501]) expect(output).toMatch(new RegExp(`response_code="${code}",.*team="red"} \\d`))
+          for (const one of series) expect(one).not.toContain('source_principal')
+          const logged = output.trimEnd().split('\n').slice(-2)
+          for (const line of logged) expect(line).toContain('"GET /status/501 HTTP/1.1" 501 ')
+        },
+      },
       { holds: (output) => expect(output).toMatch(/"00-0af7651916cd43dd8448eb211c80319c-/) },
     ],
   },

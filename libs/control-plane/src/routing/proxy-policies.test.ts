@@ -1,5 +1,5 @@
 import type { Resource } from '@ambient-lab/api'
-import type { FilterChain } from '@ambient-lab/xds'
+import type { FilterChain, L7Proxy } from '@ambient-lab/xds'
 import { describe, expect, it } from 'vitest'
 import type { MeshConfig } from '../mesh-config.ts'
 import {
@@ -7,11 +7,14 @@ import {
   ENVOY_FILTERS,
   GATEWAYS,
   type KnownType,
+  PODS,
   RATE_LIMIT_POLICIES,
   REQUEST_AUTHENTICATIONS,
   SERVICES,
   TELEMETRIES,
 } from '../stored-kinds.ts'
+import l7Proxy from '../translate/l7-proxy.ts'
+import sidecarProxy from '../translate/sidecar-proxy.ts'
 import { viewOf } from '../translate/view.conformance.ts'
 import { service, WAYPOINT } from './routing.conformance.ts'
 import { serviceChains } from './service-chain.ts'
@@ -425,12 +428,54 @@ describe('telemetry', () => {
         tracing: {
           endpoint: 'http://collector.obs.svc.cluster.local:4318/v1/traces',
           randomSamplingPercent: 50,
-          customTags: { env: 'lab' },
+          customTags: { env: 'lab', x: { header: 'h' } },
         },
       },
     ],
   ])('%s', (_, objects, expected) => {
     const view = viewOf([[GATEWAYS, GATEWAY], ...objects], { extensionProviders: [otel] })
     expect(proxyTelemetry(GATEWAY as never, 'waypoint', view)).toMatchObject(expected)
+  })
+
+  const annotations = { 'sidecar.istio.io/statsHistogramBuckets': '{"istiocustom":[1,2]}' }
+  it.each<[string, object, object | undefined]>([
+    ['its annotations', { metadata: { ...WAYPOINT, annotations } }, annotations],
+    [
+      'those of its infrastructure alone, where it has some',
+      {
+        metadata: { ...WAYPOINT, annotations },
+        spec: { ...(GATEWAY.spec as object), infrastructure: { annotations: {} } },
+      },
+      undefined,
+    ],
+  ])('has the buckets of a Gateway by %s', (_, overrides, found) => {
+    const gateway = { ...GATEWAY, ...overrides } as never
+    const [translated] = l7Proxy.translate(gateway, viewOf([[GATEWAYS, gateway]]))
+    expect((translated!.resource as L7Proxy).histogramBuckets?.REQUEST_SIZE).toEqual(found && [1, 2])
+  })
+
+  it('of a sidecar has the buckets and the variables of its pod', () => {
+    const container = { name: 'istio-proxy', env: [{ name: 'ZONE', value: 'z1' }, { name: 'POD_NAME' }] }
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        ...{ name: 'a', namespace: 'default', labels: { app: 'a' } },
+        annotations: { ...annotations, 'sidecar.istio.io/status': '{}' },
+      },
+      spec: { nodeName: 'n', containers: [container] },
+      status: { podIP: '10.244.1.4' },
+    } as never
+    const customTags = {
+      zone: { environment: { name: 'ZONE' } },
+      pod: { environment: { name: 'POD_NAME', defaultValue: 'none' } },
+    }
+    const tracing = [{ providers: [{ name: 'otel' }], customTags }]
+    const view = viewOf([[PODS, pod], named('t', { tracing })], { extensionProviders: [otel] })
+    const [translated] = sidecarProxy.translate(pod, view)
+    expect(translated?.resource).toMatchObject({
+      tracing: { customTags: { zone: 'z1', pod: 'none' } },
+      histogramBuckets: { REQUEST_DURATION: [1, 2] },
+    })
   })
 })

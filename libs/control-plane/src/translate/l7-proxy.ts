@@ -3,6 +3,7 @@ import { L7_PROXY_TYPE, type L7Proxy } from '@ambient-lab/xds'
 import { builtinClassOf } from '../gateways/gateway-classes.ts'
 import { portOf } from '../routing/gateway-chains.ts'
 import { gatewayListeners, listenerProtocol } from '../routing/gateway-listeners.ts'
+import { histogramBuckets } from '../routing/histogram-buckets.ts'
 import { istioGatewayChainsOf } from '../routing/istio-gateway-chains.ts'
 import { proxyTelemetry } from '../routing/telemetry.ts'
 import {
@@ -55,6 +56,8 @@ export default defineTranslation({
         .map((pod) => podUid(pod.metadata.namespace ?? '', pod.metadata.name, view.mesh.clusterId)),
       ports: builtin.proxy === 'gateway' ? listenedPorts(gateway, view) : [],
       ...proxyTelemetry(gateway, builtin.proxy, view),
+      // They become its pods', as its infrastructure's do when it has some.
+      ...histogramBuckets(spec?.infrastructure?.annotations ?? metadata.annotations),
       ...(namesClients(gateway, view) && { namesClients: true }),
       pathNormalization: view.mesh.pathNormalization.normalization,
     }

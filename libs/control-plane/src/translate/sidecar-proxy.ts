@@ -1,5 +1,6 @@
 import { hasSidecar } from '@ambient-lab/api'
 import { L7_PROXY_TYPE, type L7Proxy } from '@ambient-lab/xds'
+import { histogramBuckets } from '../routing/histogram-buckets.ts'
 import { sidecarTelemetry } from '../routing/telemetry.ts'
 import { outboundVisibility, sidecarOf } from '../sidecars/sidecar-scope.ts'
 import { PODS, SIDECARS, TELEMETRIES } from '../stored-kinds.ts'
@@ -18,7 +19,8 @@ export default defineTranslation({
     const uid = podUid(namespace, name, view.mesh.clusterId)
     const resource: L7Proxy = {
       ...{ name, namespace, kind: 'sidecar', workloads: [uid], ports: [] },
-      ...sidecarTelemetry(namespace, labels, view),
+      ...sidecarTelemetry(pod, view),
+      ...histogramBuckets(pod.metadata.annotations),
       outbound: outboundVisibility(sidecarOf(view, namespace, labels), namespace, view),
       pathNormalization: view.mesh.pathNormalization.normalization,
     }

@@ -1,5 +1,14 @@
 import { CodedError } from '@ambient-lab/std'
-import { type Cluster, type FilterChain, type L7Proxy, type Shape, STANDARD_METRICS, shapes } from '@ambient-lab/xds'
+import {
+  type Cluster,
+  type FilterChain,
+  HISTOGRAM_BUCKETS_MAX,
+  HISTOGRAM_METRICS,
+  type L7Proxy,
+  type Shape,
+  STANDARD_METRICS,
+  shapes,
+} from '@ambient-lab/xds'
 
 const { boolean, isObject, list, number, object, oneOf, optional, port, record, string } = shapes
 
@@ -311,9 +320,21 @@ const cluster = object({
 })
 
 const proxyTelemetry = {
-  accessLog: object({ enabled: boolean, encoding: oneOf('TEXT', 'JSON'), format: optional(string) }),
-  tracing: optional(object({ endpoint: string, randomSamplingPercent: within(0, 100), customTags: record(string) })),
+  accessLog: object({
+    enabled: boolean,
+    encoding: oneOf('TEXT', 'JSON'),
+    format: optional(string),
+    filter: optional(string),
+  }),
+  tracing: optional(
+    object({
+      endpoint: string,
+      randomSamplingPercent: within(0, 100),
+      customTags: record(anyOf(string, object({ header: string, defaultValue: optional(string) }))),
+    }),
+  ),
   disabledMetrics: optional(list(oneOf(...STANDARD_METRICS))),
+  tagOverrides: optional(forEach(STANDARD_METRICS, record(anyOf(string, isNull)))),
 }
 
 const l7Proxy = object({
@@ -326,6 +347,7 @@ const l7Proxy = object({
   outboundTelemetry: optional(object(proxyTelemetry)),
   outbound: optional(object({ mode: oneOf('ALLOW_ANY', 'REGISTRY_ONLY'), hosts: optional(list(string)) })),
   namesClients: optional(boolean),
+  histogramBuckets: optional(forEach(HISTOGRAM_METRICS, rising)),
   pathNormalization: oneOf('NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
 })
 
@@ -369,6 +391,24 @@ function anyOf(...shapes: readonly Shape[]): Shape {
     if (shapes.some((shape) => shape(value, path) === undefined)) return undefined
     return `${path} has none of the forms that it may have`
   }
+}
+
+/** An object that may have each of the keys. */
+function forEach(keys: readonly string[], shape: Shape): Shape {
+  return object(Object.fromEntries(keys.map((key) => [key, optional(shape)])))
+}
+
+function isNull(value: unknown, path: string): string | undefined {
+  return value === null ? undefined : `${path} is not null`
+}
+
+/** Bounds of buckets. */
+function rising(value: unknown, path: string): string | undefined {
+  const fault = list(number)(value, path)
+  if (fault) return fault
+  const bounds = value as readonly number[]
+  if (bounds.length > HISTOGRAM_BUCKETS_MAX) return `${path} has more than ${HISTOGRAM_BUCKETS_MAX} bounds`
+  return bounds.every((bound, index) => index === 0 || bound > bounds[index - 1]!) ? undefined : `${path} does not rise`
 }
 
 function byKind(shapes: Readonly<Record<string, Shape>>): Shape {

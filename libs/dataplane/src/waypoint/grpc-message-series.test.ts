@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { GrpcMessageCounter } from './grpc/message-counter.ts'
 import { GrpcMessageSeries } from './grpc-message-series.ts'
 import { type DownstreamPeer, RequestRecord } from './request-record.ts'
+import { TagRewriting } from './tag-rewriting.ts'
 import type { UpstreamHost } from './upstream/host.ts'
 
 const PEER = {
@@ -53,4 +54,16 @@ test('a call that goes nowhere is told of at its end', () => {
   series.ended(record)
   expect(metrics.expose()).toMatch(/^istio_request_messages_total\{reporter="waypoint",.*\} 1$/m)
   expect(metrics.expose()).not.toMatch(/request_protocol/)
+})
+
+test('labels that a Telemetry adds are evaluated without heads, as Istio has it', () => {
+  const metrics = new MetricsRegistry()
+  const tags = TagRewriting.compile({ GRPC_REQUEST_MESSAGES: { host: 'request.host', size: 'string(request.size)' } })
+  const init = { metrics, reporter: () => 'waypoint' as const, tags: () => tags }
+  const series = new GrpcMessageSeries({ clock: new VirtualClock() }, init)
+  const record = Object.assign(call(), { authority: 'web' })
+  series.began(record)
+  record.requestMessages!.add(MESSAGE)
+  series.ended(record)
+  expect(metrics.expose()).toMatch(/^istio_request_messages_total\{.*,host="unknown",size="0"\} 1$/m)
 })

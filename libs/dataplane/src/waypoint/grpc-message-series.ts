@@ -1,5 +1,5 @@
 import type { Clock } from '@ambient-lab/std'
-import type { Counter } from '@ambient-lab/telemetry'
+import type { Counter, MetricFamily } from '@ambient-lab/telemetry'
 import { END_LABELS, endLabels } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
 import { lazy } from './lazy.ts'
@@ -7,6 +7,14 @@ import { GRPC_MESSAGES_REPORT_MS } from './limits.ts'
 import { ALL_METRICS } from './metric-switches.ts'
 import type { RequestRecord } from './request-record.ts'
 import type { RequestSeriesInit } from './request-series.ts'
+import type { TagRewriting } from './tag-rewriting.ts'
+
+type Family = MetricFamily<(typeof END_LABELS)[number], Counter>
+
+interface Counters {
+  readonly requests: () => Counter
+  readonly responses: () => Counter
+}
 
 /**
  * `istio_request_messages_total`, `istio_response_messages_total`: by the two ends alone, as Istio's filter has them, and
@@ -15,7 +23,11 @@ import type { RequestSeriesInit } from './request-series.ts'
 export class GrpcMessageSeries {
   readonly #clock: Clock
   /** Made when they are told of for the first time: a metric that is off has no series. */
-  readonly #counters: EndsCache<{ readonly requests: () => Counter; readonly responses: () => Counter }>
+  readonly #counters: EndsCache<Counters>
+  readonly #reporter: RequestSeriesInit['reporter']
+  readonly #requests: Family
+  readonly #responses: Family
+  readonly #tags: RequestSeriesInit['tags']
   readonly #switches: NonNullable<RequestSeriesInit['switches']>
   /** Calls that go on. */
   readonly #live = new Set<RequestRecord>()
@@ -23,7 +35,7 @@ export class GrpcMessageSeries {
 
   constructor(
     components: { readonly clock: Clock },
-    { metrics, reporter, switches = () => ALL_METRICS }: RequestSeriesInit,
+    { metrics, reporter, switches = () => ALL_METRICS, tags }: RequestSeriesInit,
   ) {
     const counter = (direction: string, from: string) =>
       metrics.counter({
@@ -33,10 +45,16 @@ export class GrpcMessageSeries {
       })
     this.#clock = components.clock
     this.#switches = switches
-    const [requests, responses] = [counter('request', 'client'), counter('response', 'server')]
+    this.#reporter = reporter
+    this.#tags = tags
+    this.#requests = counter('request', 'client')
+    this.#responses = counter('response', 'server')
     this.#counters = new EndsCache((record) => {
       const labels = endLabels(reporter(record.peer), record)
-      return { requests: lazy(() => requests.labels(labels)), responses: lazy(() => responses.labels(labels)) }
+      return {
+        requests: lazy(() => this.#requests.labels(labels)),
+        responses: lazy(() => this.#responses.labels(labels)),
+      }
     })
   }
 
@@ -68,9 +86,20 @@ export class GrpcMessageSeries {
     const requests = record.requestMessages?.takeNew() ?? 0
     const responses = record.responseMessages?.takeNew() ?? 0
     if (requests === 0 && responses === 0) return
-    const counters = this.#counters.of(record)
+    const tags = this.#tags?.(record.peer)
+    const counters = tags ? this.#rewrittenCounters(record, tags) : this.#counters.of(record)
     const on = this.#switches(record.peer)
     if (on.GRPC_REQUEST_MESSAGES) counters.requests().inc(requests)
     if (on.GRPC_RESPONSE_MESSAGES) counters.responses().inc(responses)
+  }
+
+  /** Istio evaluates them when it knows the peer, and without heads: what a call tells stays in one series. */
+  #rewrittenCounters(record: RequestRecord, tags: TagRewriting): Counters {
+    const labels = endLabels(this.#reporter(record.peer), record)
+    const values = tags.evaluate(record, { withHeads: false })
+    return {
+      requests: () => tags.handle(this.#requests, 'GRPC_REQUEST_MESSAGES', labels, values),
+      responses: () => tags.handle(this.#responses, 'GRPC_RESPONSE_MESSAGES', labels, values),
+    }
   }
 }

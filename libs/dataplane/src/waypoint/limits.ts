@@ -48,6 +48,9 @@ export const ORIGINAL_DESTINATIONS_MAX = 1_000
 /** Metric handles by pair of ends; a cache, so that beyond it all go. */
 export const REQUEST_SERIES_MAX = 10_000
 
+/** Characters of a label's value that an expression made, which may be of a request's own. */
+export const TAG_VALUE_LENGTH_MAX = 256
+
 /** Until a request of the proxy's own stands; its caller bounds the whole. */
 export const OWN_REQUEST_TIMEOUT_MS = 5_000
 

@@ -35,7 +35,7 @@ import type { CompiledBackend, CompiledRoute, HttpRuntime } from './http-runtime
 import type { HttpStream } from './http-stream.ts'
 import { metricSwitches } from './metric-switches.ts'
 import type { RequestDecisions } from './request-decisions.ts'
-import { compileRequestLog } from './request-log.ts'
+import { checkLogFormat, compileRequestLog } from './request-log.ts'
 import type { RequestRecorder, Telling } from './request-recorder.ts'
 import { DomainTable } from './router/domains.ts'
 import { compileHeaderMutation } from './router/header-mutation.ts'
@@ -44,6 +44,7 @@ import { compileRedirect } from './router/redirect.ts'
 import { RetryConditions } from './router/retries.ts'
 import { compilePathRewrite } from './router/rewrite.ts'
 import { RouteTable } from './router/route-table.ts'
+import { TagRewriting } from './tag-rewriting.ts'
 import { SpanExporter, Tracing } from './tracing.ts'
 import type { Clusters } from './upstream/clusters.ts'
 import { checkUpstreamTls } from './upstream/upstream-tls.ts'
@@ -199,11 +200,12 @@ export class ProxyConfig implements Disposable {
 
   #use(proxy: L7Proxy): void {
     const { recorder, clock, random, post } = this.#components
-    const telling = ({ accessLog, tracing, disabledMetrics }: ProxyTelemetry): Telling => ({
+    const telling = ({ accessLog, tracing, disabledMetrics, tagOverrides }: ProxyTelemetry): Telling => ({
       lineOf: compileRequestLog(accessLog),
       tracing: tracing && new Tracing({ random }, tracing),
       spans: tracing && new SpanExporter({ clock, post }, tracing, 'Kubernetes'),
       metrics: metricSwitches(disabledMetrics),
+      tags: TagRewriting.compile(tagOverrides),
     })
     recorder.tell(telling(proxy), proxy.outboundTelemetry && telling(proxy.outboundTelemetry))
     this.#proxy = proxy
@@ -383,6 +385,6 @@ function compileBackend({ cluster, weight, requestHeaders, responseHeaders }: We
 }
 
 function checkLogs({ accessLog, outboundTelemetry }: L7Proxy): void {
-  compileRequestLog(accessLog)
-  if (outboundTelemetry) compileRequestLog(outboundTelemetry.accessLog)
+  checkLogFormat(accessLog)
+  if (outboundTelemetry) checkLogFormat(outboundTelemetry.accessLog)
 }

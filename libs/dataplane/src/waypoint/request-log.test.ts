@@ -1,12 +1,6 @@
-import { ConnectionFacts } from '@ambient-lab/policy'
 import { describe, expect, it } from 'vitest'
-import { HeaderMap } from '../http1/index.ts'
 import { compileRequestLog } from './request-log.ts'
-import { RequestRecord } from './request-record.ts'
-
-type Known = Partial<
-  Pick<RequestRecord, 'path' | 'status' | 'details' | 'cluster' | 'routeName' | 'upstreamFailure' | 'requestHeaders'>
->
+import { type Known, recordWith } from './request-record.conformance.ts'
 
 describe('a line of the log', () => {
   // What neighbours say together is kept for the next line: it must never be of another request.
@@ -45,29 +39,24 @@ describe('a line of the log', () => {
     expect(line('%RESPONSE_CODE%', { status: 204 })).toBe('204')
     expect(line('<%ROUTE_NAME%>\n', { routeName: 'r' })).toBe('<r>')
   })
+
+  it.each<[filter: string, known: Known, isLogged: boolean]>([
+    ['response.code >= 400', { status: 503 }, true],
+    ['response.code >= 400', { status: 200 }, false],
+    ["request.url_path.startsWith('/healthz') == false", { path: '/healthz?a' }, false],
+    ["request.url_path.startsWith('/healthz') == false", { path: '/' }, true],
+    // No answer was sent, and a connection has none: an error is not true.
+    ['response.code >= 400', { status: 0 }, false],
+    ['response.code >= 400', { protocol: '-', status: 503 }, true],
+    ['request.method == "GET"', { protocol: '-' }, false],
+    ["'true'", {}, false],
+    ['response.code >=', { status: 503 }, false],
+  ])('is there where the filter is true: %s, %j', (filter, known, isLogged) => {
+    const filtered = compileRequestLog({ enabled: true, encoding: 'TEXT', format: 'x', filter })!
+    expect(filtered(recordWith(known))).toBe(isLogged ? 'x' : undefined)
+  })
 })
 
 function lineWith(path: string, outcome: string, ends: string): string {
   return `[2026-01-02T03:04:05.678Z] "GET ${path} HTTP/1.1" ${outcome} 0 0 0 - "-" "curl" "id" "web" ${ends}`
-}
-
-function recordWith(known: Known): RequestRecord {
-  const facts = new ConnectionFacts({
-    sourceIp: '10.0.0.7',
-    destinationIp: '10.96.0.1',
-    destinationPort: 80,
-    identity: undefined,
-  })
-  const peer = {
-    identity: undefined,
-    workload: undefined,
-    address: { address: '10.0.0.7', port: 4000 },
-    local: { address: '10.96.0.1', port: 80 },
-    service: undefined,
-    facts,
-    scheme: 'http',
-  } as const
-  const record = new RequestRecord({ peer, startedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678), startedMs: 0 })
-  const requestHeaders = new HeaderMap([['user-agent', 'curl']])
-  return Object.assign(record, { method: 'GET', authority: 'web', requestId: 'id', requestHeaders, ...known })
 }

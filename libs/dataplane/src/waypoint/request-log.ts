@@ -1,5 +1,8 @@
+import { CelExpression } from '@ambient-lab/policy'
+import { CodedError } from '@ambient-lab/std'
 import type { AccessLogConfig } from '@ambient-lab/xds'
 import { Format } from './format-commands.ts'
+import { RequestAttributes } from './request-attributes.ts'
 import type { RequestRecord } from './request-record.ts'
 
 /** Istio's default line. @see ambient.md §9.3 */
@@ -38,8 +41,11 @@ const DEFAULT_JSON: Readonly<Record<string, string>> = {
   route_name: '%ROUTE_NAME%',
 }
 
-/** Makes the line of a request, without its end: heads were judged when they came, so that no field of one ends it. */
-export type LineOf = (record: RequestRecord) => string
+/**
+ * Makes the line of a request, without its end: heads were judged when they came, so that no field of one ends it.
+ * Undefined: the log's filter passes it over.
+ */
+export type LineOf = (record: RequestRecord) => string | undefined
 
 /**
  * @returns undefined when the log is off
@@ -47,6 +53,33 @@ export type LineOf = (record: RequestRecord) => string
  */
 export function compileRequestLog(config: AccessLogConfig): LineOf | undefined {
   if (!config.enabled) return undefined
+  const lineOf = compileLine(config)
+  if (config.filter === undefined) return lineOf
+  const passes = compileFilter(config.filter)
+  return (record) => (passes(record) ? lineOf(record) : undefined)
+}
+
+/**
+ * For whoever wants to know beforehand; what a filter is, is none of it.
+ * @throws CodedError INVALID_FORMAT
+ */
+export function checkLogFormat(config: AccessLogConfig): void {
+  if (config.enabled) compileLine(config)
+}
+
+/** Passes what its expression is true of: an error is not, and what is no expression is of nothing, as at Envoy. */
+function compileFilter(source: string): (record: RequestRecord) => boolean {
+  try {
+    const expression = CelExpression.compile(source)
+    const attributes = new RequestAttributes()
+    return (record) => expression.holds(attributes.of(record))
+  } catch (error) {
+    if (!CodedError.is(error, 'INVALID_EXPRESSION')) throw error
+    return () => false
+  }
+}
+
+function compileLine(config: AccessLogConfig): LineOf {
   if (config.encoding === 'TEXT') {
     const format = new Format((config.format ?? DEFAULT_LOG_FORMAT).replace(/\n$/, ''), '-')
     return (record) => format.render(record)

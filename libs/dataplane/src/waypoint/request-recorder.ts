@@ -5,6 +5,7 @@ import { ALL_METRICS, type MetricSwitches } from './metric-switches.ts'
 import type { LineOf } from './request-log.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
 import type { RequestSeries } from './request-series.ts'
+import type { TagRewriting } from './tag-rewriting.ts'
 import type { TcpSeries } from './tcp-series.ts'
 import type { SpanExporter, Tracing } from './tracing.ts'
 
@@ -27,9 +28,17 @@ export interface Telling {
   readonly tracing: Tracing | undefined
   readonly spans: SpanExporter | undefined
   readonly metrics: MetricSwitches
+  /** Undefined: labels are Istio's. */
+  readonly tags: TagRewriting | undefined
 }
 
-const NOTHING: Telling = { lineOf: undefined, tracing: undefined, spans: undefined, metrics: ALL_METRICS }
+const NOTHING: Telling = {
+  lineOf: undefined,
+  tracing: undefined,
+  spans: undefined,
+  metrics: ALL_METRICS,
+  tags: undefined,
+}
 
 /** Tells about each request once, when it is over: metrics, a line, a span. */
 export class RequestRecorder {
@@ -72,7 +81,8 @@ export class RequestRecorder {
     edges?.finished(record)
     if (record.isGrpc) messageSeries.ended(record)
     const { lineOf, spans } = this.tellingOf(record.peer)
-    if (lineOf) logSink(lineOf(record))
+    const line = lineOf?.(record)
+    if (line !== undefined) logSink(line)
     if (record.isSampled) spans?.add(record)
   }
 }

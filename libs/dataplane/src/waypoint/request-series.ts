@@ -1,18 +1,14 @@
 import type { BucketHistogram, Counter, MetricFamily, MetricsRegistry } from '@ambient-lab/telemetry'
+import type { HistogramMetric, StandardMetric } from '@ambient-lab/xds'
 import { END_LABELS, endLabels, type Reporter, securityPolicy } from './end-labels.ts'
 import { EndsCache } from './ends-cache.ts'
 import { lazy } from './lazy.ts'
+import { REQUEST_SERIES_MAX } from './limits.ts'
 import { ALL_METRICS, type MetricSwitches } from './metric-switches.ts'
 import type { DownstreamPeer, RequestRecord } from './request-record.ts'
+import { OUTCOME_LABELS, type TagRewriting } from './tag-rewriting.ts'
 
-const LABELS = [
-  ...END_LABELS,
-  'request_protocol',
-  'response_code',
-  'grpc_response_status',
-  'response_flags',
-  'connection_security_policy',
-] as const
+const LABELS = [...END_LABELS, ...OUTCOME_LABELS] as const
 
 type Label = (typeof LABELS)[number]
 type Labels = Readonly<Record<Label, string>>
@@ -37,6 +33,16 @@ export interface RequestSeriesInit {
   readonly reporter: (peer: DownstreamPeer) => Reporter
   /** @default all are told */
   readonly switches?: (peer: DownstreamPeer) => MetricSwitches
+  /** @default labels are Istio's */
+  readonly tags?: (peer: DownstreamPeer) => TagRewriting | undefined
+  /** Asked when a series begins. @default Istio's */
+  readonly buckets?: (metric: HistogramMetric) => readonly number[] | undefined
+}
+
+/** Handles of one TagRewriting, for each pair of ends by outcome and values. */
+interface RewrittenHandles {
+  readonly ofEnds: EndsCache<Map<string, Handles>>
+  count: number
 }
 
 /** `istio_requests_total` and the histograms beside it. Label texts are made once per pair of ends and outcome. */
@@ -49,24 +55,40 @@ export class RequestSeries {
   readonly #responseBytes: MetricFamily<Label, BucketHistogram>
   /** For each pair of ends by outcome. */
   readonly #handles = new EndsCache(() => new Map<string | number, Handles>())
+  readonly #tags: RequestSeriesInit['tags']
+  /** A cache, so that those of a configuration that is gone go with it. */
+  readonly #rewritten = new WeakMap<TagRewriting, RewrittenHandles>()
 
-  constructor({ metrics, reporter, switches = () => ALL_METRICS }: RequestSeriesInit) {
-    const histogram = (name: string, help: string) =>
-      metrics.histogram({ name: `istio_${name}`, help, labels: LABELS, buckets: BUCKETS })
+  constructor({ metrics, reporter, switches = () => ALL_METRICS, tags, buckets }: RequestSeriesInit) {
+    const histogram = (metric: HistogramMetric, name: string, help: string) =>
+      metrics.histogram({
+        name: `istio_${name}`,
+        help,
+        labels: LABELS,
+        buckets: () => buckets?.(metric) ?? BUCKETS,
+      })
     this.#reporter = reporter
     this.#switches = switches
+    this.#tags = tags
     this.#requests = metrics.counter({
       name: 'istio_requests_total',
       help: 'The total number of requests',
       labels: LABELS,
     })
-    this.#duration = histogram('request_duration_milliseconds', 'The duration of requests in milliseconds')
-    this.#requestBytes = histogram('request_bytes', 'The size of the bodies of requests')
-    this.#responseBytes = histogram('response_bytes', 'The size of the bodies of responses')
+    this.#duration = histogram(
+      'REQUEST_DURATION',
+      'request_duration_milliseconds',
+      'The duration of requests in milliseconds',
+    )
+    this.#requestBytes = histogram('REQUEST_SIZE', 'request_bytes', 'The size of the bodies of requests')
+    this.#responseBytes = histogram('RESPONSE_SIZE', 'response_bytes', 'The size of the bodies of responses')
   }
 
   count(record: RequestRecord): void {
-    const { requests, duration, requestBytes, responseBytes } = this.#handlesOf(record)
+    const tags = this.#tags?.(record.peer)
+    const { requests, duration, requestBytes, responseBytes } = tags
+      ? this.#rewrittenHandlesOf(record, tags)
+      : this.#handlesOf(record)
     const on = this.#switches(record.peer)
     if (on.REQUEST_COUNT) requests().inc()
     if (on.REQUEST_DURATION) duration().observe(record.durationMs)
@@ -80,15 +102,39 @@ export class RequestSeries {
     let handles = handlesOfEnds.get(outcome)
     if (!handles) {
       const labels = this.#labelsOf(record)
-      handles = {
-        requests: lazy(() => this.#requests.labels(labels)),
-        duration: lazy(() => this.#duration.labels(labels)),
-        requestBytes: lazy(() => this.#requestBytes.labels(labels)),
-        responseBytes: lazy(() => this.#responseBytes.labels(labels)),
-      }
+      handles = this.#handlesBy((family) => family.labels(labels))
       handlesOfEnds.set(outcome, handles)
     }
     return handles
+  }
+
+  #rewrittenHandlesOf(record: RequestRecord, tags: TagRewriting): Handles {
+    let known = this.#rewritten.get(tags)
+    // What values there are is up to requests: a cache of them has a bound of its own.
+    if (!known || known.count >= REQUEST_SERIES_MAX) {
+      known = { ofEnds: new EndsCache(() => new Map()), count: 0 }
+      this.#rewritten.set(tags, known)
+    }
+    const values = tags.evaluate(record)
+    const handlesOfEnds = known.ofEnds.of(record)
+    const key = `${outcomeOf(record)}\u0000${values.join('\u0000')}`
+    let handles = handlesOfEnds.get(key)
+    if (!handles) {
+      const labels = this.#labelsOf(record)
+      handles = this.#handlesBy((family, metric) => tags.handle(family, metric, labels, values))
+      handlesOfEnds.set(key, handles)
+      known.count += 1
+    }
+    return handles
+  }
+
+  #handlesBy(handleOf: <Handle>(family: MetricFamily<Label, Handle>, metric: StandardMetric) => Handle): Handles {
+    return {
+      requests: lazy(() => handleOf(this.#requests, 'REQUEST_COUNT')),
+      duration: lazy(() => handleOf(this.#duration, 'REQUEST_DURATION')),
+      requestBytes: lazy(() => handleOf(this.#requestBytes, 'REQUEST_SIZE')),
+      responseBytes: lazy(() => handleOf(this.#responseBytes, 'RESPONSE_SIZE')),
+    }
   }
 
   #labelsOf(record: RequestRecord): Labels {

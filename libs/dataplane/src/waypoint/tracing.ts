@@ -155,7 +155,7 @@ export class SpanExporter implements Disposable {
       'istio.destination_namespace': upstreamHost?.workload?.namespace ?? '',
       'istio.destination_service': peer.service?.hostname ?? formatAddress(peer.local),
       ...dryRunTags(record.dryRuns),
-      ...this.#config.customTags,
+      ...customTags(this.#config.customTags, record.requestHeaders),
     }
     return {
       service: serviceOf(record),
@@ -170,6 +170,18 @@ export class SpanExporter implements Disposable {
       isError: record.status >= 500 || record.status === 0,
     }
   }
+}
+
+function customTags(
+  tags: TracingConfig['customTags'],
+  headers: HeaderMap | undefined,
+): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {}
+  for (const [tag, source] of Object.entries(tags)) {
+    const value = typeof source === 'string' ? source : (headers?.get(source.header) ?? source.defaultValue)
+    if (value) found[tag] = value
+  }
+  return found
 }
 
 /** As istiod has Envoy's shadow rules tagged (ambient.md §5.10). */

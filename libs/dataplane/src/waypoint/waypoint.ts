@@ -3,6 +3,7 @@ import { type Clock, CodedError, type Random, Scope, sleep } from '@ambient-lab/
 import type { Logger, MetricsRegistry } from '@ambient-lab/telemetry'
 import {
   type EdgeCounters,
+  type HistogramMetric,
   type ReplayAnswer,
   type ReplayQuery,
   type RequestsAnswer,
@@ -133,9 +134,11 @@ export class Waypoint implements AsyncDisposable {
       return this.config.proxy.kind === 'waypoint' ? 'waypoint' : 'source'
     }
     const switches = (peer: DownstreamPeer) => recorder.tellingOf(peer).metrics
-    const series = new RequestSeries({ metrics, reporter, switches })
-    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter, switches })
-    const tcpSeries = new TcpSeries({ metrics, reporter, switches })
+    const tags = (peer: DownstreamPeer) => recorder.tellingOf(peer).tags
+    const buckets = (metric: HistogramMetric) => this.config.proxy.histogramBuckets?.[metric]
+    const series = new RequestSeries({ metrics, reporter, switches, tags, buckets })
+    const messageSeries = new GrpcMessageSeries({ clock }, { metrics, reporter, switches, tags })
+    const tcpSeries = new TcpSeries({ metrics, reporter, switches, tags })
     const plaintextOf = (cluster: string) => this.clusters.get(cluster)?.config.plaintext
     const edges = pod && new RequestEdges({ node, plaintextOf })
     this.#edges = edges

@@ -17,6 +17,8 @@ export interface L7Proxy extends ProxyTelemetry {
   readonly outbound?: OutboundVisibility
   /** Whether requests that it passes on name their client in `x-forwarded-client-cert`. @default false */
   readonly namesClients?: boolean
+  /** Upper bounds of the buckets of histograms that begin from now on. @default Istio's */
+  readonly histogramBuckets?: Readonly<Partial<Record<HistogramMetric, readonly number[]>>>
   readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
 }
 
@@ -44,7 +46,12 @@ export interface ProxyTelemetry {
   readonly tracing?: TracingConfig
   /** Metrics that are not told. @default none */
   readonly disabledMetrics?: readonly StandardMetric[]
+  /** Labels that are others than Istio's own, by metric. @default none */
+  readonly tagOverrides?: TagOverrides
 }
+
+/** By the label's name: a CEL expression that is its value, or null where the label is left out. */
+export type TagOverrides = Readonly<Partial<Record<StandardMetric, Readonly<Record<string, string | null>>>>>
 
 /** Istio's standard metrics, as its Telemetry names them. */
 export const STANDARD_METRICS = [
@@ -55,16 +62,33 @@ export const STANDARD_METRICS = [
 
 export type StandardMetric = (typeof STANDARD_METRICS)[number]
 
+/** Those of them that are histograms. */
+export const HISTOGRAM_METRICS = ['REQUEST_DURATION', 'REQUEST_SIZE', 'RESPONSE_SIZE'] as const
+
+/** Buckets of one histogram, which each of its series has. */
+export const HISTOGRAM_BUCKETS_MAX = 200
+
+export type HistogramMetric = (typeof HISTOGRAM_METRICS)[number]
+
 export interface AccessLogConfig {
   readonly enabled: boolean
   readonly encoding: 'TEXT' | 'JSON'
   /** Envoy's format commands; absent: its default line. */
   readonly format?: string
+  /** A CEL expression: only what it is true of has a line. */
+  readonly filter?: string
 }
 
 export interface TracingConfig {
   /** OTLP/HTTP, `http://host:port/v1/traces`, dialled through the mesh when it is a service of it. */
   readonly endpoint: string
   readonly randomSamplingPercent: number
-  readonly customTags: Readonly<Record<string, string>>
+  /** Tags of each span: a text, or the field of the request that has it. */
+  readonly customTags: Readonly<Record<string, string | HeaderTag>>
+}
+
+export interface HeaderTag {
+  readonly header: string
+  /** Where there is no such field; absent: then there is no such tag. */
+  readonly defaultValue?: string
 }
