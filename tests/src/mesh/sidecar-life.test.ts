@@ -55,10 +55,25 @@ kind: AuthorizationPolicy
 metadata: { name: get, namespace: load }
 spec: { rules: [{ to: [{ operation: { methods: [GET] } }] }] }
 `
+  // From one extreme to the other by PERMISSIVE, once it is known at both ends, as Istio wants a mesh to be migrated.
+  const steps = [
+    { mode: 'STRICT', isMutual: true },
+    { mode: 'PERMISSIVE', isMutual: true },
+    { mode: 'DISABLE', isMutual: false },
+    { mode: 'PERMISSIVE', isMutual: true },
+    { mode: 'STRICT', isMutual: true },
+  ]
   await underLoad(async (load) => {
-    for (const mode of ['STRICT', 'DISABLE', 'PERMISSIVE', 'STRICT']) {
+    for (const { mode, isMutual } of steps) {
       expect((await lab.run(['apply', '-f', '-'], { input: policies(mode) })).code).toBe(0)
+      await eventually(async () => expect(await callsMutually()).toBe(isMutual), PATIENCE)
       await load.more(100)
     }
   })
 })
+
+/** Whether the caller's sidecar sends by mutual TLS: then the server is told who called. */
+async function callsMutually(): Promise<boolean> {
+  const answer = await lab.ok('exec', 'curl', '-n', 'load', '--', 'curl', '-s', 'http://echo/')
+  return /x-forwarded-client-cert/i.test(answer)
+}
