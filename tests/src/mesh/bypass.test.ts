@@ -1,18 +1,8 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { eventually } from '@ambient-lab/testing'
 import { AmbientLab, EchoConnection, type LoadTarget } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connections, items } from './objects.ts'
 
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: bypass }
-spec:
-  nodes: [{ name: n1 }, { name: n2 }]
-  apply: [world.yaml]
-`
 const echo = (name: string, annotations: string) => `
 ---
 apiVersion: v1
@@ -69,13 +59,12 @@ spec: { action: DENY, selector: { matchLabels: { app: passed-by } }, rules: [{}]
 let lab: AmbientLab
 
 beforeAll(async () => {
-  lab = new AmbientLab()
-  writeFileSync(join(lab.home, 'lab.yaml'), LAB)
-  writeFileSync(join(lab.home, 'world.yaml'), WORLD)
-  await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait')
-  for (const namespace of ['mesh', 'outside']) {
-    await lab.ok('wait', 'pods', '--all', '-n', namespace, '--for=condition=Ready', '--timeout', '30s')
-  }
+  lab = await AmbientLab.start({
+    name: 'bypass',
+    nodes: ['n1', 'n2'],
+    world: WORLD,
+    readyNamespaces: ['mesh', 'outside'],
+  })
 }, 60_000)
 
 afterAll(() => lab[Symbol.asyncDispose]())

@@ -1,20 +1,8 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { eventually } from '@ambient-lab/testing'
 import { AmbientLab } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connections, items } from './objects.ts'
 
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: networks-of-requests }
-spec:
-  nodes:
-    - { name: east-1, labels: { topology.istio.io/network: east } }
-    - { name: west-1, labels: { topology.istio.io/network: west } }
-  apply: [world.yaml]
-`
 const TLS = 'tls: { mode: Terminate, options: { gateway.istio.io/tls-terminate-mode: ISTIO_MUTUAL } }'
 const eastWest = (network: string) => `
 ---
@@ -79,13 +67,15 @@ const GONE = 'unknown network gateway: network gateway west-gateway.istio-system
 let lab: AmbientLab
 
 beforeAll(async () => {
-  lab = new AmbientLab()
-  writeFileSync(join(lab.home, 'lab.yaml'), LAB)
-  writeFileSync(join(lab.home, 'world.yaml'), WORLD)
-  await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait')
-  for (const namespace of ['mesh', 'cars', 'istio-system']) {
-    await lab.ok('wait', 'pods', '--all', '-n', namespace, '--for=condition=Ready', '--timeout', '30s')
-  }
+  lab = await AmbientLab.start({
+    name: 'networks-of-requests',
+    nodes: [
+      { name: 'east-1', labels: { 'topology.istio.io/network': 'east' } },
+      { name: 'west-1', labels: { 'topology.istio.io/network': 'west' } },
+    ],
+    world: WORLD,
+    readyNamespaces: ['mesh', 'cars', 'istio-system'],
+  })
 }, 90_000)
 
 afterAll(() => lab[Symbol.asyncDispose]())

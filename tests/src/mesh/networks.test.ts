@@ -5,16 +5,6 @@ import { AmbientLab, callEcho, EchoConnection } from '@ambient-lab/testing/mesh'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connections } from './objects.ts'
 
-const LAB = `
-apiVersion: ambient.lab/v1
-kind: Lab
-metadata: { name: networks }
-spec:
-  nodes:
-    - { name: east-1, labels: { topology.istio.io/network: east } }
-    - { name: west-1, labels: { topology.istio.io/network: west } }
-  apply: [world.yaml]
-`
 const gateway = (network: string) => `
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -83,13 +73,15 @@ const PATIENCE = { timeoutMs: 30_000 }
 let lab: AmbientLab
 
 beforeAll(async () => {
-  lab = new AmbientLab()
-  writeFileSync(join(lab.home, 'lab.yaml'), LAB)
-  writeFileSync(join(lab.home, 'world.yaml'), WORLD)
-  await lab.ok('up', join(lab.home, 'lab.yaml'), '--wait')
-  for (const namespace of ['mesh', 'istio-system']) {
-    await lab.ok('wait', 'pods', '--all', '-n', namespace, '--for=condition=Ready', '--timeout', '30s')
-  }
+  lab = await AmbientLab.start({
+    name: 'networks',
+    nodes: [
+      { name: 'east-1', labels: { 'topology.istio.io/network': 'east' } },
+      { name: 'west-1', labels: { 'topology.istio.io/network': 'west' } },
+    ],
+    world: WORLD,
+    readyNamespaces: ['mesh', 'istio-system'],
+  })
 }, 90_000)
 
 afterAll(() => lab[Symbol.asyncDispose]())

@@ -11,7 +11,8 @@ export const CONTROL_PLANE = join(ROOT, 'apps/control-plane/dist/main.js')
 
 export interface AmbientLabInit {
   readonly name: string
-  readonly nodes: readonly string[]
+  /** By name, or as a lab file has them. */
+  readonly nodes: readonly (string | { readonly name: string; readonly labels: Readonly<Record<string, string>> })[]
   /** Manifests that are applied when the nodes are there. */
   readonly world: string
   /** Whose pods are waited for. */
@@ -44,8 +45,11 @@ export class AmbientLab implements AsyncDisposable {
   static async start({ name, nodes, world, readyNamespaces, settings }: AmbientLabInit): Promise<AmbientLab> {
     const lab = new AmbientLab(settings)
     const file = join(lab.home, 'lab.yaml')
-    const spec = `nodes: [${nodes.map((node) => `{ name: ${node} }`).join(', ')}], apply: [world.yaml]`
-    writeFileSync(file, `apiVersion: ambient.lab/v1\nkind: Lab\nmetadata: { name: ${name} }\nspec: { ${spec} }\n`)
+    const spec = {
+      nodes: nodes.map((node) => (typeof node === 'string' ? { name: node } : node)),
+      apply: ['world.yaml'],
+    }
+    writeFileSync(file, JSON.stringify({ apiVersion: 'ambient.lab/v1', kind: 'Lab', metadata: { name }, spec }))
     writeFileSync(join(lab.home, 'world.yaml'), world)
     try {
       await lab.ok('up', file, '--wait')
